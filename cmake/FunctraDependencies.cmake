@@ -1,0 +1,35 @@
+# What the library links, for its own build and for programs that link it statically. Gives FUNCTRA_DEPENDENCIES.
+include(CMakeFindDependencyMacro)
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_dependency(Threads)
+find_dependency(ZLIB)
+find_dependency(PNG)
+find_dependency(fmt)
+find_dependency(PkgConfig)
+pkg_check_modules(FUNCTRA_HWY REQUIRED QUIET IMPORTED_TARGET GLOBAL libhwy-contrib libhwy)
+pkg_check_modules(FUNCTRA_BLAS REQUIRED QUIET IMPORTED_TARGET GLOBAL openblas)
+
+# oneDNN without its own package file, which asks for an OpenCL development package that nothing here uses.
+find_library(FUNCTRA_DNNL_LIBRARY dnnl REQUIRED)
+find_path(FUNCTRA_DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)
+if(NOT TARGET Functra::dnnl)
+  add_library(Functra::dnnl UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(Functra::dnnl PROPERTIES IMPORTED_LOCATION "${FUNCTRA_DNNL_LIBRARY}"
+                        INTERFACE_INCLUDE_DIRECTORIES "${FUNCTRA_DNNL_INCLUDE_DIR}")
+endif()
+set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS Functra::dnnl
+    ${CMAKE_DL_LIBS})
+
+# libdw turns the addresses kept by Programs into file and line; without it they print as addresses.
+find_library(FUNCTRA_DW_LIBRARY dw)
+find_path(FUNCTRA_DW_INCLUDE_DIR elfutils/libdwfl.h)
+if(FUNCTRA_DW_LIBRARY AND FUNCTRA_DW_INCLUDE_DIR)
+  if(NOT TARGET Functra::dw)
+    add_library(Functra::dw UNKNOWN IMPORTED GLOBAL)
+    set_target_properties(Functra::dw PROPERTIES IMPORTED_LOCATION "${FUNCTRA_DW_LIBRARY}"
+                          INTERFACE_INCLUDE_DIRECTORIES "${FUNCTRA_DW_INCLUDE_DIR}")
+  endif()
+  list(APPEND FUNCTRA_DEPENDENCIES Functra::dw)
+  set(FUNCTRA_DW_FLAG -ldw)
+endif()
+mark_as_advanced(FUNCTRA_DNNL_LIBRARY FUNCTRA_DNNL_INCLUDE_DIR FUNCTRA_DW_LIBRARY FUNCTRA_DW_INCLUDE_DIR)
