@@ -1,0 +1,194 @@
+#include "functra/base/pool.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "functra/base/errors.h"
+
+namespace functra {
+namespace {
+
+thread_local bool in_parallel = false;
+struct InParallel {
+  InParallel() { in_parallel = true; }
+  ~InParallel() { in_parallel = false; }
+};
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+constexpr auto kSpin = std::chrono::microseconds(40);
+
+// Spins until done() or the time is over; true if done.
+template <class Done> bool spin(Done done) {
+  for (int i = 0; i < 64; ++i) {
+    if (done()) return true;
+    relax();
+  }
+  for (auto until = std::chrono::steady_clock::now() + kSpin; std::chrono::steady_clock::now() < until;)
+    for (int i = 0; i < 16; ++i) {
+      if (done()) return true;
+      relax();
+    }
+  return done();
+}
+
+// `state` is the whole protocol: job number << 16 | open << 15 | workers inside. A worker joins an open job by incrementing it, so
+// the caller waits only for workers that joined, never for one that has not woken yet. The job's fields change only while no worker
+// is inside and the job is closed.
+constexpr std::uint32_t kOpen = 1u << 15, kInside = kOpen - 1, kJob = 1u << 16;
+
+struct Pool {
+  alignas(64) std::atomic<std::uint32_t> state{0};
+  alignas(64) std::atomic<std::int64_t> next{0};
+  alignas(64) std::atomic<std::uint32_t> parked{0};
+  std::atomic<bool> caller_parked{false}, stop{false}, failed{false};
+  const RangeBody* body = nullptr;
+  std::int64_t n = 0, chunk = 1;
+  std::exception_ptr error;
+  std::mutex user;  // held by the thread whose job runs
+  int started = 0;
+  std::atomic<int> threads{1}, alive{0};
+
+  void work() {
+    InParallel inside;
+    for (;;) {
+      std::int64_t b = next.fetch_add(chunk, std::memory_order_relaxed);
+      if (b >= n) return;
+      try {
+        (*body)(b, std::min(n, b + chunk));
+      } catch (...) {
+        if (!failed.exchange(true)) error = std::current_exception();
+        next.store(n, std::memory_order_relaxed);
+      }
+    }
+  }
+
+  void worker() {
+    std::uint32_t seen = state.load() & ~(kInside | kOpen);
+    for (;;) {
+      std::uint32_t s = state.load(std::memory_order_acquire);
+      auto fresh = [&] {
+        s = state.load(std::memory_order_acquire);
+        return stop.load(std::memory_order_relaxed) || ((s & kOpen) && (s & ~(kInside | kOpen)) != seen);
+      };
+      if (!spin(fresh)) {
+        parked.fetch_add(1);
+        while (!fresh()) state.wait(s);
+        parked.fetch_sub(1);
+      }
+      if (stop.load()) break;
+      if (!state.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel)) continue;
+      seen = s & ~(kInside | kOpen);
+      work();
+      s = state.fetch_sub(1, std::memory_order_acq_rel) - 1;
+      if (!(s & (kOpen | kInside)) && caller_parked.load()) state.notify_all();
+    }
+    alive.fetch_sub(1);
+    alive.notify_all();
+  }
+
+  void start() {
+    for (; started < threads - 1; ++started) {
+      alive.fetch_add(1);
+      std::thread([this] { worker(); }).detach();
+    }
+  }
+  void stop_workers() {
+    stop.store(true);
+    state.fetch_add(kJob);
+    state.notify_all();
+    for (int a; (a = alive.load()) > 0;) alive.wait(a);
+    stop.store(false);
+    started = 0;
+  }
+
+  void run(std::int64_t count, std::int64_t grain, const RangeBody& f) {
+    start();
+    body = &f;
+    n = count;
+    std::int64_t pieces = 4 * threads.load(std::memory_order_relaxed), per = (count + pieces - 1) / pieces;
+    chunk = (std::max(per, grain) + grain - 1) / grain * grain;
+    next.store(0, std::memory_order_relaxed);
+    failed.store(false, std::memory_order_relaxed);
+    std::uint32_t job = (state.load(std::memory_order_relaxed) & ~(kOpen | kInside)) + kJob;
+    state.store(job | kOpen);
+    if (parked.load() > 0) state.notify_all();
+    work();
+    std::uint32_t s = state.fetch_and(~kOpen) & ~kOpen;
+    auto empty = [&] { return !((s = state.load(std::memory_order_acquire)) & kInside); };
+    if (!spin(empty)) {
+      caller_parked.store(true);
+      while (!empty()) state.wait(s);
+      caller_parked.store(false);
+    }
+    if (failed.load(std::memory_order_relaxed)) {
+      std::exception_ptr e = std::exchange(error, nullptr);
+      std::rethrow_exception(e);
+    }
+  }
+};
+
+int default_threads() {
+  if (const char* e = std::getenv("FUNCTRA_NUM_THREADS"))
+    if (int n = std::atoi(e); n >= 1) return std::min(n, 1024);
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+// Never destroyed: workers are detached, and a process may exit while they spin. A forked child starts a pool of its own.
+std::atomic<Pool*> the_pool{nullptr};
+Pool* fresh_pool(int threads) {
+  auto* p = new Pool;
+  p->threads.store(threads);
+  return p;
+}
+Pool& pool() {
+  if (Pool* p = the_pool.load(std::memory_order_acquire)) return *p;
+  static const bool once = [] {
+    the_pool.store(fresh_pool(default_threads()), std::memory_order_release);
+    pthread_atfork(nullptr, nullptr, [] { the_pool.store(fresh_pool(the_pool.load()->threads.load())); });
+    return true;
+  }();
+  (void)once;
+  return *the_pool.load(std::memory_order_acquire);
+}
+
+}  // namespace
+
+void parallel_for(std::int64_t n, std::int64_t grain, RangeBody body) {
+  if (n <= 0) return;
+  grain = std::max<std::int64_t>(grain, 1);
+  if (n > grain && !in_parallel) {
+    Pool& p = pool();
+    std::unique_lock lock(p.user, std::try_to_lock);
+    if (lock.owns_lock() && p.threads.load(std::memory_order_relaxed) > 1) return p.run(n, grain, body);
+  }
+  body(0, n);
+}
+
+int num_threads() {
+  return pool().threads.load(std::memory_order_relaxed);
+}
+void set_num_threads(int n) {
+  if (n < 1 || n > 1024) throw ValueError("set_num_threads: " + std::to_string(n) + " threads; give a number from 1 to 1024");
+  if (in_parallel) throw ValueError("set_num_threads: called within a parallel_for; call it between parallel operations");
+  Pool& p = pool();
+  std::unique_lock lock(p.user);
+  if (p.started > n - 1) p.stop_workers();
+  p.threads.store(n);
+}
+
+}  // namespace functra
