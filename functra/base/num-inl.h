@@ -1,0 +1,89 @@
+// The Num operations on plain numbers, and helpers for formulas. Included once per instruction set (no include guard), within
+// the namespace that FUNCTRA_NUM_BEGIN opens: nothing compiled for one instruction set may be linked into code for another.
+#ifndef FUNCTRA_NUM_BEGIN
+#error "include kernels/simd-inl.h, or define FUNCTRA_NUM_BEGIN and FUNCTRA_NUM_END"
+#endif
+
+FUNCTRA_NUM_BEGIN
+namespace num {
+
+using functra::num::abs, functra::num::bits, functra::num::bits_of, functra::num::ceil, functra::num::convert_to, functra::num::copysign,
+    functra::num::Fallback1, functra::num::Fallback2, functra::num::floor, functra::num::fma, functra::num::fma_exact,
+    functra::num::from_bits, functra::num::is_float, functra::num::is_real, functra::num::libm_cos, functra::num::libm_fmod,
+    functra::num::libm_sin, functra::num::libm_tan, functra::num::mask_of, functra::num::max, functra::num::min, functra::num::NumTypes,
+    functra::num::rare, functra::num::rem, functra::num::rint, functra::num::scalar_of, functra::num::select, functra::num::shl,
+    functra::num::shr, functra::num::sqrt, functra::num::SymOf, functra::num::trunc, functra::num::UnsignedOf, functra::num::widen;
+
+template <class T> concept Plain = std::is_arithmetic_v<T>;
+template <class T> concept PlainReal = std::is_floating_point_v<T>;
+template <class T> concept PlainInt = std::is_integral_v<T> && !std::is_same_v<T, bool>;
+
+template <PlainReal T> FUNCTRA_INLINE T fma_exact(T a, T b, T c) { if constexpr (sizeof(T) == 4) return __builtin_fmaf(a, b, c); else return __builtin_fma(a, b, c); }
+template <PlainReal T> FUNCTRA_INLINE T fma(T a, T b, T c) {
+#ifdef FUNCTRA_NUM_NO_FMA
+  return a * b + c;
+#else
+  return fma_exact(a, b, c);
+#endif
+}
+#define FUNCTRA_PLAIN_UNARY(name) \
+  template <PlainReal T> FUNCTRA_INLINE T name(T x) { if constexpr (sizeof(T) == 4) return __builtin_##name##f(x); else return __builtin_##name(x); }
+FUNCTRA_PLAIN_UNARY(sqrt) FUNCTRA_PLAIN_UNARY(floor) FUNCTRA_PLAIN_UNARY(ceil) FUNCTRA_PLAIN_UNARY(rint) FUNCTRA_PLAIN_UNARY(trunc)
+#undef FUNCTRA_PLAIN_UNARY
+template <Plain T> FUNCTRA_INLINE bits_of<T> bits(T x) { return __builtin_bit_cast(bits_of<T>, x); }
+template <Plain X> FUNCTRA_INLINE X from_bits(bits_of<X> u) { return __builtin_bit_cast(X, u); }
+template <PlainReal T> FUNCTRA_INLINE T abs(T x) { return sizeof(T) == 4 ? __builtin_fabsf(x) : __builtin_fabs(x); }
+template <PlainInt T> FUNCTRA_INLINE T abs(T x) { return x < 0 ? static_cast<T>(0 - static_cast<bits_of<T>>(x)) : x; }
+template <PlainReal T> FUNCTRA_INLINE T copysign(T x, T y) { return sizeof(T) == 4 ? __builtin_copysignf(x, y) : __builtin_copysign(x, y); }
+template <Plain T> FUNCTRA_INLINE T select(bool m, T a, T b) { return m ? a : b; }
+template <Plain T> FUNCTRA_INLINE T min(T a, T b) { return a < b || a != a ? a : b; }
+template <Plain T> FUNCTRA_INLINE T max(T a, T b) { return a > b || a != a ? a : b; }
+template <int k, PlainInt T> FUNCTRA_INLINE T shl(T x) { return static_cast<T>(x << k); }
+template <int k, PlainInt T> FUNCTRA_INLINE T shr(T x) { return static_cast<T>(x >> k); }
+template <class To, Plain T> FUNCTRA_INLINE To convert_to(T x) { return static_cast<To>(x); }
+template <class F, class... X> FUNCTRA_INLINE float widen(F f, float x, X... more) { return static_cast<float>(f(static_cast<double>(x), static_cast<double>(more)...)); }
+template <PlainReal T, class F, class... X> FUNCTRA_INLINE T rare(bool m, T value, const F& f, X... args) {
+  if (m) [[unlikely]] { if constexpr (sizeof(T) == 4) return f.f32(args...); else return f.f64(args...); }
+  return value;
+}
+
+// ---------------------------------------------------------------- helpers for formulas
+template <class X> FUNCTRA_INLINE X inf() { return X(__builtin_huge_val()); }
+template <class X> FUNCTRA_INLINE X nan() { return X(__builtin_nan("")); }
+template <class X> FUNCTRA_INLINE bits_of<X> sign_bit(X x) { return bits(x) & bits(X(-0.0)); }
+template <class X> FUNCTRA_INLINE X flip_sign(X x, bits_of<X> s) { return from_bits<X>(bits(x) ^ s); }
+template <class X> FUNCTRA_INLINE mask_of<X> is_nan(X x) { return x != x; }
+template <class X> FUNCTRA_INLINE mask_of<X> is_inf(X x) { return abs(x) == inf<X>(); }
+
+// c[0] + c[1] x + c[2] x^2 + ..., by halves (Estrin): the depth is logarithmic, which one element at a time needs and vectors
+// hardly pay for.
+template <class X> struct Powers { X x1, x2, x4, x8, x16; };
+template <int from, int n, class X, class C> FUNCTRA_INLINE X poly_part(const Powers<X>& p, const C& c) {
+  if constexpr (n == 1) return X(c[from]);
+  else if constexpr (n == 2) return fma(p.x1, X(c[from + 1]), X(c[from]));
+  else {
+    constexpr int half = n > 16 ? 16 : n > 8 ? 8 : n > 4 ? 4 : 2;
+    return fma(half == 16 ? p.x16 : half == 8 ? p.x8 : half == 4 ? p.x4 : p.x2, poly_part<from + half, n - half>(p, c), poly_part<from, half>(p, c));
+  }
+}
+template <class X, class C> FUNCTRA_INLINE X poly(X x, const C& c) {
+  constexpr int n = sizeof(C) / sizeof(c[0]);
+  static_assert(n <= 32);
+  Powers<X> p{x, x, x, x, x};
+  if constexpr (n > 2) p.x2 = x * x;
+  if constexpr (n > 4) p.x4 = p.x2 * p.x2;
+  if constexpr (n > 8) p.x8 = p.x4 * p.x4;
+  if constexpr (n > 16) p.x16 = p.x8 * p.x8;
+  return poly_part<0, n>(p, c);
+}
+
+// round(x * scale) as a number, and that integer plus `bias` in the low bits of the second; exact for |result| < 2^22 (float), 2^51.
+template <class X> struct Rounded { X value; bits_of<X> low; };
+template <class X> FUNCTRA_INLINE Rounded<X> round_scaled(X x, double scale, double bias = 0) {
+  const X shifter = X((is_float<X> ? 0x1.8p23 : 0x1.8p52) + bias);
+  const X t = fma(x, X(scale), shifter);
+  return {t - shifter, bits(t)};
+}
+
+}  // namespace num
+FUNCTRA_NUM_END

@@ -1,0 +1,171 @@
+// For family files: FUNCTRA_FORMULA compiles a formula once per instruction set. Such a file begins with
+//
+//   #undef HWY_TARGET_INCLUDE
+//   #define HWY_TARGET_INCLUDE "functra/prims/math.cpp"  // itself
+//   #include "functra/kernels/elementwise-inl.h"
+//   FUNCTRA_FORMULA(sin, floating, (auto x), num::sin(x))
+//   #if HWY_ONCE
+//   ... everything else, compiled once, uses functra::sin_formula
+//   #endif
+//
+// and is included by itself, through Highway, once per instruction set.
+#include "functra/kernels/elementwise.h"
+
+#include <complex>
+
+#ifndef HWY_DISABLED_TARGETS
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)  // three instruction sets: baseline, AVX2, AVX-512
+#endif
+#include <hwy/foreach_target.h>  // after HWY_TARGET_INCLUDE
+
+#include "functra/base/num.h"
+#include "functra/kernels/simd-inl.h"  // no include guard, as all below
+#include "functra/base/num_trig-inl.h"
+
+#ifndef FUNCTRA_KERNELS_DTYPE_SETS
+#define FUNCTRA_KERNELS_DTYPE_SETS
+namespace functra::kernels {
+// Sets of element types, one bit each.
+template <class... D> constexpr unsigned dtype_bits(D... d) { return ((1u << static_cast<int>(d)) | ...); }
+inline constexpr unsigned floating = dtype_bits(f32, f64), boolean = dtype_bits(bool_), complexes = dtype_bits(c64, c128),
+                          signed_integers = dtype_bits(i8, i16, i32, i64), integers = signed_integers | dtype_bits(u8, u16, u32, u64),
+                          real = integers | floating, integers_and_bool = integers | boolean, real_and_bool = real | boolean,
+                          arithmetic = real | complexes, arithmetic_and_bool = arithmetic | boolean;
+}  // namespace functra::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace functra {
+namespace HWY_NAMESPACE {
+namespace detail {
+
+template <class F, class T, class I> struct EvalAs;
+template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_sequence<k...>> {
+  using Out = decltype(F::eval(nullptr, (static_cast<void>(k), T())...));
+  static constexpr bool on_vectors = FUNCTRA_HAVE_SIMD && std::is_floating_point_v<T> && std::is_same_v<T, Out>;
+
+  // Not inlined, so that `one` below and the vectors' odd lanes share it.
+  static HWY_NOINLINE Out scalar(decltype((static_cast<void>(k), T()))... x, const void* params) { return F::eval(params, x...); }
+  static Out plain(decltype((static_cast<void>(k), T()))... x) { return F::eval(nullptr, x...); }
+  static void one(const void* const* in, void* out, const void* params) { *static_cast<Out*>(out) = scalar(*static_cast<const T*>(in[k])..., params); }
+
+  static void run(const std::byte* const* in, const std::size_t* step, std::byte* out, std::int64_t blocks, const void* params) {
+    const std::byte* p[] = {in[k]...};
+    if constexpr (on_vectors) {
+#if FUNCTRA_HAVE_SIMD
+      using D = hwy::HWY_NAMESPACE::ScalableTag<T>;
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const num::Simd<D> y = F::eval(params, num::Simd<D>(hwy::HWY_NAMESPACE::LoadU(D(), reinterpret_cast<const T*>(p[k])))...);
+        hwy::HWY_NAMESPACE::StoreU(y.v, D(), reinterpret_cast<T*>(out));
+        ((p[k] += step[k]), ...);
+        out += sizeof(typename num::Simd<D>::V);
+      }
+#endif
+    } else {
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        Out* o = reinterpret_cast<Out*>(out);
+#if defined(__clang__)
+#pragma clang loop vectorize(assume_safety)
+#else
+#pragma GCC ivdep
+#endif
+        for (int i = 0; i < 64; ++i) o[i] = F::eval(params, reinterpret_cast<const T*>(p[k])[i]...);
+        ((p[k] += step[k]), ...);
+        out += 64 * sizeof(Out);
+      }
+    }
+  }
+  static void loop(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
+    static constexpr kernels::BlockLoop block{run, on_vectors ? HWY_LANES(T) : 64, sizeof...(k), sizeof(Out), {(static_cast<void>(k), sizeof(T))...}};
+    kernels::run_loop(block, in, out, n, repeat, params);
+  }
+};
+
+template <class F, unsigned set, class T, class I> constexpr void fill_table(FormulaTable& t) {
+  constexpr int d = static_cast<int>(dtype_of<T>);
+  if constexpr (set >> d & 1) {
+    using E = EvalAs<F, T, I>;
+    t.loop[d] = &E::loop;
+    t.one[d] = &E::one;
+    if constexpr (!F::has_params && std::is_same_v<typename E::Out, T>) {
+      if constexpr (std::is_same_v<T, double> && I::size() == 1) t.f64_1 = &E::plain;
+      if constexpr (std::is_same_v<T, float> && I::size() == 1) t.f32_1 = &E::plain;
+      if constexpr (std::is_same_v<T, double> && I::size() == 2) t.f64_2 = &E::plain;
+      if constexpr (std::is_same_v<T, float> && I::size() == 2) t.f32_2 = &E::plain;
+    }
+  }
+}
+template <class F, unsigned set, int n, class... T> constexpr FormulaTable make_table() {
+  FormulaTable t;
+  (fill_table<F, set, T, std::make_index_sequence<n>>(t), ...);
+  return t;
+}
+template <class F, unsigned set, int n> inline constexpr FormulaTable table_of =
+    make_table<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, float,
+               double, std::complex<float>, std::complex<double>>();
+
+// Is the result bool, whatever the operands?
+template <class F, unsigned set, int n> constexpr bool predicate_of() {
+  using I = std::make_index_sequence<n>;
+  if constexpr ((set & kernels::floating) != 0) return std::is_same_v<typename EvalAs<F, float, I>::Out, bool>;
+  else if constexpr ((set & kernels::integers) != 0) return std::is_same_v<typename EvalAs<F, std::int32_t, I>::Out, bool>;
+  else return true;
+}
+
+template <class F, unsigned set, class T, std::size_t... k> Sym emit_as(std::span<const Sym> in, const void* params, std::index_sequence<k...>) {
+  return F::eval(params, num::SymOf<T>(in[k])...);
+}
+template <class F, unsigned set, int n, class... T> Sym emit_of(Emitter& e, std::span<const Sym> in, const void* params) {
+  EmitScope scope(e);
+  Sym y{};
+  static_cast<void>(((set >> static_cast<int>(dtype_of<T>) & 1 && in[0].dtype == dtype_of<T> && ([&] {
+    if constexpr (set >> static_cast<int>(dtype_of<T>) & 1) y = emit_as<F, set, T>(in, params, std::make_index_sequence<n>());
+  }(), true)) || ...));
+  return y;
+}
+template <class F, unsigned set, int n> Sym emit(Emitter& e, std::span<const Sym> in, const void* params) {
+  return emit_of<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, float,
+                 double>(e, in, params);
+}
+
+}  // namespace detail
+}  // namespace HWY_NAMESPACE
+}  // namespace functra
+HWY_AFTER_NAMESPACE();
+
+// FUNCTRA_FORMULA(name, set of element types, (auto x, auto y), expression): defines `const Formula functra::name_formula`.
+// With parameters, which the expression knows as `p`: FUNCTRA_FORMULA_P(name, set, ParamsType, (auto x), expression).
+#ifndef FUNCTRA_FORMULA
+#define FUNCTRA_COUNT_(a, b, c, n, ...) n
+#define FUNCTRA_COUNT(...) FUNCTRA_COUNT_(__VA_ARGS__, 3, 2, 1)
+#define FUNCTRA_STRIP(...) __VA_ARGS__
+#define FUNCTRA_FORMULA(name, set, args, ...) \
+  FUNCTRA_FORMULA_TARGET(name, set, false, args, return __VA_ARGS__;) FUNCTRA_FORMULA_ONCE(name, set, args)
+#define FUNCTRA_FORMULA_P(name, set, P, args, ...) \
+  FUNCTRA_FORMULA_TARGET(name, set, true, args, const P& p = *static_cast<const P*>(params); return __VA_ARGS__;) FUNCTRA_FORMULA_ONCE(name, set, args)
+#define FUNCTRA_FORMULA_TARGET(name, set, with_params, args, ...)                                                \
+  HWY_BEFORE_NAMESPACE();                                                                                        \
+  namespace functra {                                                                                            \
+  namespace HWY_NAMESPACE {                                                                                      \
+  struct name##_f {                                                                                              \
+    static constexpr bool has_params = with_params;                                                              \
+    FUNCTRA_INLINE static auto eval([[maybe_unused]] const void* params, FUNCTRA_STRIP args) { __VA_ARGS__ }     \
+  };                                                                                                             \
+  inline const FormulaTable& name##_table() { return detail::table_of<name##_f, kernels::set, FUNCTRA_COUNT args>; } \
+  }                                                                                                              \
+  }                                                                                                              \
+  HWY_AFTER_NAMESPACE();
+#endif
+
+#undef FUNCTRA_FORMULA_ONCE
+#if HWY_ONCE
+#define FUNCTRA_FORMULA_ONCE(name, set, args)                                                                                     \
+  namespace functra {                                                                                                             \
+  HWY_EXPORT(name##_table);                                                                                                       \
+  [[maybe_unused]] static constinit const Formula name##_formula{#name, FUNCTRA_COUNT args, HWY_NAMESPACE::detail::predicate_of<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>(), \
+                                                +[]() -> const FormulaTable& { return HWY_DYNAMIC_DISPATCH(name##_table)(); },    \
+                                                &HWY_NAMESPACE::detail::emit<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>}; \
+  }
+#else
+#define FUNCTRA_FORMULA_ONCE(name, set, args)
+#endif
