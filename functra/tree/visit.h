@@ -78,8 +78,8 @@ constexpr std::string_view nth_name(std::string_view list, std::size_t i) {
   return list.substr(0, list.find(','));
 }
 template <class T> constexpr std::string_view field_name(std::size_t i) {
-  if constexpr (Listed<T> && requires { functra_names(static_cast<const T*>(nullptr)); }) return nth_name(functra_names(static_cast<const T*>(nullptr)), i);
-  else if constexpr (Listed<T>) return {};
+  if constexpr (requires { functra_name(static_cast<const T*>(nullptr), i); }) return functra_name(static_cast<const T*>(nullptr), i);
+  else if constexpr (requires { functra_names(static_cast<const T*>(nullptr)); }) return nth_name(functra_names(static_cast<const T*>(nullptr)), i);
   else return reflect::names<T>[i];
 }
 

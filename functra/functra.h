@@ -1,0 +1,15 @@
+// Everything a user needs but the applications' folders: #include <functra/functra.h>, namespace ft = functra.
+#pragma once
+#include "functra/core/program.h"
+#include "functra/tensor/tensor.h"
+#include "functra/transforms/check_grads.h"
+#include "functra/transforms/custom.h"
+#include "functra/transforms/disable_jit.h"
+#include "functra/transforms/grad.h"
+#include "functra/transforms/jacobian.h"
+#include "functra/transforms/jit.h"
+#include "functra/transforms/jvp.h"
+#include "functra/transforms/make_fx.h"
+#include "functra/transforms/vjp.h"
+#include "functra/transforms/vmap.h"
+#include "functra/tree/tree.h"

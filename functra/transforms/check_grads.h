@@ -1,0 +1,21 @@
+// check_grads: derivatives against differences.
+#pragma once
+#include "functra/transforms/callable.h"
+
+namespace functra {
+
+// Compares jvp and vjp of f, and their derivatives up to `order`, with central differences at args (one argument, or a tuple of
+// all). ValueError that names the leaf where they disagree by more than atol + rtol |value|.
+template <class F, class T> void check_grads(F f, const T& args, CheckGradsOptions o = {}) {
+  auto list = std::apply([](const auto&... a) { return detail::arguments<F>(a...); }, detail::argument_list(args));
+  std::apply([&]<class... A>(A&... a) {
+    if constexpr (detail::check_function<F, false, A...>()) {
+      (detail::float_bare_integer(a), ...);
+      detail::Runner<F, false, A...> run(f, a...);
+      const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+      erased::check_grads(refs, run, o);
+    }
+  }, list);
+}
+
+}  // namespace functra
