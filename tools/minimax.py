@@ -40,17 +40,16 @@ def remez(f, w, a, b, n, rounds=12):
 
 
 def fit(name, f, w, a, b, n, bits=53):
-    mp.dps = 50 if bits == 53 else 30
+    mp.dps = 100
     a, b = mpf(a), mpf(b)
-    eps = (b - a) * mpf(10) ** -8
-    fx = lambda x: f(x if abs(x) > eps else (eps if b > 0 else -eps))
-    wx = lambda x: w(x if abs(x) > eps else (eps if b > 0 else -eps))
+    eps = (b - a) * mpf(10) ** -25
+    fx = lambda x: f(x if abs(x) > eps else eps)
+    wx = lambda x: w(x if abs(x) > eps else eps)
     rnd = (lambda v: mpf(float(v))) if bits == 53 else (lambda v: mpf(float(np.float32(float(v)))))
     c, e = remez(fx, wx, a, b, n)
     done = []
-    ok = a >= 0 or a == -b
     for k in range(n - 1):  # fix c_k, refit (f - fixed) / x^(k+1)
-        if not (a >= 0):
+        if a < 0 or n > 9 or name.startswith("erf"):  # the refit would be ill-conditioned
             done = [rnd(v) for v in c]
             break
         done.append(rnd(c[0]))
@@ -86,6 +85,15 @@ J["powlog"] = lambda: [fit("2 atanh(s) = 2 s + 2/3 s^3 + s^5 P(z)", lambda z: (2
 J["atan"] = lambda: [fit(f"atan(t) = t + t z P(z), {b} bits", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / atan(sqrt(z)), 0, mpf("0.171574"), n, b) for b, n in ((53, 11), (53, 12), (24, 4), (24, 5))]
 J["asin"] = lambda: [fit(f"asin(t) = t + t z P(z), {b} bits", lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / asin(sqrt(z)), 0, mpf("0.25"), n, b) for b, n in ((53, 12), (53, 13), (24, 5), (24, 6))]
 J["sinh"] = lambda: [fit(f"sinh(t) = t + t z P(z), {b} bits", lambda z: (sinh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / sinh(sqrt(z)), 0, 1, n, b) for b, n in ((53, 7), (53, 8), (24, 3), (24, 4))]
+tail = lambda t: 4 * (1 + t) / (1 - t)  # t = (x - 4) / (x + 4)
+erfcx = lambda x: exp(x * x) * erfc(x)
+J["erf"] = lambda: [fit(f"erf(x) = x + x P(z), |x| <= 1, {b} bits", lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z)), 0, 1, n, b) for b, n in ((53, 12), (53, 13), (24, 6), (24, 7))]
+J["erfc"] = lambda: [fit(f"(1 + 2 x) exp(x^2) erfc(x) = P(t), x in [0.5, {hi}], {b} bits", lambda t: (1 + 2 * tail(t)) * erfcx(tail(t)), lambda t: 1 / ((1 + 2 * tail(t)) * erfcx(tail(t))),
+                         (mpf("0.499") - 4) / mpf("4.499"), (mpf(hi) - 4) / (mpf(hi) + 4), n, b) for b, n, hi in ((53, 20, "27.3"), (53, 22, "27.3"), (24, 9, "10.6"), (24, 10, "10.6"))]
+ei = lambda w: sqrt(pi) / 2 * (1 + pi / 12 * w) if w < mpf(10) ** -20 else erfinv(sqrt(-expm1(-w))) / sqrt(-expm1(-w))  # w = -log(1 - x^2)
+J["erfinv"] = lambda: [fit(f"erfinv(x) / x = P(w - 3), w <= 6.3", lambda t: ei(t + 3), lambda t: 1 / ei(t + 3), -3, mpf("3.3"), n) for n in (11, 13)] + [
+    fit(f"erfinv(x) / x = P(sqrt(w) - 4), w in [6.2, 37]", lambda t: ei((t + 4) ** 2), lambda t: 1 / ei((t + 4) ** 2), mpf("-1.51"), mpf("2.1"), n) for n in (9, 11)] + [
+    fit(f"erfinv(x) / x = P(sqrt(w) - 3.25), w in [6.2, 17]", lambda t: ei((t + 3.25) ** 2), lambda t: 1 / ei((t + 3.25) ** 2), mpf("-0.76"), mpf("0.88"), n) for n in (8, 9)]
 if __name__ == "__main__":
     for k in sys.argv[1:] or J:
         J[k]()

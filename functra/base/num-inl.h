@@ -33,7 +33,6 @@ FUNCTRA_PLAIN_UNARY(sqrt) FUNCTRA_PLAIN_UNARY(floor) FUNCTRA_PLAIN_UNARY(ceil) F
 template <Plain T> FUNCTRA_INLINE bits_of<T> bits(T x) { return __builtin_bit_cast(bits_of<T>, x); }
 template <Plain X> FUNCTRA_INLINE X from_bits(bits_of<X> u) { return __builtin_bit_cast(X, u); }
 template <PlainReal T> FUNCTRA_INLINE T abs(T x) { return sizeof(T) == 4 ? __builtin_fabsf(x) : __builtin_fabs(x); }
-template <PlainInt T> FUNCTRA_INLINE T abs(T x) { return x < 0 ? static_cast<T>(0 - static_cast<bits_of<T>>(x)) : x; }
 template <PlainReal T> FUNCTRA_INLINE T copysign(T x, T y) { return sizeof(T) == 4 ? __builtin_copysignf(x, y) : __builtin_copysign(x, y); }
 template <Plain T> FUNCTRA_INLINE T select(bool m, T a, T b) { return m ? a : b; }
 template <Plain T> FUNCTRA_INLINE T min(T a, T b) { return a < b || a != a ? a : b; }
@@ -46,6 +45,42 @@ template <PlainReal T, class F, class... X> FUNCTRA_INLINE T rare(bool m, T valu
   if (m) [[unlikely]] { if constexpr (sizeof(T) == 4) return f.f32(args...); else return f.f64(args...); }
   return value;
 }
+
+// ---------------------------------------------------------------- integers
+// With operations that are defined everywhere: wrapping, division by zero zero, shifts by the width or more.
+template <class T> struct Int {
+  using Scalar = T;
+  using Mask = bool;
+  using Bits = Int<typename UnsignedOf<sizeof(T)>::type>;
+  T v;
+  template <Number A> FUNCTRA_INLINE constexpr explicit Int(A a) : v(static_cast<T>(a)) {}
+};
+#define FUNCTRA_INT_BINARY(name, ...)                                         \
+  template <class T> FUNCTRA_INLINE Int<T> name(Int<T> x, Int<T> y) {         \
+    using W = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>; \
+    [[maybe_unused]] const W a = static_cast<W>(x.v), b = static_cast<W>(y.v); \
+    return Int<T>(__VA_ARGS__);                                               \
+  }
+FUNCTRA_INT_BINARY(operator+, a + b) FUNCTRA_INT_BINARY(operator-, a - b) FUNCTRA_INT_BINARY(operator*, a * b)
+FUNCTRA_INT_BINARY(operator&, a & b) FUNCTRA_INT_BINARY(operator|, a | b) FUNCTRA_INT_BINARY(operator^, a ^ b)
+FUNCTRA_INT_BINARY(operator/, y.v == 0 ? 0 : std::is_signed_v<T> && y.v == static_cast<T>(-1) ? static_cast<T>(0 - a) : static_cast<T>(x.v / y.v))
+FUNCTRA_INT_BINARY(rem, y.v == 0 || (std::is_signed_v<T> && y.v == static_cast<T>(-1)) ? T(0) : static_cast<T>(x.v % y.v))
+FUNCTRA_INT_BINARY(min, x.v < y.v ? x.v : y.v) FUNCTRA_INT_BINARY(max, x.v > y.v ? x.v : y.v)
+FUNCTRA_INT_BINARY(shl, static_cast<std::make_unsigned_t<T>>(y.v) >= 8 * sizeof(T) ? W(0) : a << b)
+// shr by the width or more: zero, or minus one for negative numbers.
+FUNCTRA_INT_BINARY(shr, static_cast<std::make_unsigned_t<T>>(y.v) < 8 * sizeof(T) ? static_cast<T>(x.v >> y.v) : x.v < 0 ? static_cast<T>(-1) : T(0))
+#undef FUNCTRA_INT_BINARY
+#define FUNCTRA_INT_COMPARE(op) template <class T> FUNCTRA_INLINE bool operator op(Int<T> x, Int<T> y) { return x.v op y.v; }
+FUNCTRA_INT_COMPARE(==) FUNCTRA_INT_COMPARE(!=) FUNCTRA_INT_COMPARE(<) FUNCTRA_INT_COMPARE(<=) FUNCTRA_INT_COMPARE(>) FUNCTRA_INT_COMPARE(>=)
+#undef FUNCTRA_INT_COMPARE
+template <class T> FUNCTRA_INLINE Int<T> operator-(Int<T> x) { return Int<T>(0) - x; }
+template <class T> FUNCTRA_INLINE Int<T> operator~(Int<T> x) { return Int<T>(static_cast<T>(~x.v)); }
+template <class T> FUNCTRA_INLINE Int<T> abs(Int<T> x) { return x.v < 0 ? -x : x; }
+template <class T> FUNCTRA_INLINE Int<T> floor(Int<T> x) { return x; }
+template <class T> FUNCTRA_INLINE Int<T> ceil(Int<T> x) { return x; }
+template <class T> FUNCTRA_INLINE Int<T> rint(Int<T> x) { return x; }
+template <class T> FUNCTRA_INLINE Int<T> trunc(Int<T> x) { return x; }
+template <class T> FUNCTRA_INLINE Int<T> select(bool m, Int<T> a, Int<T> b) { return m ? a : b; }
 
 // ---------------------------------------------------------------- helpers for formulas
 template <class X> FUNCTRA_INLINE X inf() { return X(__builtin_huge_val()); }

@@ -14,6 +14,7 @@
 //   m & n, m | n, m ^ n, !m
 //   bits(x), from_bits<X>(u)        the same width, unsigned: bits_of<X>
 //   u + u, -, &, |, ^, shl<k>(u), shr<k>(u), ==, <
+//   ~x, shl(x, y), shr(x, y)        of integers; shr is arithmetic on signed types (not on SIMD vectors)
 //   convert_to<T>(x)                the Num of element type T (not on SIMD vectors)
 //   widen(f, x...)                  f evaluated in double on float operands, rounded back
 //   rare(m, x, fallback, args...)   x, but the C function `fallback` of the arguments where m is set: for a few odd lanes
@@ -41,11 +42,16 @@ template <> struct UnsignedOf<2> { using type = std::uint16_t; };
 template <> struct UnsignedOf<4> { using type = std::uint32_t; };
 template <> struct UnsignedOf<8> { using type = std::uint64_t; };
 
-// The types that go with a Num type; specialised for SIMD vectors and symbolic numbers.
+// The types that go with a Num type: of a plain number, or named in the class.
 template <class X> struct NumTypes {
   using scalar = X;
   using mask = bool;
   using bits = typename UnsignedOf<sizeof(X)>::type;
+};
+template <class X> requires requires { typename X::Scalar; } struct NumTypes<X> {
+  using scalar = typename X::Scalar;
+  using mask = typename X::Mask;
+  using bits = typename X::Bits;
 };
 template <class X> using scalar_of = typename NumTypes<X>::scalar;
 template <class X> using mask_of = typename NumTypes<X>::mask;
@@ -56,6 +62,9 @@ template <class X> inline constexpr bool is_real = std::is_floating_point_v<scal
 // ---------------------------------------------------------------- symbolic numbers
 // Element types here are float, double, bool and the fixed-width integers.
 template <class T> struct SymOf {
+  using Scalar = T;
+  using Mask = SymOf<bool>;
+  using Bits = SymOf<typename UnsignedOf<sizeof(T)>::type>;
   Emitter* e;
   Emitter::Id id;
   SymOf(Emitter* emitter, Emitter::Id i) : e(emitter), id(i) {}
@@ -63,12 +72,6 @@ template <class T> struct SymOf {
   template <Number A> explicit SymOf(A c) : e(current_emitter), id(e->constant(dtype_of<T>, Scalar(static_cast<T>(c)))) {}
   operator Sym() const { return {e, id, dtype_of<T>}; }
 };
-template <class T> struct NumTypes<SymOf<T>> {
-  using scalar = T;
-  using mask = SymOf<bool>;
-  using bits = SymOf<typename UnsignedOf<sizeof(T)>::type>;
-};
-
 #define FUNCTRA_SYM_UNARY(name, op) \
   template <class T> SymOf<T> name(SymOf<T> x) { return {x.e, x.e->unary(NumOp::op, dtype_of<T>, x.id)}; }
 FUNCTRA_SYM_UNARY(operator-, neg) FUNCTRA_SYM_UNARY(abs, abs) FUNCTRA_SYM_UNARY(sqrt, sqrt) FUNCTRA_SYM_UNARY(floor, floor)

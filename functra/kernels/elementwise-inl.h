@@ -20,7 +20,10 @@
 
 #include "functra/base/num.h"
 #include "functra/kernels/simd-inl.h"  // no include guard, as all below
+#include "functra/base/num_exp-inl.h"
 #include "functra/base/num_trig-inl.h"
+#include "functra/base/num_erf-inl.h"
+#include "functra/base/num_basic-inl.h"
 
 #ifndef FUNCTRA_KERNELS_DTYPE_SETS
 #define FUNCTRA_KERNELS_DTYPE_SETS
@@ -41,12 +44,18 @@ namespace detail {
 
 template <class F, class T, class I> struct EvalAs;
 template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_sequence<k...>> {
-  using Out = decltype(F::eval(nullptr, (static_cast<void>(k), T())...));
+  // Integers wrap; what is stored is the operands' type, or bool.
+  using Arg = std::conditional_t<std::is_integral_v<T> && !std::is_same_v<T, bool>, num::Int<T>, T>;
+  using Result = decltype(F::eval(nullptr, (static_cast<void>(k), Arg(T()))...));
+  using Out = std::conditional_t<std::is_same_v<Result, bool>, bool, T>;
+  FUNCTRA_INLINE static Out unwrap(Result r) {
+    if constexpr (requires { r.v; }) return r.v; else return static_cast<Out>(r);
+  }
   static constexpr bool on_vectors = FUNCTRA_HAVE_SIMD && std::is_floating_point_v<T> && std::is_same_v<T, Out>;
 
   // Not inlined, so that `one` below and the vectors' odd lanes share it.
-  static HWY_NOINLINE Out scalar(decltype((static_cast<void>(k), T()))... x, const void* params) { return F::eval(params, x...); }
-  static Out plain(decltype((static_cast<void>(k), T()))... x) { return F::eval(nullptr, x...); }
+  static HWY_NOINLINE Out scalar(decltype((static_cast<void>(k), T()))... x, const void* params) { return unwrap(F::eval(params, Arg(x)...)); }
+  static Out plain(decltype((static_cast<void>(k), T()))... x) { return unwrap(F::eval(nullptr, Arg(x)...)); }
   static void one(const void* const* in, void* out, const void* params) { *static_cast<Out*>(out) = scalar(*static_cast<const T*>(in[k])..., params); }
 
   static void run(const std::byte* const* in, const std::size_t* step, std::byte* out, std::int64_t blocks, const void* params) {
@@ -69,7 +78,7 @@ template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_seq
 #else
 #pragma GCC ivdep
 #endif
-        for (int i = 0; i < 64; ++i) o[i] = F::eval(params, reinterpret_cast<const T*>(p[k])[i]...);
+        for (int i = 0; i < 64; ++i) o[i] = unwrap(F::eval(params, Arg(reinterpret_cast<const T*>(p[k])[i])...));
         ((p[k] += step[k]), ...);
         out += 64 * sizeof(Out);
       }

@@ -26,27 +26,18 @@ namespace HWY_NAMESPACE {
 namespace num {
 namespace hn = hwy::HWY_NAMESPACE;
 
+template <class D> struct SimdMask { hn::Mask<D> m; };
 template <class D> struct Simd {
   using Tag = D;
+  using Scalar = hn::TFromD<D>;
+  using Mask = SimdMask<D>;
+  using Bits = Simd<hn::RebindToUnsigned<D>>;
   using T = hn::TFromD<D>;
   using V = hn::Vec<D>;
   V v;
   FUNCTRA_INLINE Simd(V x) : v(x) {}
   template <Number A> FUNCTRA_INLINE explicit Simd(A c) : v(hn::Set(D(), static_cast<T>(c))) {}
 };
-template <class D> struct SimdMask { hn::Mask<D> m; };
-
-}  // namespace num
-}  // namespace HWY_NAMESPACE
-namespace num {
-template <class D> struct NumTypes<functra::HWY_NAMESPACE::num::Simd<D>> {
-  using scalar = hwy::HWY_NAMESPACE::TFromD<D>;
-  using mask = functra::HWY_NAMESPACE::num::SimdMask<D>;
-  using bits = functra::HWY_NAMESPACE::num::Simd<hwy::HWY_NAMESPACE::RebindToUnsigned<D>>;
-};
-}  // namespace num
-namespace HWY_NAMESPACE {
-namespace num {
 
 #define FUNCTRA_SIMD_BINARY(op) \
   template <class D> FUNCTRA_INLINE Simd<D> operator op(Simd<D> a, Simd<D> b) { return a.v op b.v; }
@@ -58,8 +49,9 @@ template <class D> FUNCTRA_INLINE Simd<D> operator^(Simd<D> a, Simd<D> b) { retu
 template <class D> FUNCTRA_INLINE Simd<D> operator-(Simd<D> a) { return hn::Neg(a.v); }
 #define FUNCTRA_SIMD_COMPARE(op) \
   template <class D> FUNCTRA_INLINE SimdMask<D> operator op(Simd<D> a, Simd<D> b) { return {a.v op b.v}; }
-FUNCTRA_SIMD_COMPARE(==) FUNCTRA_SIMD_COMPARE(!=) FUNCTRA_SIMD_COMPARE(<) FUNCTRA_SIMD_COMPARE(<=) FUNCTRA_SIMD_COMPARE(>) FUNCTRA_SIMD_COMPARE(>=)
+FUNCTRA_SIMD_COMPARE(==) FUNCTRA_SIMD_COMPARE(<) FUNCTRA_SIMD_COMPARE(<=) FUNCTRA_SIMD_COMPARE(>) FUNCTRA_SIMD_COMPARE(>=)
 #undef FUNCTRA_SIMD_COMPARE
+template <class D> FUNCTRA_INLINE SimdMask<D> operator!=(Simd<D> a, Simd<D> b) { return {hn::Not(a.v == b.v)}; }  // Highway's is false for NaN
 template <class D> FUNCTRA_INLINE SimdMask<D> operator&(SimdMask<D> a, SimdMask<D> b) { return {hn::And(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator|(SimdMask<D> a, SimdMask<D> b) { return {hn::Or(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator^(SimdMask<D> a, SimdMask<D> b) { return {hn::Xor(a.m, b.m)}; }
@@ -74,7 +66,10 @@ template <class D> FUNCTRA_INLINE Simd<D> ceil(Simd<D> x) { return hn::Ceil(x.v)
 template <class D> FUNCTRA_INLINE Simd<D> trunc(Simd<D> x) { return hn::Trunc(x.v); }
 template <class D> FUNCTRA_INLINE Simd<D> rint(Simd<D> x) { return hn::Round(x.v); }
 template <class D> FUNCTRA_INLINE Simd<D> copysign(Simd<D> x, Simd<D> y) { return hn::CopySign(x.v, y.v); }
-template <class D> FUNCTRA_INLINE Simd<D> select(SimdMask<D> m, Simd<D> a, Simd<D> b) { return hn::IfThenElse(m.m, a.v, b.v); }
+template <class M, class D> FUNCTRA_INLINE Simd<D> select(SimdMask<M> m, Simd<D> a, Simd<D> b) {
+  if constexpr (std::is_same_v<M, D>) return hn::IfThenElse(m.m, a.v, b.v);
+  else return hn::IfThenElse(hn::RebindMask(D(), m.m), a.v, b.v);  // of a comparison of bits
+}
 // In the same words as for plain numbers, so that signed zeros agree.
 template <class D> FUNCTRA_INLINE Simd<D> min(Simd<D> a, Simd<D> b) { return select((a < b) | (a != a), a, b); }
 template <class D> FUNCTRA_INLINE Simd<D> max(Simd<D> a, Simd<D> b) { return select((a > b) | (a != a), a, b); }
