@@ -68,6 +68,24 @@ bool is_row_major(const Shape& shape, const Shape& strides) {
   }
   return true;
 }
+bool view_strides(const Shape& shape, const Shape& strides, const Shape& as, Shape& out) {
+  out = row_major(as);
+  if (shape.numel() == 0) return true;
+  // Match runs of dimensions with equal products; within a run the old dimensions must be one strided block.
+  Shape old_n, old_s;
+  for (std::size_t i = 0; i < shape.size(); ++i) if (shape[i] != 1) { old_n.push_back(shape[i]); old_s.push_back(strides[i]); }
+  std::size_t oi = 0, ni = 0;
+  while (oi < old_n.size() && ni < as.size()) {
+    std::size_t o0 = oi, n0 = ni;
+    std::int64_t op = old_n[oi++], np = as[ni++];
+    while (op != np) { if (np < op) np *= as[ni++]; else op *= old_n[oi++]; }
+    for (std::size_t k = o0; k + 1 < oi; ++k) if (old_s[k] != old_n[k + 1] * old_s[k + 1]) return false;
+    std::int64_t s = old_s[oi - 1];
+    for (std::size_t k = ni; k-- > n0;) { out[k] = s; s *= as[k]; }
+  }
+  for (; ni < as.size(); ++ni) out[ni] = 1;
+  return true;
+}
 Shape inverse(const Shape& perm) {
   Shape r = perm;
   for (std::size_t i = 0; i < perm.size(); ++i) r[static_cast<std::size_t>(perm[i])] = static_cast<std::int64_t>(i);

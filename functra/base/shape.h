@@ -105,6 +105,8 @@ struct DimsOrAll : std::optional<Shape> {
 
 Shape row_major(const Shape& shape);                          // strides, in elements, of a contiguous array
 bool is_row_major(const Shape& shape, const Shape& strides);  // extents of one may have any stride
+// Strides that show an array of `shape` and `strides` as `as` without moving data; false where there are none.
+bool view_strides(const Shape& shape, const Shape& strides, const Shape& as, Shape& out);
 Shape inverse(const Shape& perm);                             // of a permutation
 bool is_iota(const Shape& perm);                              // 0, 1, 2, ...
 // NumPy's rule; `who` names the operation in the ShapeError.

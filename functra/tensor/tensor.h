@@ -150,6 +150,9 @@ class Tensor {
   std::uint64_t tag() const { return meta_ >> 16; }
   bool rank0() const { return meta_ & 8; }
   bool weak() const { return meta_ & 16; }
+  // A Scalar that is, or was adopted from, a C++ number: a literal in programs. 0-d tensors are captured instead.
+  bool literal() const { return (meta_ & 7) == static_cast<std::uint64_t>(Kind::Scalar) && (meta_ & 48); }
+  static Tensor literal_of(const functra::Scalar& v, DType d);                // strong, of that dtype, still a literal
   DType raw_dtype() const { return static_cast<DType>(static_cast<std::uint8_t>(meta_ >> 8)); }  // of weak numbers: f64, i64, bool
   bool is_scalar() const { return kind() == Kind::Scalar; }
   bool is_array() const { return kind() == Kind::Array; }
@@ -189,7 +192,7 @@ class Tensor {
   const void* typed_data(DType d) const;
   void read_into(DType d, void* out) const;
   union Word { double f; std::int64_t i; std::uint64_t u; float f4; std::int32_t i4; std::uint8_t b; } word_;
-  std::uint64_t meta_;  // tag 48 | dtype 8 | 3 free, weak, rank0, kind 3
+  std::uint64_t meta_;  // tag 48 | dtype 8 | 2 free, literal, weak, rank0, kind 3
 };
 static_assert(sizeof(Tensor) == 16);
 template <> inline double Tensor::scalar_as<double>() const { return word_.f; }

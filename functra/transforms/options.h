@@ -8,26 +8,13 @@
 
 #include "functra/base/dtype.h"
 #include "functra/base/none.h"
+#include "functra/tree/axes.h"
 
 namespace functra {
 
 enum class Randomness { error, same, different };  // what stateful draws do under vmap
 
-// in_dims / out_dims: a number for everything, none, or a list that follows the arguments (a prefix of the tree).
-struct Axes {
-  std::optional<std::int64_t> axis = 0;
-  bool list = false;
-  std::vector<Axes> items;
-  Axes() = default;
-  template <Integer I> Axes(I i) : axis(static_cast<std::int64_t>(i)) {}
-  Axes(NoneType) : axis() {}
-  Axes(std::initializer_list<Axes> l) : list(true), items(l) {}
-};
-// A sub-list by name: `{ft::axes({0, 1})}` is a list of one list on every compiler.
-struct AxesList { std::vector<Axes> items; operator Axes() const { Axes a; a.list = true; a.items = items; return a; } };
-inline AxesList axes(std::initializer_list<Axes> l) { return {std::vector<Axes>(l)}; }
 
-using OptInt = std::optional<std::int64_t>;
 struct VmapOptions {
   Axes in_dims{};
   Axes out_dims{};

@@ -1,0 +1,27 @@
+#include "functra/core/basis.h"
+
+#include "functra/kernels/elementwise.h"
+
+namespace functra::core {
+
+void Operand::not_known() { throw MissingRuleError("a transpose rule needs a known operand and got a linear one: the program is not linear"); }
+
+Tensor zeros(const Aval& a) {
+  if (a.weak) return a.dtype == DType::f64 ? Tensor(0.0) : a.dtype == DType::i64 ? Tensor(0) : Tensor(false);
+  Tensor zero = Tensor::literal_of(Scalar(0), a.dtype);
+  return a.shape.empty() ? zero : broadcast_in_dim(zero, a.shape, {});
+}
+Tensor add_ct(Tensor a, Tensor b) {
+  if (is_zero(a)) return b;
+  if (is_zero(b)) return a;
+  // Nobody else sees the storage of a: add in place. Strided gaps would be written too, so only contiguous arrays.
+  if (plain() && a.unique_storage() && b.is_array() && a.is_contiguous() && b.is_contiguous() && a.array().storage->block && a.raw_dtype() == b.raw_dtype() && a.shape_ref() == b.shape_ref()) {
+    auto loop = add_p.lowering.formula->loop(a.raw_dtype());
+    std::size_t size = size_of(a.raw_dtype());
+    const kernels::Operand ops[2] = {{a.bytes(), nullptr, size}, {b.bytes(), nullptr, size}};
+    if (loop) { kernels::elementwise(loop, ops, a.mutable_bytes(), size, a.shape_ref()); return a; }
+  }
+  return add(a, b);
+}
+
+}  // namespace functra::core

@@ -1,0 +1,188 @@
+// The cached Program -> Program forms and the reverse sweep.
+#include "functra/core/forms.h"
+
+namespace functra::core {
+
+std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n) {
+  std::string s = name;
+  for (const Mask& m : masks) { s += ':'; for (auto b : m) s += static_cast<char>('0' + b); }
+  return s + ":" + std::to_string(n);
+}
+Mask nonzero_mask(Ins t) {
+  Mask m;
+  for (const Tensor& x : t) m.push_back(!is_zero(x));
+  return m;
+}
+void append_nonzero(Vec& to, Ins t) { for (const Tensor& x : t) if (!is_zero(x)) to.push_back(x); }
+Mask depends(const Program& p, const Mask& in, bool& all) {
+  Mask d(p.type_of.size()), out;
+  for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
+  for (const Eqn& e : p.eqns) {
+    bool any = false;
+    for (Var v : p.operands(e)) any |= v >= 0 && d[static_cast<std::size_t>(v)];
+    for (std::uint32_t k = 0; k < e.n_out; ++k) d[e.out + k] = any;
+    all &= any;
+  }
+  for (Var v : p.outputs) out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+  return out;
+}
+
+// ---------------------------------------------------------------- transposition
+void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
+  auto known = [&](Var v) -> const Tensor* { return v < 0 ? &p.literals[static_cast<std::size_t>(~v)] : is_zero(env[v]) ? nullptr : &env[v]; };
+  if (!consume) {  // equations of known operands only, in a body that mixes both kinds
+    for (const Eqn& e : p.eqns) {
+      bool all = true;
+      for (Var v : p.operands(e)) all &= known(v) != nullptr;
+      if (!all) continue;
+      Borrowed<4> in(e.n_in);
+      for (std::uint32_t k = 0; k < e.n_in; ++k) in.set(k, *known(p.pool[e.in + k]));
+      bind_prim({*e.prim, e.params}, in, {env + e.out, e.n_out});
+    }
+  }
+  for (std::size_t i = p.eqns.size(); i-- > 0;) {
+    const Eqn& e = p.eqns[i];
+    bool any = false;
+    for (std::uint32_t k = 0; k < e.n_out; ++k) any |= !is_zero(ct[e.out + k]);
+    if (any) {
+      Buf<Operand, 4> in(e.n_in);
+      Buf<Tensor, 4> ct_in(e.n_in);
+      Buf<Aval, 4> literal_types(e.n_in);
+      bool linear = false;
+      for (std::uint32_t k = 0; k < e.n_in; ++k) {
+        Var v = p.pool[e.in + k];
+        if (v < 0) literal_types[k] = p.operand_type(v);
+        in[k] = {known(v), v < 0 ? &literal_types[k] : &p.type(v)};
+        linear |= in[k].linear();
+      }
+      if (linear) {
+        if (!e.prim->transpose) throw MissingRuleError(std::string(e.prim->name) + " has no transpose rule: it is not linear");
+        Site site(e.site);
+        e.prim->transpose({*e.prim, e.params}, {ct + e.out, e.n_out}, in, ct_in);
+      }
+      for (std::uint32_t k = 0; k < e.n_out; ++k) ct[e.out + k] = Tensor();
+      for (std::uint32_t k = 0; k < e.n_in; ++k) {
+        if (is_zero(ct_in[k]) || !in[k].linear()) continue;
+        Tensor& slot = ct[p.pool[e.in + k]];
+        if (is_zero(slot)) slot.swap(ct_in[k]);
+        else slot = add_ct(std::move(slot), std::move(ct_in[k]));
+      }
+    }
+    if (consume) {  // what this equation was the first to capture has now had its last use
+      std::uint32_t from = i ? p.eqns[i - 1].out + p.eqns[i - 1].n_out : 0;
+      for (std::uint32_t v = from; v < e.out; ++v) env[v] = Tensor();
+    }
+  }
+}
+
+// ---------------------------------------------------------------- forms
+ProgramPtr trace_program(const std::vector<Aval>& in, function_ref<Vec(Ins)> f, bool intern) {
+  Scope none(nullptr);  // programs are closed: derived forms never depend on who asks for them
+  Recording t("program", true);
+  t.bake = true;
+  Scope s(&t);
+  Vec args;
+  for (auto& a : in) args.push_back(t.input(a));
+  Vec outs = f(args);
+  Closed c = t.finish(outs, intern);
+  if (c.program->n_hidden) throw TracerError("a rule inside a Program closes over a traced tensor of an enclosing transform");
+  return c.program;
+}
+std::shared_ptr<const JvpForm> jvp_program(const ProgramPtr& p, const Mask& nonzero, const Mask& force) {
+  auto make = [&] {
+    JvpForm r;
+    std::vector<Aval> in = p->in_types();
+    std::size_t n = nonzero.size();
+    for (std::size_t i = 0; i < n; ++i) if (nonzero[i]) in.push_back(in[i]);
+    r.program = trace_program(in, [&](Ins a) {
+      JvpInterp j("jvp", false);
+      Vec x(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n)), y;
+      for (std::size_t i = 0, k = n; i < n; ++i) if (nonzero[i]) x[i] = j.wrap(x[i], a[k++]);
+      { Scope s(&j); y = eval_program(*p, x); }
+      Vec out;
+      for (auto& t : y) out.push_back(j.primal(t));
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        Tensor t = j.tangent(y[i]);
+        r.nonzero.push_back(!is_zero(t) || force[i]);
+        if (r.nonzero[i]) out.push_back(instantiate(t, p->out_type(i)));
+      }
+      return out;
+    });
+    return r;
+  };
+  return cached<JvpForm>(*p, form_key("jvp", {nonzero, force}), make);
+}
+std::shared_ptr<const LinForm> linearize_program(const ProgramPtr& p, const Mask& nonzero, const Mask& force) {
+  auto make = [&] {
+    LinForm r;
+    r.primal = trace_program(p->in_types(), [&](Ins a) {
+      Recording rec("linearize", false);
+      Scope sr(&rec);
+      JvpInterp j("linearize", true);
+      Vec x(a.begin(), a.end()), y;
+      for (std::size_t i = 0; i < x.size(); ++i) if (nonzero[i]) x[i] = j.wrap(x[i], rec.input(x[i].aval()));
+      { Scope s(&j); y = eval_program(*p, x); }
+      Vec out, tan;
+      for (auto& t : y) out.push_back(j.primal(t));
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        Tensor t = j.tangent(y[i]);
+        r.nonzero.push_back(!is_zero(t) || force[i]);
+        if (r.nonzero[i]) tan.push_back(instantiate(t, p->out_type(i)));  // zeros: recorded by the tracer, captured here
+      }
+      Closed c = rec.finish(tan, false);  // prunes first: residuals of dead equations are never saved
+      r.linear = c.program;
+      r.n_res = c.captured.size();
+      out.insert(out.end(), c.captured.begin(), c.captured.end());
+      return out;
+    });
+    return r;
+  };
+  return cached<LinForm>(*p, form_key("lin", {nonzero, force}), make);
+}
+ProgramPtr transpose_program(const ProgramPtr& p, const Mask& linear, const Mask& ct_nonzero) {
+  auto make = [&] {
+    std::vector<Aval> in;
+    for (std::size_t i = 0; i < linear.size(); ++i) if (!linear[i]) in.push_back(p->type(p->inputs[i]));
+    for (std::size_t i = 0; i < ct_nonzero.size(); ++i) if (ct_nonzero[i]) in.push_back(p->out_type(i));
+    return trace_program(in, [&](Ins a) {
+      Vec env(p->type_of.size()), ct(p->type_of.size());
+      std::size_t k = 0;
+      for (std::size_t i = 0; i < linear.size(); ++i) if (!linear[i]) env[static_cast<std::size_t>(p->inputs[i])] = a[k++];
+      for (std::size_t i = 0; i < ct_nonzero.size(); ++i) {
+        if (!ct_nonzero[i]) continue;
+        if (Var v = p->outputs[i]; v >= 0) { auto& slot = ct[static_cast<std::size_t>(v)]; slot = add_ct(slot, a[k]); }
+        ++k;
+      }
+      backward(*p, env.data(), ct.data(), false);
+      Vec out;
+      for (std::size_t i = 0; i < linear.size(); ++i)
+        if (linear[i]) out.push_back(instantiate(ct[static_cast<std::size_t>(p->inputs[i])], p->type(p->inputs[i])));
+      return out;
+    });
+  };
+  return *cached<ProgramPtr>(*p, form_key("transpose", {linear, ct_nonzero}), make);
+}
+std::shared_ptr<const BatchForm> batch_program(const ProgramPtr& p, const BatchContext& ctx, const Mask& batched, const Mask& force) {
+  auto make = [&] {
+    BatchForm r;
+    std::vector<Aval> in = p->in_types();
+    for (std::size_t i = 0; i < in.size(); ++i) if (batched[i]) { in[i].shape = in[i].shape.with(0, ctx.size); in[i].weak = false; }
+    r.program = trace_program(in, [&](Ins a) {
+      BatchInterp b(ctx.size, ctx.draws, *ctx.axis_name);
+      Vec x(a.begin(), a.end()), y;
+      for (std::size_t i = 0; i < x.size(); ++i) if (batched[i]) x[i] = b.wrap(x[i], 0);
+      { Scope s(&b); y = eval_program(*p, x); }
+      Vec out;
+      for (std::size_t i = 0; i < y.size(); ++i) {
+        Batched v = b.unwrap(y[i]);
+        r.batched.push_back(v.dim >= 0 || force[i]);
+        out.push_back(r.batched[i] ? move_dim0(v, ctx.size) : v.value);
+      }
+      return out;
+    });
+    return r;
+  };
+  return cached<BatchForm>(*p, form_key("batch", {batched, force}, ctx.size) + *ctx.axis_name, make);
+}
+
+}  // namespace functra::core

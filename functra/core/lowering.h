@@ -1,0 +1,41 @@
+// How a primitive becomes code, described without a compiler: prims/ fills it, compiler/ reads it. Each kind says enough to
+// generate a loop nest, or names what to call.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "functra/base/formula.h"
+#include "functra/tensor/aval.h"
+
+namespace functra::core {
+
+struct Params;
+struct Call;
+
+// output index -> operand index, per operand dimension: offset + sum over output dimensions of step * index.
+struct IndexMap {
+  struct Row { std::int64_t offset = 0; Shape steps; };  // steps: one per output dimension
+  std::vector<Row> rows;                                 // one per operand dimension
+};
+enum class ReduceOp : std::uint8_t { sum, prod, max, min, and_, or_ };
+
+struct Lowering {
+  enum class Kind : std::uint8_t {
+    none,         // not lowered: evaluated by calling the primitive
+    scalar,       // result[i] = formula(operands[i]...), operands of rank 0 repeated
+    index,        // result[i] = operand[map(i)]
+    reduction,    // over the operand's dimensions listed by `dims`, with `reduce`
+    contraction,  // sum of products over the dimensions that contraction() lists
+    kernel        // a call of an ahead-of-time kernel by the primitive's name
+  };
+  Kind kind = Kind::none;
+  const Formula* formula = nullptr;
+  const void* (*formula_params)(const Params&) = nullptr;                       // what the formula takes besides its operands
+  IndexMap (*map)(const Call&, std::span<const Aval> in) = nullptr;
+  ReduceOp reduce = ReduceOp::sum;
+  Shape (*dims)(const Params&) = nullptr;
+  struct Contraction { Shape left, right, left_batch, right_batch; };
+  Contraction (*contraction)(const Params&) = nullptr;
+};
+
+}  // namespace functra::core

@@ -1,0 +1,172 @@
+#include "functra/kernels/gemm.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "functra/base/errors.h"
+#include "functra/base/pool.h"
+#include "functra/kernels/strided.h"
+
+extern "C" void openblas_set_num_threads(int);
+
+namespace functra::kernels {
+namespace {
+
+void one_thread() {  // our pool partitions, so that there is one pool in a process
+  static std::once_flag once;
+  std::call_once(once, [] { openblas_set_num_threads(1); });
+}
+
+// A matrix inside a strided array: rows x cols with a stride each.
+struct Matrix { std::int64_t rows, cols, row_stride, col_stride; };
+
+template <class T> void small(const T* a, std::int64_t ar, std::int64_t ac, const T* b, std::int64_t br, std::int64_t bc, T* c, std::int64_t ldc, std::int64_t m, std::int64_t n, std::int64_t k) {
+  for (std::int64_t i = 0; i < m; ++i) {
+    T* o = c + i * ldc;
+    for (std::int64_t j = 0; j < n; ++j) o[j] = 0;
+    for (std::int64_t l = 0; l < k; ++l) {
+      T v = a[i * ar + l * ac];
+      const T* p = b + l * br;
+      if (bc == 1) for (std::int64_t j = 0; j < n; ++j) o[j] += v * p[j];
+      else for (std::int64_t j = 0; j < n; ++j) o[j] += v * p[j * bc];
+    }
+  }
+}
+// Integers wrap: products and sums in unsigned arithmetic.
+template <class T> void small_int(const T* a, std::int64_t ar, std::int64_t ac, const T* b, std::int64_t br, std::int64_t bc, T* c, std::int64_t ldc, std::int64_t m, std::int64_t n, std::int64_t k) {
+  for (std::int64_t i = 0; i < m; ++i)
+    for (std::int64_t j = 0; j < n; ++j) {
+      std::uint64_t s = 0;
+      for (std::int64_t l = 0; l < k; ++l) s += static_cast<std::uint64_t>(a[i * ar + l * ac]) * static_cast<std::uint64_t>(b[l * br + j * bc]);
+      c[i * ldc + j] = static_cast<T>(s);
+    }
+}
+template <class T> void blas(const T* a, bool ta, std::int64_t lda, const T* b, bool tb, std::int64_t ldb, T* c, std::int64_t ldc, std::int64_t m, std::int64_t n, std::int64_t k, T beta) {
+  auto i = [](std::int64_t v) { return static_cast<blasint>(v); };
+  auto t = [](bool x) { return x ? CblasTrans : CblasNoTrans; };
+  if constexpr (std::is_same_v<T, float>) cblas_sgemm(CblasRowMajor, t(ta), t(tb), i(m), i(n), i(k), 1, a, i(lda), b, i(ldb), beta, c, i(ldc));
+  else cblas_dgemm(CblasRowMajor, t(ta), t(tb), i(m), i(n), i(k), 1, a, i(lda), b, i(ldb), beta, c, i(ldc));
+}
+bool blas_ready(const Matrix& x) { return (x.col_stride == 1 && x.row_stride >= std::max<std::int64_t>(x.cols, 1)) || (x.row_stride == 1 && x.col_stride >= std::max<std::int64_t>(x.rows, 1)); }
+
+// Rows of one product, in this thread.
+template <class T> void product(const T* a, const Matrix& x, const T* b, const Matrix& y, T* c, std::int64_t ldc) {
+  std::int64_t m = x.rows, n = y.cols, k = x.cols;
+  if constexpr (std::is_floating_point_v<T>) {
+    if (m * n * k > 2048 && k > 0 && blas_ready(x) && blas_ready(y)) {
+      bool ta = x.col_stride != 1, tb = y.col_stride != 1;
+      blas(a, ta, ta ? x.col_stride : x.row_stride, b, tb, tb ? y.col_stride : y.row_stride, c, ldc, m, n, k, T(0));
+      return;
+    }
+    small(a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, m, n, k);
+  } else {
+    small_int(a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, m, n, k);
+  }
+}
+template <class T> void batched(const T* a, const Matrix& x, const Shape& xb, const T* b, const Matrix& y, const Shape& yb, const Shape& batch, T* c) {
+  std::int64_t m = x.rows, n = y.cols, k = x.cols, count = batch.numel();
+  auto at = [&](const Shape& strides, std::int64_t i) { std::int64_t o = 0; for (std::size_t d = batch.size(); d-- > 0;) { o += i % batch[d] * strides[d]; i /= batch[d]; } return o; };
+  std::int64_t work = std::max<std::int64_t>(m * n * std::max<std::int64_t>(k, 1), 1);
+  if (count == 1 && work > 200000) {  // split the larger side of the one product
+    if (m >= n) {
+      parallel_for(m, std::max<std::int64_t>(8, 100000 / std::max<std::int64_t>(n * k, 1)), [&](std::int64_t lo, std::int64_t hi) {
+        Matrix part = x;
+        part.rows = hi - lo;
+        product(a + lo * x.row_stride, part, b, y, c + lo * n, n);
+      });
+    } else {
+      parallel_for(n, std::max<std::int64_t>(16, 100000 / std::max<std::int64_t>(m * k, 1)), [&](std::int64_t lo, std::int64_t hi) {
+        Matrix part = y;
+        part.cols = hi - lo;
+        product(a, x, b + lo * y.col_stride, part, c + lo, n);
+      });
+    }
+    return;
+  }
+  parallel_for(count, std::max<std::int64_t>(1, 50000 / work), [&](std::int64_t lo, std::int64_t hi) {
+    for (std::int64_t i = lo; i < hi; ++i) product(a + at(xb, i), x, b + at(yb, i), y, c + i * m * n, n);
+  });
+}
+
+// Dimensions `dims` of an array as one: its extent and stride, where they are adjacent in memory.
+bool fuse(const Shape& shape, const Shape& strides, const Shape& dims, std::int64_t& extent, std::int64_t& stride) {
+  extent = 1;
+  stride = 1;
+  bool first = true;
+  for (std::size_t i = dims.size(); i-- > 0;) {
+    auto d = static_cast<std::size_t>(dims[i]);
+    if (shape[d] == 1) continue;
+    if (first) stride = strides[d];
+    else if (strides[d] != stride * extent) return false;
+    extent *= shape[d];
+    first = false;
+  }
+  return true;
+}
+template <class T> struct Packed {
+  const T* data;
+  Matrix m;
+  Shape batch_strides;
+  std::vector<T> copy_of;
+};
+template <class T> Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
+  Packed<T> p;
+  std::int64_t nr, nc, sr, sc;
+  bool ok = fuse(shape, strides, rows, nr, sr) & fuse(shape, strides, cols, nc, sc);
+  nr = shape.pick(rows).numel();
+  nc = shape.pick(cols).numel();
+  p.data = static_cast<const T*>(data);
+  if (nr == 1) sr = std::max<std::int64_t>(nc, 1) * (sc == 1 ? 1 : 1);
+  if (nc == 1 && nr != 1) sc = 1;
+  p.m = {nr, nc, sr, sc};
+  p.batch_strides = strides.pick(batch);
+  bool wants_blas = nr * nc > 64;
+  if (ok && (!wants_blas || !std::is_floating_point_v<T> || blas_ready(p.m))) return p;
+  Shape order = batch.concat(rows).concat(cols), s = shape.pick(order);
+  p.copy_of.resize(static_cast<std::size_t>(s.numel()));
+  copy(p.copy_of.data(), row_major(s), data, strides.pick(order), s, sizeof(T));
+  p.data = p.copy_of.data();
+  p.m = {nr, nc, std::max<std::int64_t>(nc, 1), 1};
+  Shape full = row_major(s);
+  p.batch_strides = Shape(full.data(), batch.size());
+  return p;
+}
+template <class T> void run(const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc, const Shape& rc, const Shape& lb,
+                            const Shape& rb, void* out) {
+  Shape batch = as.pick(lb);
+  auto x = pack<T>(a, as, ast, lc.concat(lb).others(as.size()), lc, lb);
+  auto y = pack<T>(b, bs, bst, rc, rc.concat(rb).others(bs.size()), rb);
+  if (batch.numel() * x.m.rows * y.m.cols == 0) return;
+  batched(x.data, x.m, x.batch_strides, y.data, y.m, y.batch_strides, batch, static_cast<T*>(out));
+}
+}  // namespace
+
+void gemm(DType d, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const void* a, std::int64_t lda, const void* b, std::int64_t ldb, void* c, std::int64_t ldc, bool accumulate) {
+  one_thread();
+  if (d == DType::f32) blas(static_cast<const float*>(a), ta, lda, static_cast<const float*>(b), tb, ldb, static_cast<float*>(c), ldc, m, n, k, accumulate ? 1.f : 0.f);
+  else if (d == DType::f64) blas(static_cast<const double*>(a), ta, lda, static_cast<const double*>(b), tb, ldb, static_cast<double*>(c), ldc, m, n, k, accumulate ? 1. : 0.);
+  else throw DTypeError("gemm: not defined for dtype " + std::string(name_of(d)));
+}
+void dot_general(DType d, const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc, const Shape& rc, const Shape& lb,
+                 const Shape& rb, void* out) {
+  one_thread();
+  auto go = [&]<class T>(T) { run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, out); };
+  switch (d) {
+    case DType::u8: return go(std::uint8_t());
+    case DType::u16: return go(std::uint16_t());
+    case DType::u32: return go(std::uint32_t());
+    case DType::u64: return go(std::uint64_t());
+    case DType::i8: return go(std::int8_t());
+    case DType::i16: return go(std::int16_t());
+    case DType::i32: return go(std::int32_t());
+    case DType::i64: return go(std::int64_t());
+    case DType::f32: return go(float());
+    case DType::f64: return go(double());
+    default: throw DTypeError("dot_general: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
+  }
+}
+
+}  // namespace functra::kernels

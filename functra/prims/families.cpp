@@ -1,0 +1,27 @@
+#include "functra/prims/families.h"
+
+#include <unordered_map>
+#include <vector>
+
+namespace functra::core {
+
+std::span<const Primitive* const> all_primitives() {
+  static const auto* all = [] {
+    auto* v = new std::vector<const Primitive*>;
+    using namespace functra::prims;
+    for (Table t : {arith_table(), trig_table(), select_table(), cast_table(), shape_table(), reduce_table(), contract_table(), control_table()}) v->insert(v->end(), t.begin(), t.end());
+    return v;
+  }();
+  return *all;
+}
+const Primitive* find_primitive(std::string_view name) {
+  static const auto* by_name = [] {
+    auto* m = new std::unordered_map<std::string_view, const Primitive*>;
+    for (const Primitive* p : all_primitives()) m->emplace(p->name, p);
+    return m;
+  }();
+  auto it = by_name->find(name);
+  return it == by_name->end() ? nullptr : it->second;
+}
+
+}  // namespace functra::core

@@ -1,0 +1,10 @@
+// The families and their tables. A family exports what it defines; the registry lists the families.
+#pragma once
+#include "functra/core/primitive.h"
+
+namespace functra::prims {
+
+using Table = std::span<const core::Primitive* const>;
+Table arith_table(), trig_table(), select_table(), cast_table(), shape_table(), reduce_table(), contract_table(), control_table();
+
+}  // namespace functra::prims

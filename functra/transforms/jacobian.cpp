@@ -1,0 +1,70 @@
+// Jacobians: vmap of the pullback or the pushforward over one-hot seeds.
+#include "functra/core/basis.h"
+#include "functra/prims/shape.h"
+#include "functra/transforms/linear.h"
+
+namespace functra::erased {
+using namespace functra::core;
+
+namespace {
+
+// Rows from..from+n of the identity on `numel` elements, shaped [n, shape...].
+Tensor seeds(const Aval& a, std::int64_t from, std::int64_t n) {
+  std::int64_t numel = a.shape.numel();
+  Tensor e = Tensor::uninitialized(a.dtype, {n, numel});
+  std::size_t size = size_of(a.dtype);
+  auto* p = static_cast<std::byte*>(e.mutable_bytes());
+  std::memset(p, 0, static_cast<std::size_t>(n * numel) * size);
+  for (std::int64_t i = 0; i < n; ++i) Scalar(1.0).store(a.dtype, p + static_cast<std::size_t>(i * numel + from + i) * size);
+  return prims::reshape(e, a.shape.with(0, n));
+}
+// One seeded sweep: leaf `which` of a list of `types` takes rows of the identity, the others are zero.
+std::vector<Tensor> sweep(const std::vector<Aval>& types, std::size_t which, std::int64_t from, std::int64_t n, function_ref<std::vector<Tensor>(std::span<const Tensor>)> f) {
+  BatchInterp b(n);
+  std::vector<Tensor> in(types.size()), out;
+  Tensor s = seeds({types[which].dtype, false, types[which].shape}, from, n);
+  { Scope scope(&b); in[which] = b.wrap(s, 0); out = f(in); }
+  for (Tensor& y : out) if (y.defined()) y = move_dim0(b.unwrap(y), n);
+  return out;
+}
+Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : prims::concatenate(parts, 0); }
+
+}  // namespace
+
+std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, const JacOptions& o, const char* who) {
+  if (o.chunk_size && *o.chunk_size < 1) throw ValueError(std::string(who) + ": chunk_size is " + std::to_string(*o.chunk_size) + ", expected at least 1");
+  for (Tensor* x : tree::pointers(selected))
+    if (x->defined() && !is_differentiable(x->raw_dtype()))
+      throw DTypeError(std::string(who) + ": an argument has dtype " + std::string(name_of(x->raw_dtype())) + ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+  LinearPtr l = linearize(selected, f, who);
+  std::int64_t n_in = 0, n_out = 0;
+  for (auto& a : l->in) n_in += a.shape.numel();
+  for (auto& a : l->out) n_out += a.shape.numel();
+  bool reverse = mode == JacMode::reverse || (mode == JacMode::cheaper && n_out <= n_in);
+  std::vector<std::vector<Tensor>> blocks(l->out.size(), std::vector<Tensor>(l->in.size()));
+  auto& seeded = reverse ? l->out : l->in;
+  auto& other = reverse ? l->in : l->out;
+  for (std::size_t k = 0; k < seeded.size(); ++k) {
+    std::int64_t n = seeded[k].shape.numel(), step = o.chunk_size ? std::min(*o.chunk_size, std::max<std::int64_t>(n, 1)) : std::max<std::int64_t>(n, 1);
+    std::vector<std::vector<Tensor>> rows(other.size());
+    for (std::int64_t from = 0; from < std::max<std::int64_t>(n, 1); from += step) {
+      std::int64_t m = std::min(step, n - from);
+      auto got = sweep(seeded, k, from, m, [&](std::span<const Tensor> t) { return reverse ? pull(*l, t) : push(*l, t); });
+      for (std::size_t i = 0; i < got.size(); ++i) rows[i].push_back(std::move(got[i]));
+    }
+    for (std::size_t i = 0; i < other.size(); ++i) {
+      if (rows[i].empty() || !rows[i][0].defined()) continue;
+      Tensor whole = joined(rows[i]);  // [n, other shape...]
+      rows[i].clear();
+      if (reverse) blocks[k][i] = prims::reshape(whole, seeded[k].shape.concat(other[i].shape));
+      else {  // output shape first
+        std::size_t rank = other[i].shape.size();
+        Tensor last = permute(whole, Shape::iota(rank, 1).with(rank, 0));
+        blocks[i][k] = prims::reshape(last, other[i].shape.concat(seeded[k].shape));
+      }
+    }
+  }
+  return blocks;
+}
+
+}  // namespace functra::erased

@@ -1,0 +1,183 @@
+// jit: trace, cache, evaluate. A compiled function is a call that holds a Program.
+#include <mutex>
+#include <unordered_map>
+
+#include "functra/core/executor.h"
+#include "functra/core/forms.h"
+#include "functra/prims/control.h"
+#include "functra/transforms/disable_jit.h"
+#include "functra/transforms/erased.h"
+
+namespace functra {
+namespace {
+thread_local int jit_off = 0;
+}
+disable_jit::disable_jit() { ++jit_off; }
+disable_jit::~disable_jit() { --jit_off; }
+bool jit_disabled() { return jit_off > 0; }
+}  // namespace functra
+
+namespace functra::erased {
+using namespace functra::core;
+
+namespace {
+struct Entry {
+  Closed closed;
+  std::shared_ptr<const void> kept;  // f's result without its tensors
+  std::vector<Aval> in;              // of defined leaves
+};
+using EntryPtr = std::shared_ptr<const Entry>;
+
+void append_type(std::string& key, const Tensor& t) {
+  if (!t.defined()) { key += 'u'; return; }
+  key += static_cast<char>('A' + static_cast<int>(t.raw_dtype()));
+  if (t.rank0()) { key += t.weak() ? '~' : '.'; return; }
+  Shape s = t.sizes();
+  key += static_cast<char>('0' + s.rank());
+  key.append(reinterpret_cast<const char*>(s.data()), s.size() * sizeof(std::int64_t));
+}
+bool alive(const Entry& e) {
+  for (const Tensor& t : e.closed.captured) if (t.tag() && !owner_of(t)) return false;
+  return true;
+}
+// Runs the program on captured tensors and leaves. Where nobody watches, arguments are consumed as the run goes.
+void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
+  bool concrete = plain();
+  for (const Tensor& t : args) concrete &= t.tag() == 0;
+  if (!concrete) { prims::call(c.program, args, outs); return; }
+  Scope outside(nullptr);
+  executor().run(c.program, args, outs);
+}
+}  // namespace
+
+class JitState {
+ public:
+  explicit JitState(JitOptions o) : options(std::move(o)) {}
+  JitOptions options;
+  std::mutex mutex;
+  std::unordered_map<std::string, EntryPtr> entries;
+
+  EntryPtr find(const std::string& key) {
+    std::lock_guard lock(mutex);
+    auto it = entries.find(key);
+    return it != entries.end() && alive(*it->second) ? it->second : nullptr;
+  }
+  EntryPtr get(const std::string& key, const std::vector<Tensor*>& leaves, const JitHooks& hooks) {
+    if (auto e = find(key)) return e;
+    auto e = std::make_shared<Entry>();
+    {
+      Recording t("jit", true);
+      Scope s(&t);
+      Vec values;
+      for (Tensor* x : leaves) {
+        values.push_back(*x);
+        if (!x->defined()) continue;
+        e->in.push_back(x->aval());
+        *x = t.input(e->in.back());
+      }
+      Vec out;
+      for (Tensor& y : tree::leaves(hooks.f().value)) {
+        if (!y.defined()) throw ValueError("jit: the function returns an undefined Tensor (default constructed); return a value for every leaf, or std::optional");
+        out.push_back(y);
+      }
+      e->closed = t.finish(out);
+      e->kept = hooks.keep();
+      for (std::size_t i = 0; i < leaves.size(); ++i) *leaves[i] = values[i];
+    }
+    std::lock_guard lock(mutex);
+    entries[key] = e;
+    return e;
+  }
+};
+
+namespace {
+std::string key_of(Refs args, std::vector<Tensor*>& leaves) {
+  std::string key;
+  for (const TreeRef& a : args) tree::flatten(a, key, leaves);
+  key += '|';
+  for (Tensor* t : leaves) append_type(key, *t);
+  return key;
+}
+Vec gather(const Entry& e, const std::vector<Tensor*>& leaves) {
+  Vec args = e.closed.captured;
+  args.reserve(args.size() + leaves.size());
+  for (Tensor* t : leaves) if (t->defined()) args.push_back(*t);
+  return args;
+}
+}  // namespace
+
+JitPtr new_jit(JitOptions o, const void*) { return std::make_shared<JitState>(std::move(o)); }
+void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
+  if (jit_disabled()) { hooks.f(); return; }
+  std::vector<Tensor*> leaves;
+  EntryPtr e = j.get(key_of(args, leaves), leaves, hooks);
+  Vec in = gather(*e, leaves);
+  for (int d : j.options.donate) {
+    if (d < 0 || static_cast<std::size_t>(d) >= args.size()) throw IndexError("jit: donate names argument " + std::to_string(d) + " of " + std::to_string(args.size()));
+    tree::clear(args[static_cast<std::size_t>(d)]);  // the caller's copies: the last reference may now be ours
+  }
+  Vec out(e->closed.program->outputs.size());
+  execute(e->closed, in, out);
+  tree::assign(hooks.restore(e->kept.get()), out);
+}
+std::size_t jit_cache_size(const JitState& j) {
+  auto& s = const_cast<JitState&>(j);
+  std::lock_guard lock(s.mutex);
+  return s.entries.size();
+}
+void jit_cache_clear(JitState& j) {
+  std::unordered_map<std::string, EntryPtr> gone;
+  std::lock_guard lock(j.mutex);
+  gone.swap(j.entries);
+}
+functra::Program jit_program(JitState& j, Refs args, const JitHooks& hooks) {
+  std::vector<Tensor*> leaves;
+  EntryPtr e = j.get(key_of(args, leaves), leaves, hooks);
+  return functra::Program(e->closed.program, e->closed.captured);
+}
+
+// ---------------------------------------------------------------- prepared calls
+namespace {
+struct Gather final : tree::Visitor {  // into a buffer that keeps its capacity
+  std::vector<Tensor*>* out = nullptr;
+  void tensor(Tensor& t) override { out->push_back(&t); }
+};
+}  // namespace
+class BoundState {
+ public:
+  EntryPtr entry;
+  std::vector<Tensor*> leaves;
+  Vec args, outs;
+};
+std::shared_ptr<BoundState> jit_bind(JitState& j, Refs args, const JitHooks& hooks, TreeRef result) {
+  auto b = std::make_shared<BoundState>();
+  b->entry = j.get(key_of(args, b->leaves), b->leaves, hooks);
+  b->outs.resize(b->entry->closed.program->outputs.size());
+  bound_call(*b, args, result);
+  return b;
+}
+void bound_call(BoundState& b, Refs args, TreeRef result) {
+  Gather g;
+  g.out = &b.leaves;
+  b.leaves.clear();
+  for (const TreeRef& a : args) a.visit(g);
+  b.args.assign(b.entry->closed.captured.begin(), b.entry->closed.captured.end());
+  std::size_t k = 0;
+  for (std::size_t i = 0; i < b.leaves.size(); ++i) {
+    Tensor& t = *b.leaves[i];
+    if (!t.defined()) continue;
+    if (k >= b.entry->in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
+    const Aval& want = b.entry->in[k++];
+    bool fits = t.raw_dtype() == want.dtype && t.weak() == want.weak && (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
+    if (!fits) throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() + "; call the jitted function itself, or bind again");
+    b.args.push_back(t);
+  }
+  if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
+  execute(b.entry->closed, b.args, b.outs);
+  b.leaves.clear();
+  result.visit(g);
+  if (b.leaves.size() != b.outs.size()) throw StructureError("bind: the result has another structure than the prepared call");
+  for (std::size_t i = 0; i < b.outs.size(); ++i) *b.leaves[i] = std::move(b.outs[i]);
+}
+
+}  // namespace functra::erased

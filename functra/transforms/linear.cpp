@@ -1,0 +1,205 @@
+#include "functra/transforms/linear.h"
+
+namespace functra::erased {
+using namespace functra::core;
+
+Tensor Linearizer::input(const Tensor& x) {
+  if (!x.defined() || !is_differentiable(x.raw_dtype())) return x;
+  return jvp_.wrap(x, rec_.input(x.aval()));
+}
+Tensor Linearizer::primal(const Tensor& y) {
+  if (y.tag() == jvp_.tag) return y.node_as<JvpNode>().primal;
+  if (y.tag() == rec_.tag) escaped(y, jvp_.name);
+  check_alive(y, jvp_.name);
+  return y;
+}
+void Linearizer::transpose(Ins tangents, Ins cts, Outs ct_in) {
+  core::Program& p = rec_.prog;
+  Buf<Tensor, 64> env(p.type_of.size()), ct(p.type_of.size());
+  for (std::size_t i = 0; i < rec_.hidden.size(); ++i) env[static_cast<std::size_t>(rec_.hidden[i])] = std::move(rec_.captured[i]);
+  for (std::size_t i = 0; i < tangents.size(); ++i) {
+    if (is_zero(tangents[i])) continue;
+    Tensor& slot = ct[tangents[i].var()];
+    slot = add_ct(std::move(slot), cts[i]);
+  }
+  backward(p, env.begin(), ct.begin(), true);
+  for (std::size_t i = 0; i < ct_in.size(); ++i) ct_in[i] = std::move(ct[static_cast<std::size_t>(p.inputs[i])]);
+}
+void to_primals(Linearizer& l, TreeRef t) {
+  if (!t) return;
+  for (Tensor* y : tree::pointers(t)) if (y->defined()) *y = l.primal(*y);
+}
+namespace {
+std::string path_in(Refs args, std::size_t leaf) { return tree::argument_paths(args)[leaf]; }
+bool is_bare(Refs args, std::size_t leaf) {  // an argument that is itself a Tensor
+  for (const TreeRef& a : args) {
+    auto p = tree::paths(a);
+    if (leaf < p.size()) return p[leaf].empty();
+    leaf -= p.size();
+  }
+  return false;
+}
+}  // namespace
+
+// ---------------------------------------------------------------- grad
+std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
+  Linearizer l(who);
+  auto in = tree::pointers(selected);
+  Buf<int, 8> at(in.size());
+  std::vector<Tensor> g(in.size());
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    g[i] = *in[i];  // the primal, until its gradient is known
+    at[i] = -1;
+    if (!g[i].defined()) continue;
+    if (!is_differentiable(g[i].raw_dtype())) {
+      if (is_bare(selected, i)) throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(g[i].raw_dtype())) + ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+      continue;
+    }
+    at[i] = static_cast<int>(l.inputs());
+    *in[i] = l.input(g[i]);
+  }
+  Result r = f();
+  auto out = tree::pointers(r.value);
+  if (out.size() != 1 || !out[0]->defined())
+    throw ShapeError(std::string(who) + ": the function returns " + std::to_string(out.size()) + " tensors, expected one scalar; use vjp or jacrev, or pass ft::has_aux and return a pair (value, aux)");
+  Tensor y = *out[0], t = l.tangent(y);
+  if (!y.rank0()) throw ShapeError(std::string(who) + ": the function returns shape " + y.sizes().str() + ", not a scalar; sum() or mean() it, or use vjp or jacrev");
+  if (!is_differentiable(y.raw_dtype())) throw DTypeError(std::string(who) + ": the function returns dtype " + std::string(name_of(y.raw_dtype())) + "; only floating results have a gradient");
+  *out[0] = l.primal(y);
+  to_primals(l, r.aux);
+  l.leave();
+  y = Tensor();
+  Buf<Tensor, 8> ct(l.inputs());
+  if (!is_zero(t)) {
+    for (Tensor* x : in) *x = Tensor();  // the wrapped copies: residuals may be freed as the sweep goes
+    Tensor one = out[0]->weak() ? Tensor(1.0) : Tensor::literal_of(Scalar(1.0), out[0]->raw_dtype());
+    l.transpose({&t, 1}, {&one, 1}, ct);
+  }
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (!g[i].defined()) continue;
+    if (at[i] >= 0 && !is_zero(ct[static_cast<std::size_t>(at[i])])) g[i] = std::move(ct[static_cast<std::size_t>(at[i])]);
+    else g[i] = zeros(g[i].aval());
+  }
+  return g;
+}
+
+// ---------------------------------------------------------------- linearize, vjp
+LinearPtr linearize(Refs primals, Call f, const char* who) {
+  auto r = std::make_shared<Linear>();
+  r->who = who;
+  Linearizer l(who);
+  for (Tensor* x : tree::pointers(primals)) {
+    bool traced = x->defined() && is_differentiable(x->raw_dtype());
+    r->in.push_back(x->defined() ? x->aval() : Aval{});
+    r->input_of.push_back(traced ? static_cast<int>(l.inputs()) : -1);
+    if (traced) *x = l.input(*x);
+  }
+  Result res = f();
+  Vec tangents;
+  for (Tensor* y : tree::pointers(res.value)) {
+    if (!y->defined()) { r->out.push_back({}); r->output_of.push_back(-1); continue; }
+    Tensor t = l.tangent(*y);
+    *y = l.primal(*y);
+    r->out.push_back(y->aval());
+    r->output_of.push_back(is_zero(t) ? -1 : static_cast<int>(tangents.size()));
+    if (!is_zero(t)) tangents.push_back(t);
+  }
+  to_primals(l, res.aux);
+  l.leave();
+  r->closed = l.program(tangents);
+  return r;
+}
+namespace {
+// Gives t the type a symbolic derivative must have; `what` names it.
+Tensor checked(const Tensor& t, const Aval& a, const char* who, const std::string& what) {
+  Aval got = t.aval();
+  if (got == a) return t;
+  if (got.shape == a.shape && got.dtype == a.dtype) return t;
+  if (got.weak && a.shape.empty()) return a.weak ? Tensor(static_cast<double>(t)) : t.is_scalar() ? Tensor::literal_of(t.item(), a.dtype) : convert(t, a.dtype);
+  if (got.shape == a.shape && a.weak) return t;
+  if (!(got.shape == a.shape)) throw ShapeError(std::string(who) + ": " + what + " has shape " + got.shape.str() + ", expected " + a.shape.str());
+  throw DTypeError(std::string(who) + ": " + what + " has dtype " + std::string(name_of(got.dtype)) + ", expected " + std::string(name_of(a.dtype)) + "; convert it with to()");
+}
+}  // namespace
+std::vector<Tensor> push(const Linear& l, Refs tangents) { return push(l, tree::leaves(tangents), tangents); }
+std::vector<Tensor> push(const Linear& l, Ins t, Refs names) {
+  Vec args = l.closed.captured;
+  if (t.size() != l.in.size()) throw StructureError(std::string(l.who) + ": got " + std::to_string(t.size()) + " tangents for " + std::to_string(l.in.size()) + " tensors");
+  std::size_t n = args.size();
+  args.resize(l.closed.program->inputs.size());
+  for (std::size_t i = 0; i < t.size(); ++i)
+    if (int k = l.input_of[i]; k >= 0) args[n + static_cast<std::size_t>(k)] = is_zero(t[i]) ? zeros(l.in[i]) : checked(t[i], l.in[i], l.who, "the tangent of " + (names.empty() ? "input " + std::to_string(i) : path_in(names, i)));
+  Vec dy = eval_program(*l.closed.program, args), out;
+  for (std::size_t i = 0; i < l.out.size(); ++i) out.push_back(l.output_of[i] >= 0 ? dy[static_cast<std::size_t>(l.output_of[i])] : zeros(l.out[i]));
+  return out;
+}
+std::vector<Tensor> pull(const Linear& l, TreeRef cotangent) { return pull(l, tree::leaves(cotangent), cotangent); }
+std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
+  if (c.size() != l.out.size()) throw StructureError(std::string(l.who) + ": the cotangent has " + std::to_string(c.size()) + " tensors, the result of the function has " + std::to_string(l.out.size()));
+  const core::Program& p = *l.closed.program;
+  Vec env(p.type_of.size()), ct(p.type_of.size());
+  for (std::size_t i = 0; i < l.closed.captured.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = l.closed.captured[i];
+  for (std::size_t i = 0; i < c.size(); ++i) {
+    if (is_zero(c[i])) continue;
+    Tensor t = checked(c[i], l.out[i], l.who, "the cotangent of " + (!names || l.out.size() == 1 ? std::string("the result") : "result " + tree::paths(names)[i]));
+    if (l.output_of[i] < 0) continue;
+    Var v = p.outputs[static_cast<std::size_t>(l.output_of[i])];
+    if (v < 0) continue;
+    Tensor& slot = ct[static_cast<std::size_t>(v)];
+    slot = add_ct(slot, t);
+  }
+  backward(p, env.data(), ct.data(), false);
+  Vec g;
+  for (std::size_t i = 0; i < l.in.size(); ++i) {
+    Tensor t = l.input_of[i] < 0 ? Tensor() : ct[static_cast<std::size_t>(p.inputs[p.n_hidden + static_cast<std::size_t>(l.input_of[i])])];
+    g.push_back(instantiate(t, l.in[i]));
+  }
+  return g;
+}
+LinearPtr linear_transpose(Refs primals, Call f) {
+  auto r = std::make_shared<Linear>();
+  r->who = "linear_transpose";
+  Recording t("linear_transpose", true);
+  Scope s(&t);
+  for (Tensor* x : tree::pointers(primals)) {
+    bool traced = x->defined() && is_differentiable(x->raw_dtype());
+    r->in.push_back(x->defined() ? x->aval() : Aval{});
+    r->input_of.push_back(traced ? static_cast<int>(t.prog.inputs.size()) : -1);
+    if (traced) *x = t.input(x->aval());
+  }
+  Vec out = tree::leaves(f().value);
+  for (std::size_t i = 0; i < out.size(); ++i) { r->out.push_back(out[i].aval()); r->output_of.push_back(static_cast<int>(i)); }
+  r->closed = t.finish(out, false);
+  return r;
+}
+
+// ---------------------------------------------------------------- jvp
+std::vector<Tensor> jvp(Refs primals, Refs tangents, Call f, const JvpOptions& o) {
+  JvpInterp j("jvp", false);
+  if (primals.size() != tangents.size()) throw StructureError("jvp: " + std::to_string(primals.size()) + " primals and " + std::to_string(tangents.size()) + " tangents");
+  for (std::size_t a = 0; a < primals.size(); ++a) {
+    if (!tangents[a]) continue;
+    auto x = tree::pointers(primals[a]);
+    auto t = tree::leaves(tangents[a]);
+    if (x.size() != t.size()) throw StructureError("jvp: argument " + std::to_string(a) + " has " + std::to_string(x.size()) + " tensors and its tangent " + std::to_string(t.size()));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (!x[i]->defined() || is_zero(t[i]) || !is_differentiable(x[i]->raw_dtype())) continue;
+      *x[i] = j.wrap(*x[i], checked(t[i], x[i]->aval(), "jvp", "the tangent of " + path_in(primals, i)));
+    }
+  }
+  Result r;
+  { Scope s(&j); r = f(); for (TreeRef tr : {r.value, r.aux}) if (tr) for (Tensor* y : tree::pointers(tr)) if (y->tag() != j.tag) check_alive(*y, "jvp"); }
+  std::vector<Tensor> d;
+  auto out = tree::pointers(r.value);
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    Tensor t = j.tangent(*out[i]);
+    if (o.strict && is_zero(t)) throw ValueError("jvp: strict: output " + (tree::paths(r.value)[i].empty() ? std::to_string(i) : tree::paths(r.value)[i]) + " does not depend on the input");
+    if (!out[i]->defined()) { d.emplace_back(); continue; }
+    *out[i] = j.primal(*out[i]);
+    d.push_back(instantiate(t, out[i]->aval()));
+  }
+  if (r.aux) for (Tensor* y : tree::pointers(r.aux)) *y = j.primal(*y);
+  return d;
+}
+
+}  // namespace functra::erased
