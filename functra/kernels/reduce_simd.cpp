@@ -109,7 +109,7 @@ template <Reduce op, class T> T strided(const T* x, int64_t n, int64_t s) {
 template <Reduce op, class T> void rows(const void* xv, int64_t n, int64_t stride, int64_t count, int64_t xs, void* ov, int64_t os) {
   auto* x = static_cast<const T*>(xv);
   auto* out = static_cast<T*>(ov);
-  if (stride == 1 && n >= 16) for (int64_t k = 0; k < count; ++k) out[k * os] = row<op>(x + k * xs, n);
+  if (stride == 1 && n > 8) for (int64_t k = 0; k < count; ++k) out[k * os] = row<op>(x + k * xs, n);
   else if (n > 8) for (int64_t k = 0; k < count; ++k) out[k * os] = strided<op>(x + k * xs, n, stride);
   else for (int64_t k = 0; k < count; ++k) {
     T r = n ? x[k * xs] : identity_of<op, T>();
