@@ -1,6 +1,5 @@
 // A number of any element type with its full value: what item() gives and factories take.
 #pragma once
-#include <complex>
 #include <cstdint>
 #include <string>
 
@@ -16,7 +15,7 @@ class Scalar {
     else int_ = static_cast<std::int64_t>(x);
     if constexpr (std::is_unsigned_v<T> && sizeof(T) == 8) type_ = x > static_cast<T>(INT64_MAX) ? DType::u64 : DType::i64;
   }
-  template <class T> Scalar(std::complex<T> x) : type_(DType::c128), re_(x.real()), im_(x.imag()) {}
+  template <ComplexNumber T> Scalar(T x) : type_(DType::c128), re_(x.real()), im_(x.imag()) {}
 
   static Scalar load(DType d, const void* element);  // one element of storage
   void store(DType d, void* element) const;          // converted as a cast does
@@ -28,7 +27,7 @@ class Scalar {
     if (!integral()) return static_cast<T>(re_);
     return type_ == DType::u64 ? static_cast<T>(static_cast<std::uint64_t>(int_)) : static_cast<T>(int_);
   }
-  template <class T> explicit operator std::complex<T>() const { return {static_cast<T>(integral() ? static_cast<double>(*this) : re_), static_cast<T>(im_)}; }
+  template <ComplexNumber T> explicit operator T() const { return {static_cast<typename T::value_type>(real()), static_cast<typename T::value_type>(im_)}; }
   constexpr double real() const { return integral() ? static_cast<double>(*this) : re_; }
   constexpr double imag() const { return im_; }
   bool operator==(const Scalar& o) const { return integral() == o.integral() && (integral() ? int_ == o.int_ && (type_ == DType::u64) == (o.type_ == DType::u64) : re_ == o.re_ && im_ == o.im_); }

@@ -85,8 +85,10 @@ template <class T> void float_bare_integer(T& t) {
 }
 
 template <class P, class T> constexpr P to_param(T&& t) {
-  static_assert(std::is_convertible_v<T&&, P>, "functra: an argument does not convert to the type that f takes (see P and T in 'to_param<P, T>')");
-  return static_cast<T&&>(t);
+  constexpr bool converts = std::is_convertible_v<T&&, P>;
+  static_assert(converts, "functra: an argument does not convert to the type that f takes (see P and T in 'to_param<P, T>')");
+  if constexpr (converts) return static_cast<T&&>(t);
+  else return static_cast<P (*)()>(nullptr)();
 }
 template <class P> struct as_params;  // what the arguments are converted to, given the parameters of f
 template <class... P> struct as_params<Params<P...>> {

@@ -23,14 +23,12 @@ std::string text_of(double x);
 std::string in_quotes(std::string_view s);  // "a" with quotes and escapes
 
 template <class T> concept Text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
-template <class T> concept Complex = requires(const T& z) { typename T::value_type; { z.real() } -> std::convertible_to<double>; { z.imag() } -> std::convertible_to<double>; }
-    && std::is_floating_point_v<typename T::value_type> && sizeof(T) == 2 * sizeof(typename T::value_type);
 // A class with FUNCTRA_STATIC, or for which functra_static(const T&) gives a text that tells its values apart.
 template <class T> concept Opaque = requires(const T& t) { { functra_static(t) } -> std::convertible_to<std::string>; };
 
 }  // namespace tree
 
-template <class T> concept StaticLeaf = Number<T> || std::is_enum_v<T> || tree::Text<T> || tree::Complex<T> || tree::Opaque<T> ||
+template <class T> concept StaticLeaf = Number<T> || std::is_enum_v<T> || tree::Text<T> || ComplexNumber<T> || tree::Opaque<T> ||
     std::is_same_v<T, Shape> || std::is_same_v<T, DimsOrAll> || std::is_same_v<T, Scalar>;
 
 namespace tree {
@@ -54,7 +52,7 @@ template <StaticLeaf T> std::string static_text(const T& t) {
   else if constexpr (std::is_floating_point_v<T>) return text_of(static_cast<double>(t));
   else if constexpr (std::is_unsigned_v<T>) return text_of(static_cast<std::uint64_t>(t));
   else if constexpr (Number<T>) return text_of(static_cast<std::int64_t>(t));
-  else if constexpr (Complex<T>) return "(" + text_of(static_cast<double>(t.real())) + ", " + text_of(static_cast<double>(t.imag())) + ")";
+  else if constexpr (ComplexNumber<T>) return "(" + text_of(static_cast<double>(t.real())) + ", " + text_of(static_cast<double>(t.imag())) + ")";
   else if constexpr (std::is_same_v<T, DimsOrAll>) return t ? t->str() : "none";
   else return t.str();
 }
