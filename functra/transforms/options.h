@@ -1,19 +1,13 @@
 // Options of the transforms, designated in the order shown.
 #pragma once
-#include <cstdint>
-#include <initializer_list>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "functra/base/dtype.h"
-#include "functra/base/none.h"
 #include "functra/tree/axes.h"
 
 namespace functra {
 
 enum class Randomness { error, same, different };  // what stateful draws do under vmap
-
 
 struct VmapOptions {
   Axes in_dims{};
