@@ -17,7 +17,10 @@ if(NOT TARGET Functra::dnnl)
   set_target_properties(Functra::dnnl PROPERTIES IMPORTED_LOCATION "${FUNCTRA_DNNL_LIBRARY}"
                         INTERFACE_INCLUDE_DIRECTORIES "${FUNCTRA_DNNL_INCLUDE_DIR}")
 endif()
-set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS Functra::dnnl
+# oneDNN threads by OpenMP; the runtime itself is linked so that it can be told to use one thread, without the flags that would make
+# our own code use it.
+find_library(FUNCTRA_OMP_LIBRARY NAMES gomp libgomp.so.1 REQUIRED)
+set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS Functra::dnnl ${FUNCTRA_OMP_LIBRARY}
     ${CMAKE_DL_LIBS})
 
 # libdw turns the addresses kept by Programs into file and line; without it they print as addresses.
