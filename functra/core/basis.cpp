@@ -1,6 +1,20 @@
 #include "functra/core/basis.h"
 
 #include "functra/kernels/elementwise.h"
+#include "functra/kernels/strided.h"
+
+namespace functra {
+
+// Here and not in tensor/, since it needs a kernel.
+Tensor Tensor::contiguous() const {
+  if (is_contiguous()) return *this;
+  const ArrayNode& a = array();
+  Tensor r = uninitialized(raw_dtype(), a.shape);
+  kernels::copy(r.mutable_bytes(), r.strides_ref(), a.data, a.strides, a.shape, size_of(raw_dtype()));
+  return r;
+}
+
+}  // namespace functra
 
 namespace functra::core {
 

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "functra/base/memory.h"
-#include "functra/kernels/strided.h"
 #include "functra/tensor/traced.h"
 
 namespace functra {
@@ -144,14 +143,6 @@ std::int64_t Tensor::size(std::int64_t d) const {
 }
 std::int64_t Tensor::numel() const { return rank0() ? 1 : is_array() ? array().numel : sizes().numel(); }
 bool Tensor::is_contiguous() const { return !is_array() || array().contiguous; }
-Tensor Tensor::contiguous() const {
-  if (is_contiguous()) return *this;
-  const ArrayNode& a = array();
-  Tensor r = uninitialized(raw_dtype(), a.shape);
-  kernels::copy(r.mutable_bytes(), r.strides_ref(), a.data, a.strides, a.shape, size_of(raw_dtype()));
-  return r;
-}
-
 Scalar Tensor::item() const {
   const Tensor& t = concrete() ? *this : *traced::readable(*this, "item()");
   if (t.numel() != 1) throw ShapeError("item(): the tensor has shape " + t.sizes().str() + ", not one element; index it first, or use to_vector()");

@@ -95,6 +95,7 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
       using Residuals = aux_t<Forward>;
       P packed(f_, t...);
       std::optional<Residuals> residuals;
+      const std::vector<Tensor> x = tree::leaves(packed.refs);
       auto f = [&](std::span<const Tensor> leaves) { return packed.call_f(leaves); };
       auto fwd = [&](std::span<const Tensor> leaves) {
         tree::assign(packed.refs, leaves);
@@ -110,6 +111,7 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
         tree::assign(TreeRef(*residuals), in.first(n));
         typename P::R cotangent = *packed.result;
         tree::assign(TreeRef(cotangent), in.subspan(n));
+        tree::assign(packed.refs, x);  // what cotangents are checked against
         auto g = bwd_(std::as_const(*residuals), std::as_const(cotangent));
         std::vector<Tensor> out;
         if constexpr (sizeof...(T) == 1 && !is_list_of_one<decltype(g)>) (put_cotangent<T>(out, g, std::get<0>(packed.args)), ...);
@@ -119,7 +121,6 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
         }
         return out;
       };
-      std::vector<Tensor> x = tree::leaves(packed.refs);
       std::vector<Tensor> y = erased::custom_vjp(x, f, fwd, bwd);
       return packed.finish(y);
     }
