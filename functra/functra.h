@@ -1,6 +1,8 @@
 // Everything a user needs but the applications' folders: #include <functra/functra.h>, namespace ft = functra.
 #pragma once
 #include "functra/core/program.h"
+#include "functra/ops/factories.h"
+#include "functra/ops/shape.h"
 #include "functra/tensor/tensor.h"
 #include "functra/transforms/check_grads.h"
 #include "functra/transforms/custom.h"

@@ -195,6 +195,13 @@ const Tensor* readable(const Tensor& t, const char* who) {
     default: throw TracerError(std::string(who) + ": the value is not known while " + owner_of(t)->name + " traces the function; use where(condition, a, b), pass it as a static argument, or call outside of " + owner_of(t)->name);
   }
 }
+std::string text(const Tensor& t) {
+  switch (t.kind()) {
+    case Tensor::Kind::Jvp: return "GradTracer(value=" + to_string(t.node_as<JvpNode>().primal) + ")";
+    case Tensor::Kind::Batch: return "BatchedTensor(dim=" + std::to_string(t.node_as<BatchNode>().dim) + ", value=" + to_string(t.node_as<BatchNode>().value) + ")";
+    default: return owner_of(t) ? "Tracer(" + t.aval().str() + ")" : "Tracer(" + std::string(name_of(t.dtype())) + ", of a transform that has finished)";
+  }
+}
 void destroy(Tensor::Kind kind, Node* node) {
   if (kind == Tensor::Kind::Jvp) delete_node<JvpNode>(node);
   else delete_node<BatchNode>(node);
