@@ -4,8 +4,9 @@
 
 namespace functra {
 
-// Compares jvp and vjp of f, and their derivatives up to `order`, with central differences at args (one argument, or a tuple of
-// all). ValueError that names the leaf where they disagree by more than atol + rtol |value|.
+// Compares jvp and vjp of f, and of its derivatives up to `order`, with central differences at args (one argument, or a tuple of
+// all), whose floating tensors are converted to f64. ValueError that names the argument and the result where they disagree by more
+// than atol + rtol |value|.
 template <class F, class T> void check_grads(F f, const T& args, CheckGradsOptions o = {}) {
   auto list = std::apply([](const auto&... a) { return detail::arguments<F>(a...); }, detail::argument_list(args));
   std::apply([&]<class... A>(A&... a) {
