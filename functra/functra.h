@@ -2,6 +2,8 @@
 #pragma once
 #include "functra/core/program.h"
 #include "functra/ops/factories.h"
+#include "functra/ops/linear.h"
+#include "functra/ops/reduce.h"
 #include "functra/ops/shape.h"
 #include "functra/tensor/tensor.h"
 #include "functra/transforms/check_grads.h"

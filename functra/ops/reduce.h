@@ -1,0 +1,28 @@
+// Reductions, positions of extremes, cumulative operations and what is normalised by them. Names and results are torch's.
+//
+// `dim` is one dimension, a list of them, or nothing for all; negative ones count from the end. keepdim leaves extents of 1. Sums and
+// products of bools and integers are i64. IndexError for a dimension out of range, ValueError for one given twice.
+#pragma once
+#include "functra/tensor/tensor.h"
+
+namespace functra {
+
+Tensor sum(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false, OptDType dtype = {});
+// DTypeError for integers and bools, unless dtype is given. Of nothing: NaN.
+Tensor mean(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false, OptDType dtype = {});
+// The derivative is right at zeros, at every order.
+Tensor prod(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false, OptDType dtype = {});
+// Extremes; NaN wins. Equal ones share the derivative evenly. ValueError for an empty reduction.
+Tensor amax(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
+Tensor amin(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
+// The first position (i64) of the extreme along dim, or in the flattened tensor. ShapeError for an empty dimension.
+Tensor argmax(const Tensor& x, std::optional<std::int64_t> dim = {}, bool keepdim = false);
+Tensor argmin(const Tensor& x, std::optional<std::int64_t> dim = {}, bool keepdim = false);
+// bool: are all (is any) different from zero.
+Tensor all(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
+Tensor any(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
+
+Tensor cumsum(const Tensor& x, std::int64_t dim, OptDType dtype = {});
+Tensor cumprod(const Tensor& x, std::int64_t dim, OptDType dtype = {});
+
+}  // namespace functra
