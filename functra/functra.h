@@ -1,8 +1,10 @@
 // Everything a user needs but the applications' folders: #include <functra/functra.h>, namespace ft = functra.
 #pragma once
 #include "functra/core/program.h"
+#include "functra/ops/compare.h"
 #include "functra/ops/factories.h"
 #include "functra/ops/linear.h"
+#include "functra/ops/math.h"
 #include "functra/ops/reduce.h"
 #include "functra/ops/shape.h"
 #include "functra/tensor/tensor.h"

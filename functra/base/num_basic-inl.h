@@ -9,6 +9,11 @@ template <class X> FUNCTRA_INLINE X sign(X x) {
   if constexpr (is_unsigned_num<X>) return select(x == X(0), X(0), X(1));
   else return select(x > X(0), X(1), select(x < X(0), X(-1), X(0)));
 }
+// Bitwise of integers, logical of bool.
+template <class X> FUNCTRA_INLINE X invert(X x) {
+  if constexpr (std::is_same_v<scalar_of<X>, bool>) return !x;
+  else return ~x;
+}
 template <class X> FUNCTRA_INLINE X clamp(X x, X lo, X hi) { return min(max(x, lo), hi); }
 template <class X> FUNCTRA_INLINE X rsqrt(X x) { return X(1) / sqrt(x); }
 

@@ -1,4 +1,4 @@
-// Arithmetic: neg, add, sub, mul, div.
+// Arithmetic: neg, add, sub, mul, div, rem, max, min, abs, sign, sqrt, rsqrt, integer_pow.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "functra/prims/arith.cpp"
 #include "functra/prims/elementwise.inc"
@@ -79,11 +79,75 @@ constexpr Primitive div_p = with_transpose(
     });
 Tensor div(const Tensor& a, const Tensor& b) { return binary(div_p, a, b); })
 
+// ---------------------------------------------------------------- rem: a - floor(a / b) b, so the sign of the divisor
+FUNCTRA_FORMULA(rem, real, (auto a, auto b), num::remainder(a, b))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive rem_p = binary_p<[](auto&, auto&, auto&, auto& t) { return t; },
+                                     [](auto& a, auto& b, auto& y, auto& t) { return mul(t, round(div(sub(y, a), b))); }>("rem", rem_formula);
+Tensor rem(const Tensor& a, const Tensor& b) { return binary(rem_p, a, b); })
+
+// ---------------------------------------------------------------- max, min: operands that tie take half each
+#if HWY_ONCE
+namespace functra::prims {
+namespace {
+// `first`: where a alone decides.
+Tensor chosen(const Tensor& tie, const Tensor& first, const Tensor& ta, const Tensor& tb) {
+  if (is_zero(tb)) return select(tie, mul(like(0.5, ta), ta), select(first, ta, like(0, ta)));
+  if (is_zero(ta)) return select(tie, mul(like(0.5, tb), tb), select(first, like(0, tb), tb));
+  return select(tie, mul(like(0.5, ta), add(ta, tb)), select(first, ta, tb));
+}
+}  // namespace
+}  // namespace functra::prims
+#endif
+FUNCTRA_FORMULA(max, real, (auto a, auto b), num::max(a, b))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive max_p = joint_p<[](auto& a, auto& b, auto&, auto& ta, auto& tb) { return chosen(eq(a, b), gt(a, b), ta, tb); }>("max", max_formula);
+Tensor max(const Tensor& a, const Tensor& b) { return binary(max_p, a, b); })
+FUNCTRA_FORMULA(min, real, (auto a, auto b), num::min(a, b))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive min_p = joint_p<[](auto& a, auto& b, auto&, auto& ta, auto& tb) { return chosen(eq(a, b), lt(a, b), ta, tb); }>("min", min_formula);
+Tensor min(const Tensor& a, const Tensor& b) { return binary(min_p, a, b); })
+
+// ---------------------------------------------------------------- abs, sign (the derivative of abs at 0 is 0)
+FUNCTRA_FORMULA(abs, real, (auto x), num::abs(x))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive abs_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, sign(x)); }>("abs", abs_formula);
+Tensor abs(const Tensor& x) { return unary(abs_p, x); })
+FUNCTRA_FORMULA(sign, real, (auto x), num::sign(x))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive sign_p = flat_p("sign", sign_formula, 1);
+Tensor sign(const Tensor& x) { return unary(sign_p, x); })
+
+// ---------------------------------------------------------------- sqrt, rsqrt
+FUNCTRA_FORMULA(sqrt, floating, (auto x), num::sqrt(x))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive sqrt_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, div(like(0.5, y), y)); }>("sqrt", sqrt_formula);
+Tensor sqrt(const Tensor& x) { return unary(sqrt_p, x); })
+FUNCTRA_FORMULA(rsqrt, floating, (auto x), num::rsqrt(x))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive rsqrt_p = unary_p<[](auto& x, auto& y, auto& t) { return mul(t, mul(like(-0.5, x), div(y, x))); }>("rsqrt", rsqrt_formula);
+Tensor rsqrt(const Tensor& x) { return unary(rsqrt_p, x); })
+
+// ---------------------------------------------------------------- integer_pow: x^n for a fixed n; 0^0 is 1
+FUNCTRA_FORMULA_P(integer_pow, real, std::int64_t, (auto x), num::integer_pow(x, p))
+FUNCTRA_PRIMITIVES(
+constexpr Primitive integer_pow_p = [] {
+  Primitive p = elementwise_p("integer_pow", integer_pow_formula, 1);
+  p.params = &param_type<IntegerPowParams>;
+  p.jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+    bind_prim(c, x, y);
+    std::int64_t n = c.params.get<IntegerPowParams>().n;
+    if (n && is_differentiable(y[0].raw_dtype())) dy[0] = mul(t[0], mul(like(static_cast<double>(n), x[0]), integer_pow(x[0], n - 1)));
+  };
+  return p;
+}();
+Tensor integer_pow(const Tensor& x, std::int64_t n) { return n == 1 ? x : n == 0 ? fit(like(1, x), x) : bind1(integer_pow_p, x, IntegerPowParams{n}); })
+
 #if HWY_ONCE
 #include "functra/prims/families.h"
 namespace functra::prims {
 Table arith_table() {
-  static constexpr const Primitive* t[] = {&neg_p, &core::add_p, &sub_p, &mul_p, &div_p};
+  static constexpr const Primitive* t[] = {&neg_p, &core::add_p, &sub_p, &mul_p, &div_p, &rem_p, &max_p, &min_p, &abs_p, &sign_p, &sqrt_p, &rsqrt_p, &integer_pow_p};
   return t;
 }
 }  // namespace functra::prims

@@ -14,7 +14,7 @@ std::string types_of(std::span<const Aval> in) {
   return s;
 }
 void require_formula(const Primitive& p, DType d) {
-  if (!p.lowering.formula->defined_for(d)) throw DTypeError(std::string(p.name) + ": not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
+  if (!p.lowering.formula->defined_for(d)) throw DTypeError(std::string(p.name) + ": not defined for dtype " + std::string(name_of(d)) + (p.lowering.formula->defined_for(DType::f64) ? "; convert with to(f32) or to(f64)" : "; convert with to(i64)"));
 }
 const void* formula_params(const Call& c) {
   auto& l = c.prim.lowering;

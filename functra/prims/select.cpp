@@ -45,6 +45,10 @@ namespace functra::core {
 // ---------------------------------------------------------------- select (mask, a, b): a where mask, else b
 constexpr Primitive select_p = [] {
   Primitive p = prims::elementwise_p("select", prims::select_formula, 3);
+  p.shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+    if (!is_bool(in[0].dtype)) throw DTypeError("select: the mask has dtype " + std::string(name_of(in[0].dtype)) + ", not bool; compare it, as in x != 0");
+    prims::shape_elementwise(c, in, out);
+  };
   p.jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
     bind_prim(c, x, y);
     if ((is_zero(t[1]) && is_zero(t[2])) || !is_differentiable(y[0].raw_dtype())) return;
