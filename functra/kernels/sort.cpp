@@ -1,0 +1,126 @@
+#include "functra/kernels/sort.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "functra/base/errors.h"
+#include "functra/base/pool.h"
+#include "functra/kernels/strided.h"
+
+namespace functra::kernels {
+namespace {
+
+using Offset = std::int64_t;
+
+// An unsigned key in the order of the values: for floats the sign turned over, zeros made equal, NaN above everything.
+template <class T> auto key(T v) {
+  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) {
+    return key(to_float(v));
+  } else if constexpr (std::is_floating_point_v<T>) {
+    using U = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    constexpr U sign = U(1) << (8 * sizeof(T) - 1);
+    if (v != v) return ~U(0);
+    if (v == 0) return sign;
+    U u;
+    std::memcpy(&u, &v, sizeof u);
+    return u & sign ? static_cast<U>(~u) : static_cast<U>(u | sign);
+  } else if constexpr (std::is_signed_v<T>) {
+    using U = std::make_unsigned_t<T>;
+    return static_cast<U>(static_cast<U>(v) ^ (U(1) << (8 * sizeof(T) - 1)));
+  } else {
+    return v;
+  }
+}
+template <class K> struct Item { K key; std::uint32_t at; };
+
+// Least significant byte first; bytes that all keys share are skipped.
+template <class K> void radix(std::vector<Item<K>>& v, std::vector<Item<K>>& other) {
+  other.resize(v.size());
+  std::array<std::array<std::size_t, 256>, sizeof(K)> counts{};
+  for (const auto& x : v)
+    for (std::size_t b = 0; b < sizeof(K); ++b) ++counts[b][static_cast<std::uint8_t>(x.key >> (8 * b))];
+  for (std::size_t b = 0; b < sizeof(K); ++b) {
+    auto& c = counts[b];
+    if (c[static_cast<std::uint8_t>(v[0].key >> (8 * b))] == v.size()) continue;
+    std::size_t sum = 0;
+    for (std::size_t& x : c) { std::size_t n = x; x = sum; sum += n; }
+    for (const auto& x : v) other[c[static_cast<std::uint8_t>(x.key >> (8 * b))]++] = x;
+    v.swap(other);
+  }
+}
+template <class T> void sort_lines(const T* x, const Shape& shape, const Shape& strides, std::size_t dim, bool descending, Offset* out) {
+  using K = decltype(key(T()));
+  Offset n = shape[dim], s = strides[dim];
+  Shape rest = shape.without(dim), full = row_major(shape), to = full.without(dim), from = strides.without(dim);
+  Offset os = full[dim];
+  rest.push_back(1);
+  to.push_back(0);
+  from.push_back(0);
+  Collapsed c(rest, {&to, &from}, false);
+  c.extent.push_back(1);
+  c.stride[0].push_back(0);
+  c.stride[1].push_back(0);
+  parallel_for(c.rows(), std::max<Offset>(1, 2000 / std::max<Offset>(n, 1)), [&](Offset b, Offset e) {
+    std::vector<Item<K>> v(static_cast<std::size_t>(n)), other;
+    for_rows(c, b, e, [&](const Offset* o) {
+      for (Offset i = 0; i < n; ++i) {
+        K k = key(x[o[1] + i * s]);
+        v[static_cast<std::size_t>(i)] = {descending ? static_cast<K>(~k) : k, static_cast<std::uint32_t>(i)};
+      }
+      if (n < 256) std::sort(v.begin(), v.end(), [](const Item<K>& p, const Item<K>& q) { return p.key != q.key ? p.key < q.key : p.at < q.at; });
+      else radix(v, other);
+      for (Offset i = 0; i < n; ++i) out[o[0] + i * os] = v[static_cast<std::size_t>(i)].at;
+    });
+  });
+}
+
+}  // namespace
+
+void argsort(DType d, const void* x, const Shape& shape, const Shape& strides, int dim, bool descending, std::int64_t* out) {
+  auto at = static_cast<std::size_t>(dim);
+  if (shape.has(0)) return;
+  if (shape[at] >= Offset(1) << 32) throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
+  auto go = [&](auto t) { sort_lines(static_cast<const decltype(t)*>(x), shape, strides, at, descending, out); };
+  switch (d) {
+    case DType::bool_: case DType::u8: return go(std::uint8_t());
+    case DType::u16: return go(std::uint16_t());
+    case DType::u32: return go(std::uint32_t());
+    case DType::u64: return go(std::uint64_t());
+    case DType::i8: return go(std::int8_t());
+    case DType::i16: return go(std::int16_t());
+    case DType::i32: return go(std::int32_t());
+    case DType::i64: return go(std::int64_t());
+    case DType::f16: return go(f16_t());
+    case DType::bf16: return go(bf16_t());
+    case DType::f32: return go(float());
+    case DType::f64: return go(double());
+    default: throw DTypeError("sort: " + std::string(name_of(d)) + " has no order; sort abs or a real part");
+  }
+}
+
+void take_along(const void* x, const Shape& shape, const Shape& strides, int dim, const std::int64_t* order, std::size_t elem_size, void* out) {
+  if (shape.has(0)) return;
+  auto at = static_cast<std::size_t>(dim);
+  Offset s = strides[at], size = static_cast<Offset>(elem_size);
+  Shape from = strides, full = row_major(shape);
+  from[at] = 0;
+  Collapsed c(shape, {&full, &from}, false);
+  Offset n = c.inner(), step = c.inner_stride(1), to_step = c.inner_stride(0);
+  auto* src = static_cast<const std::byte*>(x);
+  auto* dst = static_cast<std::byte*>(out);
+  parallel_for(c.rows(), std::max<Offset>(1, 16384 / n), [&](Offset b, Offset e) {
+    for_rows(c, b, e, [&](const Offset* o) {
+      for (Offset i = 0; i < n; ++i) {
+        Offset k = o[0] + i * to_step;
+        std::memcpy(dst + k * size, src + (o[1] + i * step + order[k] * s) * size, elem_size);
+      }
+    });
+  });
+}
+
+}  // namespace functra::kernels

@@ -1,0 +1,297 @@
+#include "functra/kernels/window.h"
+
+#include <algorithm>
+#include <complex>
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <string>
+#include <type_traits>
+
+#include "functra/base/errors.h"
+#include "functra/base/memory.h"
+#include "functra/base/pool.h"
+#include "functra/kernels/conv.h"
+#include "functra/kernels/reduce_table.h"
+#include "functra/kernels/strided.h"
+
+namespace functra::kernels {
+namespace {
+
+using Offset = std::int64_t;
+constexpr Offset kGrain = 32768, kNone = std::numeric_limits<Offset>::min();
+
+template <class T> auto wide(T v) {
+  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) return to_float(v);
+  else return v;
+}
+template <class T, class A> T back(A v) {
+  if constexpr (std::is_same_v<T, f16_t>) return to_f16(v);
+  else if constexpr (std::is_same_v<T, bf16_t>) return to_bf16(v);
+  else return static_cast<T>(v);
+}
+template <class T> bool is_nan(T v) {
+  if constexpr (std::is_floating_point_v<T>) return v != v;
+  else return false;
+}
+
+struct Room {
+  explicit Room(Offset n) : bytes(static_cast<std::size_t>(n)), p(allocate(bytes)) {}
+  Room(const Room&) = delete;
+  ~Room() { deallocate(p, bytes); }
+  std::size_t bytes;
+  void* p;
+};
+
+// The taps k of a window, begin <= k < end, that meet elements when the window stands at o, and the element that `begin` meets; the
+// next is `step` taps and `move` elements on.
+struct Taps { Offset begin, end, at; };
+struct Axis {
+  Offset n, size, stride, lo, base, dil;
+  Offset step = 1, move = 1;
+  Axis(const WindowGeometry& g, std::size_t d, Offset extent)
+      : n(extent), size(g.size[d]), stride(g.stride[d]), lo(g.pad_lo[d]), base(g.base_dilation[d]), dil(g.window_dilation[d]) {
+    while (step * dil % base != 0) ++step;
+    move = step * dil / base;
+  }
+  Taps taps(Offset o) const {
+    Offset p = o * stride - lo, k = p >= 0 ? 0 : (-p + dil - 1) / dil;
+    while (k < size && (p + k * dil) % base != 0) ++k;
+    Offset at = (p + k * dil) / base;
+    Offset room = n - at <= 0 ? 0 : (n - at + move - 1) / move;
+    return {k, std::min(size, k + room * step), at};
+  }
+};
+
+// One dimension at a time: a window of a product shape is a chain of windows. x is [outer, n, inner], contiguous.
+template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, const Axis& a, Offset out_n, T* out) {
+  using A = decltype(wide(T()));
+  Offset strip = std::min<Offset>(inner, 512), strips = (inner + strip - 1) / strip;
+  Offset per = std::max<Offset>(1, out_n * a.size * strip);
+  parallel_for(outer * strips, std::max<Offset>(1, kGrain / per), [&](Offset b, Offset e) {
+    for (Offset t = b; t < e; ++t) {
+      Offset first = t % strips * strip, m = std::min(inner - first, strip);
+      const T* xp = x + t / strips * a.n * inner + first;
+      T* op_out = out + t / strips * out_n * inner + first;
+      for (Offset o = 0; o < out_n; ++o) {
+        Taps k = a.taps(o);
+        T* to = op_out + o * inner;
+        const T* from = xp + k.at * inner;
+        if (m == 1) {
+          A r = identity_of<op, A>();
+          for (; k.begin < k.end; k.begin += a.step, from += a.move * inner) r = reduce_two<op, A>(r, wide(*from));
+          *to = back<T>(r);
+        } else if constexpr (std::is_same_v<A, T>) {
+          if (k.begin >= k.end) std::fill_n(to, m, identity_of<op, T>());
+          else std::copy_n(from, m, to);
+          for (k.begin += a.step, from += a.move * inner; k.begin < k.end; k.begin += a.step, from += a.move * inner)
+            for (Offset c = 0; c < m; ++c) to[c] = reduce_two<op, T>(to[c], from[c]);
+        } else {
+          A acc[512];
+          std::fill_n(acc, m, identity_of<op, A>());
+          for (; k.begin < k.end; k.begin += a.step, from += a.move * inner)
+            for (Offset c = 0; c < m; ++c) acc[c] = reduce_two<op, A>(acc[c], wide(from[c]));
+          for (Offset c = 0; c < m; ++c) to[c] = back<T>(acc[c]);
+        }
+      }
+    }
+  });
+}
+
+template <Reduce op, class T> void passes(const void* x, const Shape& shape, const Shape& strides, const WindowGeometry& g, void* out) {
+  Shape out_shape = window_shape(shape, g), now = shape;
+  Shape todo;
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    if (g.size[d] != 1 || g.stride[d] != 1 || g.pad_lo[d] != 0 || g.pad_hi[d] != 0 || g.base_dilation[d] != 1) todo.push_back(static_cast<Offset>(d));
+  if (todo.empty()) return copy(out, row_major(shape), x, strides, shape, sizeof(T));
+  std::unique_ptr<Room> current, next;
+  const T* from = static_cast<const T*>(x);
+  if (!is_row_major(shape, strides)) {
+    current = std::make_unique<Room>(shape.numel() * static_cast<Offset>(sizeof(T)));
+    copy(current->p, row_major(shape), x, strides, shape, sizeof(T));
+    from = static_cast<const T*>(current->p);
+  }
+  for (std::size_t i = todo.size(); i-- > 0;) {  // from the innermost, which most often shrinks the array
+    auto d = static_cast<std::size_t>(todo[i]);
+    Offset outer = 1, inner = 1;
+    for (std::size_t k = 0; k < now.size(); ++k) (k < d ? outer : inner) *= k == d ? 1 : now[k];
+    T* to = static_cast<T*>(out);
+    if (i > 0) {
+      next = std::make_unique<Room>(outer * inner * out_shape[d] * static_cast<Offset>(sizeof(T)));
+      to = static_cast<T*>(next->p);
+    }
+    pass<op>(from, outer, inner, Axis(g, d, now[d]), out_shape[d], to);
+    now[d] = out_shape[d];
+    from = to;
+    current = std::move(next);
+  }
+}
+template <class T> bool by_op(Reduce op, const void* x, const Shape& shape, const Shape& strides, const WindowGeometry& g, void* out) {
+  using A = decltype(wide(T()));
+  if (op == Reduce::sum) return passes<Reduce::sum, T>(x, shape, strides, g, out), true;
+  if (op == Reduce::prod) return passes<Reduce::prod, T>(x, shape, strides, g, out), true;
+  if constexpr (std::is_arithmetic_v<A>) {
+    if (op == Reduce::max) return passes<Reduce::max, T>(x, shape, strides, g, out), true;
+    if (op == Reduce::min) return passes<Reduce::min, T>(x, shape, strides, g, out), true;
+  }
+  return false;
+}
+
+template <class F> bool real_type(DType d, F&& f) {
+  switch (d) {
+    case DType::u8: return f(std::uint8_t());
+    case DType::u16: return f(std::uint16_t());
+    case DType::u32: return f(std::uint32_t());
+    case DType::u64: return f(std::uint64_t());
+    case DType::i8: return f(std::int8_t());
+    case DType::i16: return f(std::int16_t());
+    case DType::i32: return f(std::int32_t());
+    case DType::i64: return f(std::int64_t());
+    case DType::f16: return f(f16_t());
+    case DType::bf16: return f(bf16_t());
+    case DType::f32: return f(float());
+    case DType::f64: return f(double());
+    default: return false;
+  }
+}
+
+// For every window its first extreme: f(offset of the window in w_strides, offset of the element in y_strides or
+// kNone). The dimensions
+// without windows in front are split among threads; windows of one slice run in order.
+template <bool max, class T, class F>
+void selections(const T* x, const Shape& shape, const Shape& strides, const Shape& w_strides, const Shape& y_strides, const WindowGeometry& g, F&& f) {
+  Shape out_shape = window_shape(shape, g);
+  if (out_shape.has(0)) return;
+  std::size_t lead = 0, rank = shape.size();
+  auto plain = [&](std::size_t d) { return g.size[d] == 1 && g.stride[d] == 1 && g.pad_lo[d] == 0 && g.pad_hi[d] == 0; };
+  while (lead < rank && plain(lead)) ++lead;
+  Shape front(shape.data(), lead), fx(strides.data(), lead), fw(w_strides.data(), lead), fy(y_strides.data(), lead);
+  front.push_back(1);
+  for (Shape* s : {&fx, &fw, &fy}) s->push_back(0);
+  Collapsed c(front, {&fw, &fx, &fy}, false);
+  if (c.extent.empty() || c.extent.back() != 1) {
+    c.extent.push_back(1);
+    for (auto& s : c.stride) s.push_back(0);
+  }
+  Shape tail(out_shape.data() + lead, rank - lead);
+  Offset per = std::max<Offset>(1, tail.numel() * g.size.numel());
+  parallel_for(c.rows(), std::max<Offset>(1, kGrain / per), [&](Offset b, Offset e) {
+    for_rows(c, b, e, [&](const Offset* o) {
+      const T* xs = x + o[1];
+      if (rank - lead == 2) {  // images
+        for (Offset i = 0; i < tail[0]; ++i)
+          for (Offset j = 0; j < tail[1]; ++j) {
+            Offset p = i * g.stride[lead] - g.pad_lo[lead], q = j * g.stride[lead + 1] - g.pad_lo[lead + 1];
+            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + g.size[lead], shape[lead]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + g.size[lead + 1], shape[lead + 1]);
+            Offset where = kNone;
+            if (r0 < r1 && c0 < c1) {
+              Offset br = r0, bc = c0, s0 = strides[lead], s1 = strides[lead + 1];
+              auto best = wide(xs[r0 * s0 + c0 * s1]);
+              for (Offset r = r0; r < r1; ++r)
+                for (Offset col = c0; col < c1; ++col) {
+                  auto v = wide(xs[r * s0 + col * s1]);
+                  if ((max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) { best = v; br = r; bc = col; }
+                }
+              where = o[2] + br * y_strides[lead] + bc * y_strides[lead + 1];
+            }
+            f(o[0] + i * w_strides[lead] + j * w_strides[lead + 1], where);
+          }
+        return;
+      }
+      Shape at = Shape::filled(rank - lead, 0), first = at, end = at, k = at;
+      for (bool more = true; more;) {
+        Offset w = o[0];
+        bool empty = false;
+        for (std::size_t i = 0; i < at.size(); ++i) {
+          std::size_t d = lead + i;
+          Offset p = at[i] * g.stride[d] - g.pad_lo[d];
+          first[i] = std::max<Offset>(p, 0);
+          end[i] = std::min(p + g.size[d], shape[d]);
+          empty = empty || first[i] >= end[i];
+          w += at[i] * w_strides[d];
+        }
+        Offset best_y = kNone;
+        if (!empty) {
+          std::size_t inner = at.size();
+          Offset len = inner ? end[inner - 1] - first[inner - 1] : 1, sx = inner ? strides[rank - 1] : 0, sy = inner ? y_strides[rank - 1] : 0;
+          k = first;
+          auto best = wide(T());
+          bool any = false;
+          for (;;) {
+            Offset ox = 0, oy = o[2];
+            for (std::size_t i = 0; i < inner; ++i) { ox += k[i] * strides[lead + i]; oy += k[i] * y_strides[lead + i]; }
+            for (Offset j = 0; j < len; ++j) {
+              auto v = wide(xs[ox + j * sx]);
+              if (!any || (max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) { best = v; best_y = oy + j * sy; any = true; }
+            }
+            std::size_t i = inner ? inner - 1 : 0;
+            while (i > 0 && ++k[i - 1] == end[i - 1]) { k[i - 1] = first[i - 1]; --i; }
+            if (i == 0) break;
+          }
+        }
+        f(w, best_y);
+        std::size_t i = at.size();
+        while (i > 0 && ++at[i - 1] == tail[i - 1]) at[--i] = 0;
+        more = i > 0;
+      }
+    });
+  });
+}
+
+void no_dilation(const WindowGeometry& g, const char* who) {
+  for (std::size_t d = 0; d < g.size.size(); ++d)
+    if (g.base_dilation[d] != 1 || g.window_dilation[d] != 1) throw ValueError(std::string(who) + ": dilated windows have no selection; use dilations of 1, or patches and a maximum over them");
+}
+
+}  // namespace
+
+Shape window_shape(const Shape& shape, const WindowGeometry& g) {
+  Shape r = shape;
+  for (std::size_t d = 0; d < shape.size(); ++d) r[d] = conv_extent(shape[d], g.size[d], g.stride[d], g.pad_lo[d], g.pad_hi[d], g.base_dilation[d], g.window_dilation[d]);
+  return r;
+}
+
+void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const Shape& strides, const WindowGeometry& g, void* out) {
+  Shape out_shape = window_shape(shape, g);
+  bool known = op == Reduce::sum || op == Reduce::prod || op == Reduce::max || op == Reduce::min;
+  if (known && shape.has(0) && !out_shape.has(0)) {
+    std::byte identity[16];
+    reduce_identity(op, d, identity);
+    return fill(out, out_shape.numel(), size_of(d), identity);
+  }
+  auto go = [&](auto t) { return out_shape.has(0) || by_op<decltype(t)>(op, x, shape, strides, g, out); };
+  bool done = known && (d == DType::c64 ? go(std::complex<float>()) : d == DType::c128 ? go(std::complex<double>()) : real_type(d, go));
+  if (!done) throw DTypeError("reduce_window: the operation is not defined for " + std::string(name_of(d)) + "; convert the tensor first");
+}
+
+void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source, const Shape& source_strides, const WindowGeometry& g, void* out) {
+  no_dilation(g, "select_and_scatter_add");
+  bool done = real_type(d, [&](auto t) {
+    using T = decltype(t);
+    double zero[2] = {};
+    fill(out, shape.numel(), sizeof(T), zero);
+    auto* s = static_cast<const T*>(source);
+    auto* o = static_cast<T*>(out);
+    auto add = [&](Offset w, Offset i) { if (i != kNone) o[i] = back<T>(reduce_two<Reduce::sum, decltype(wide(T()))>(wide(o[i]), wide(s[w]))); };
+    if (max) selections<true>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
+    else selections<false>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
+    return true;
+  });
+  if (!done) throw DTypeError("select_and_scatter_add: not defined for " + std::string(name_of(d)) + ", which has no order");
+}
+void select_and_gather(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* y, const Shape& y_strides, const WindowGeometry& g, void* out) {
+  no_dilation(g, "select_and_gather");
+  Shape to = row_major(window_shape(shape, g));
+  bool done = real_type(d, [&](auto t) {
+    using T = decltype(t);
+    auto* o = static_cast<T*>(out);
+    auto* v = static_cast<const T*>(y);
+    auto take = [&](Offset w, Offset i) { o[w] = i != kNone ? v[i] : T{}; };
+    if (max) selections<true>(static_cast<const T*>(x), shape, strides, to, y_strides, g, take);
+    else selections<false>(static_cast<const T*>(x), shape, strides, to, y_strides, g, take);
+    return true;
+  });
+  if (!done) throw DTypeError("select_and_gather: not defined for " + std::string(name_of(d)) + ", which has no order");
+}
+
+}  // namespace functra::kernels
