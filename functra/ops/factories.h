@@ -74,7 +74,7 @@ Tensor from_span(const R& r, DimsOrAll shape = {}) {
 }
 // Borrows memory: nothing is copied. deleter(p) runs once, when no tensor refers to it any more.
 template <Element T, class D> Tensor from_blob(T* p, const Shape& shape, D deleter) {
-  return Tensor::borrow(const_cast<std::remove_const_t<T>*>(p), dtype_of<T>, shape, [p, d = std::make_shared<D>(std::move(deleter))] { (*d)(p); });
+  return Tensor::borrow(const_cast<std::remove_const_t<T>*>(p), dtype_of<T>, shape, std::shared_ptr<void>(const_cast<std::remove_const_t<T>*>(p), std::move(deleter)));
 }
 template <Element T> Tensor from_blob(T* p, const Shape& shape) { return Tensor::borrow(const_cast<std::remove_const_t<T>*>(p), dtype_of<T>, shape, {}); }
 

@@ -21,7 +21,6 @@ Storage* new_storage(std::size_t bytes) {
 }
 void drop(Storage* s) {
   if (!s->refs.drop()) return;
-  if (s->release) s->release();
   std::size_t block = s->block ? s->block : sizeof(Storage);
   s->~Storage();
   deallocate(s, block);
@@ -102,16 +101,12 @@ Tensor Tensor::view_of(const Tensor& base, const Shape& shape, const Shape& stri
   a->contiguous = is_row_major(shape, strides);
   return adopt(a, Kind::Array, 0, d, false, shape.empty());
 }
-Tensor Tensor::borrow(void* p, DType d, const Shape& shape, std::function<void()> release) {
-  if (fits_handle(d, shape)) {
-    Tensor r = copy_of(p, d, shape);
-    if (release) release();
-    return r;
-  }
+Tensor Tensor::borrow(void* p, DType d, const Shape& shape, std::shared_ptr<void> owner) {
+  if (fits_handle(d, shape)) return copy_of(p, d, shape);
   auto* s = new (allocate(sizeof(Storage))) Storage;
   s->data = static_cast<std::byte*>(p);
   s->bytes = static_cast<std::size_t>(shape.numel()) * size_of(d);
-  s->release = std::move(release);
+  s->owner = std::move(owner);
   ArrayNode* a = new_array(s, s->data, shape);
   a->strides = row_major(shape);
   a->contiguous = true;

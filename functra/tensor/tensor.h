@@ -11,7 +11,6 @@
 // pointer.
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <span>
@@ -38,7 +37,7 @@ struct Storage {
   std::byte* data = nullptr;
   std::size_t bytes = 0;
   std::size_t block = 0;                // size of the allocation that holds this header and the data; 0: borrowed
-  std::function<void()> release;        // of borrowed memory
+  std::shared_ptr<void> owner;          // of borrowed memory
 };
 struct Node { RefCount refs; };
 struct ArrayNode : Node {
@@ -174,7 +173,7 @@ class Tensor {
   static Tensor scalar_bits(DType d, std::uint64_t bits, bool weak) { return Tensor(bits, pack(Kind::Scalar, 0, d, weak, true)); }
   static Tensor strong(const functra::Scalar& v, DType d);                    // a 0-d tensor of that dtype
   static Tensor view_of(const Tensor& base, const Shape& shape, const Shape& strides, std::int64_t offset);  // offset in elements from the first
-  static Tensor borrow(void* p, DType d, const Shape& shape, std::function<void()> release);
+  static Tensor borrow(void* p, DType d, const Shape& shape, std::shared_ptr<void> owner);
   static Tensor copy_of(const void* p, DType d, const Shape& shape);
   static Tensor variable(std::uint64_t tag, std::uint32_t v, DType d, bool weak, bool rank0) { return Tensor(v, pack(Kind::Var, tag, d, weak, rank0)); }
   static Tensor adopt(Node* n, Kind k, std::uint64_t tag, DType d, bool weak, bool rank0) { return Tensor(reinterpret_cast<std::uint64_t>(n), pack(k, tag, d, weak, rank0)); }
