@@ -5,6 +5,7 @@
 #include "functra/ops/factories.h"
 #include "functra/ops/linear.h"
 #include "functra/ops/math.h"
+#include "functra/ops/random.h"
 #include "functra/ops/reduce.h"
 #include "functra/ops/shape.h"
 #include "functra/tensor/tensor.h"
