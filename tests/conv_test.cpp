@@ -95,6 +95,10 @@ TEST(Conv, LargeOnesByEveryRoute) {
   check<float>({7, 16, 13, 13}, {32, 16, 4, 4}, {two, zero, zero, one, one}, 1, true);
   check<float>({1, 32, 28, 28}, {32 * 5, 1, 14, 14}, {one, three, {2, 1}, one, two}, 32, false);
   check<float>({3, 32, 5, 5}, {16, 32, 4, 4}, {one, three, three, two, one}, 1, false);
+  check<float>({4, 32, 7, 6}, {48, 16, 3, 4}, {one, {1, 2}, {2, 3}, {2, 1}, one}, 2, true);  // transposed: groups, unequal paddings
+  check<float>({4, 16, 9, 9}, {16, 16, 3, 3}, {one, {4, 2}, {3, 4}, {2, 3}, two}, 1, false);
+  check<float>({4, 16, 50}, {16, 16, 5}, {{1}, {3}, {4}, {3}, {1}}, 1, false);
+  check<float>({1, 16 * 9, 9, 9}, {16 * 9, 16, 3, 3}, {one, one, one, two, one}, 9, false);
   check<float>({16, 24, 13, 13}, {24 * 6, 1, 5, 5}, {one, zero, zero, one, two}, 24, false);
   check<float>({5, 8, 100}, {16, 8, 9}, {{2}, {4}, {4}, {1}, {1}}, 1, false);
   check<float>({2, 3, 9, 10, 11}, {8, 3, 3, 3, 3}, {{1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}}, 1, false);

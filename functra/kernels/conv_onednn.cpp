@@ -21,7 +21,7 @@ using dnnl::memory;
 
 // A convolution of some examples, with the layouts that oneDNN wants inside.
 struct Prepared {
-  dnnl::convolution_forward conv;
+  dnnl::primitive conv;
   memory::desc x, w, y, x_user, w_user, y_user, scratch;
   dnnl::reorder x_in, w_in, y_out;
   bool usable, move_x, move_w, move_y;
@@ -48,6 +48,15 @@ memory::dims strides_of(const memory::dims& d) {
   return s;
 }
 
+// A convolution of dilated x with stride 1 is the transpose of a strided one, with its kernel turned round: what oneDNN calls a
+// deconvolution. Its padding is what is cut from the full result.
+bool is_transposed(const ConvGeometry& g) { return std::any_of(g.lhs_dilation.begin(), g.lhs_dilation.end(), [](std::int64_t v) { return v != 1; }); }
+Shape transposed_padding(const Shape& ws, const ConvGeometry& g, const Shape& pad) {
+  Shape r = pad;
+  for (std::size_t i = 0; i < r.size(); ++i) r[i] = (ws[2 + i] - 1) * g.rhs_dilation[i] - pad[i];
+  return r;
+}
+
 std::shared_ptr<Prepared> prepare(std::int64_t batch, const Shape& xs, const Shape& ws, const Shape& ys, const ConvGeometry& g, std::int64_t groups) {
   auto p = std::make_shared<Prepared>();
   auto f = memory::data_type::f32;
@@ -64,16 +73,26 @@ std::shared_ptr<Prepared> prepare(std::int64_t batch, const Shape& xs, const Sha
   auto any = memory::format_tag::any;
   dnnl::primitive_attr attr;
   attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  dnnl::convolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, {xd, f, any}, {wd, f, any}, {yd, f, any}, pairs(g.stride, 1),
-                                       pairs(g.rhs_dilation, 0, 1), pairs(g.pad_lo, 0), pairs(g.pad_hi, 0));
-  dnnl::convolution_forward::primitive_desc pd(desc, attr, engine());
-  p->usable = std::strstr(pd.impl_info_str(), "ref") == nullptr;
+  auto take = [&](const auto& pd) {
+    p->usable = std::strstr(pd.impl_info_str(), "ref") == nullptr;
+    if (!p->usable) return;
+    p->conv = dnnl::primitive(pd);
+    p->x = pd.src_desc();
+    p->w = pd.weights_desc();
+    p->y = pd.dst_desc();
+    p->scratch = pd.scratchpad_desc();
+  };
+  memory::desc xa(xd, f, any), wa(wd, f, any), ya(yd, f, any);
+  if (is_transposed(g)) {
+    dnnl::deconvolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, xa, wa, ya, pairs(g.lhs_dilation, 1), pairs(g.rhs_dilation, 0, 1),
+                                           pairs(transposed_padding(ws, g, g.pad_lo), 0), pairs(transposed_padding(ws, g, g.pad_hi), 0));
+    take(dnnl::deconvolution_forward::primitive_desc(desc, attr, engine()));
+  } else {
+    dnnl::convolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, xa, wa, ya, pairs(g.stride, 1), pairs(g.rhs_dilation, 0, 1),
+                                         pairs(g.pad_lo, 0), pairs(g.pad_hi, 0));
+    take(dnnl::convolution_forward::primitive_desc(desc, attr, engine()));
+  }
   if (!p->usable) return p;
-  p->conv = dnnl::convolution_forward(pd);
-  p->x = pd.src_desc();
-  p->w = pd.weights_desc();
-  p->y = pd.dst_desc();
-  p->scratch = pd.scratchpad_desc();
   auto mover = [](const memory::desc& from, const memory::desc& to) { return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)); };
   if ((p->move_x = p->x != p->x_user)) p->x_in = mover(p->x_user, p->x);
   if ((p->move_w = p->w != p->w_user)) p->w_in = mover(p->w_user, p->w);
@@ -98,7 +117,7 @@ struct Cache {
 std::shared_ptr<Prepared> cached(std::int64_t batch, const Shape& xs, const Shape& ws, const Shape& ys, const ConvGeometry& g, std::int64_t groups) {
   static auto* cache = new Cache;
   std::vector<std::int64_t> key{batch, groups};
-  for (const Shape* s : {&xs, &ws, &g.stride, &g.pad_lo, &g.pad_hi, &g.rhs_dilation}) key.insert(key.end(), s->begin(), s->end());
+  for (const Shape* s : {&xs, &ws, &g.stride, &g.pad_lo, &g.pad_hi, &g.rhs_dilation, &g.lhs_dilation}) key.insert(key.end(), s->begin(), s->end());
   std::unique_lock lock(cache->mutex);
   if (auto it = cache->map.find(key); it != cache->map.end()) {
     cache->order.splice(cache->order.begin(), cache->order, it->second.at);
@@ -129,12 +148,14 @@ memory mem(const memory::desc& d, const void* p) { return {d, engine(), const_ca
 }  // namespace
 
 bool conv_by_onednn(const float* x, const Shape& xs, const float* w, const Shape& ws, const ConvGeometry& g, std::int64_t groups, float* out) {
+  bool transposed = is_transposed(g);
+  Shape lo = transposed ? transposed_padding(ws, g, g.pad_lo) : g.pad_lo, hi = transposed ? transposed_padding(ws, g, g.pad_hi) : g.pad_hi;
   for (std::size_t i = 0; i < g.stride.size(); ++i)
-    if (g.lhs_dilation[i] != 1 || g.pad_lo[i] < 0 || g.pad_hi[i] < 0) return false;
+    if ((transposed && g.stride[i] != 1) || lo[i] < 0 || hi[i] < 0) return false;
   Shape ys{xs[0], ws[0]};
-  for (std::size_t i = 0; i < g.stride.size(); ++i) ys.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], 1, g.rhs_dilation[i]));
+  for (std::size_t i = 0; i < g.stride.size(); ++i) ys.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], g.lhs_dilation[i], g.rhs_dilation[i]));
   // Measured on two cores, oneDNN against patches, ms: 512x1x28x28 with 16x1x8x8/2 2.9 / 11.9; 512x16x13x13 with 32x16x4x4/2 3.4 / 18.5;
-  // 16x64x56x56 with 64x64x3x3 43 / 51; 512 groups of 1x28x28 with 16x1x14x14 14 / 21; 128 groups of 8x14x14 with 8x8x3x3 0.5 / 3.3.
+  // the transpose of the second (x 512x32x5x5 dilated by 2) 2 / 55; 16x64x56x56 with 64x64x3x3 43 / 51; 512 groups of 1x28x28 with 16x1x14x14 14 / 21; 128 groups of 8x14x14 with 8x8x3x3 0.5 / 3.3.
   // Below this size the call itself (some 10 us) is what counts.
   if (ys.numel() * ws.without(0).numel() < 300'000) return false;
   std::int64_t batch = xs[0], parts = std::min<std::int64_t>(batch, 2 * num_threads()), per = (batch + parts - 1) / parts;
@@ -143,6 +164,14 @@ bool conv_by_onednn(const float* x, const Shape& xs, const float* w, const Shape
     auto whole = cached(per, xs, ws, ys, g, groups);
     auto rest = batch % per ? cached(batch % per, xs, ws, ys, g, groups) : nullptr;
     if (!whole->usable || (rest && !rest->usable)) return false;
+    Room turned(transposed ? static_cast<std::size_t>(ws.numel()) * sizeof(float) : 0);
+    if (transposed) {
+      Shape st = row_major(ws), back = st;
+      std::int64_t last = 0;
+      for (std::size_t i = 2; i < ws.size(); ++i) { last += (ws[i] - 1) * st[i]; back[i] = -st[i]; }
+      copy(turned.p, st, w + last, back, ws, sizeof(float));
+      w = static_cast<const float*>(turned.p);
+    }
     Room weights(whole->move_w ? whole->w.get_size() : 0);
     dnnl::stream stream(engine());
     if (rest && rest->w != whole->w) return false;

@@ -5,11 +5,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 #include "functra/base/errors.h"
+#include "functra/base/memory.h"
 #include "functra/base/pool.h"
 #include "functra/kernels/gemm_simd.h"
 #include "functra/kernels/onednn.h"
@@ -131,12 +132,12 @@ template <class T> struct Packed {
   const T* data;
   Matrix m;
   Shape batch_strides;
-  std::vector<T> copy_of;
+  std::shared_ptr<T> copy_of;
 };
 template <class T> Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
   Packed<T> p;
   std::int64_t nr, nc, sr, sc;
-  bool ok = fuse(shape, strides, rows, nr, sr) & fuse(shape, strides, cols, nc, sc);
+  bool rows_fuse = fuse(shape, strides, rows, nr, sr), ok = fuse(shape, strides, cols, nc, sc) && rows_fuse;
   nr = shape.pick(rows).numel();
   nc = shape.pick(cols).numel();
   p.data = static_cast<const T*>(data);
@@ -144,9 +145,10 @@ template <class T> Packed<T> pack(const void* data, const Shape& shape, const Sh
   p.batch_strides = strides.pick(batch);
   if (ok) return p;
   Shape order = batch.concat(rows).concat(cols), s = shape.pick(order);
-  p.copy_of.resize(static_cast<std::size_t>(s.numel()));
-  copy(p.copy_of.data(), row_major(s), data, strides.pick(order), s, sizeof(T));
-  p.data = p.copy_of.data();
+  auto bytes = static_cast<std::size_t>(s.numel()) * sizeof(T);
+  p.copy_of = std::shared_ptr<T>(static_cast<T*>(allocate(bytes)), [bytes](T* q) { deallocate(q, bytes); });
+  copy(p.copy_of.get(), row_major(s), data, strides.pick(order), s, sizeof(T));
+  p.data = p.copy_of.get();
   p.m = {nr, nc, std::max<std::int64_t>(nc, 1), 1};
   Shape full = row_major(s);
   p.batch_strides = Shape(full.data(), batch.size());
