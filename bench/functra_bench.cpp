@@ -1,0 +1,120 @@
+// Workloads beside peers. One JSON line each: workload, peer, dtype, compile_ms (first call), min_us, median_us, check (sum of absolute
+// values of all outputs). PEER_ONLY (comma list) and PEER_BUDGET_S choose and bound them.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <functra/functra.h>
+
+namespace ft = functra;
+using ft::Tensor;
+
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double budget() { const char* b = std::getenv("PEER_BUDGET_S"); return b ? std::atof(b) : 1.0; }
+bool wanted(const std::string& name) {
+  const char* only = std::getenv("PEER_ONLY");
+  return !only || !*only || ("," + std::string(only) + ",").find("," + name + ",") != std::string::npos;
+}
+double u(std::int64_t i, int seed) {
+  double x = static_cast<double>(i + 1) * 0.6180339887498949 + seed * 0.7548776662466927;
+  return x - std::floor(x);
+}
+Tensor sym(const ft::Shape& s, int seed, double scale = 1) {
+  std::vector<float> v(static_cast<std::size_t>(s.numel()));
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = static_cast<float>((2 * u(static_cast<std::int64_t>(i), seed) - 1) * scale);
+  return ft::from_span(v, s);
+}
+double check_of(const std::vector<Tensor>& out) {
+  double c = 0;
+  for (const Tensor& t : out) for (double v : t.to_vector<double>()) c += std::fabs(v);
+  return c;
+}
+// `inner` calls per timing, for what is faster than the clock.
+void measure(const std::string& name, const char* dtype, const std::function<std::vector<Tensor>()>& call, int inner = 1) {
+  double t0 = now();
+  std::vector<Tensor> out = call();
+  double first = now() - t0, start = now();
+  std::vector<double> times;
+  while ((now() - start < budget() || times.size() < 5) && times.size() < 20000) {
+    double t = now();
+    for (int i = 0; i < inner; ++i) out = call();
+    times.push_back((now() - t) / inner);
+    if (now() - start > 8 * budget() && times.size() >= 3) break;
+  }
+  std::sort(times.begin(), times.end());
+  std::printf("{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": %.12g, \"note\": \"eager\"}\n", name.c_str(),
+              dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out));
+  std::fflush(stdout);
+}
+
+// ---------------------------------------------------------------- scalars
+Tensor scal(const Tensor& x) {  // 12 operations
+  Tensor y = ft::sin(x) * ft::exp(-(x * x));
+  Tensor z = ft::log(1.0 + x * x) + y * y;
+  return ft::sqrt(1.0 + z * z) * ft::tanh(y);
+}
+Tensor strong(double v) { return ft::tensor(v, ft::f64); }
+
+// ---------------------------------------------------------------- a perceptron of two layers
+struct Layer { Tensor w, b; };
+using Mlp = std::vector<Layer>;
+Mlp mlp(const std::vector<std::int64_t>& widths) {
+  Mlp m;
+  for (std::size_t i = 0; i + 1 < widths.size(); ++i)
+    m.push_back({sym({widths[i], widths[i + 1]}, 10 + 2 * static_cast<int>(i), std::sqrt(3.0 / static_cast<double>(widths[i]))), sym({widths[i + 1]}, 11 + 2 * static_cast<int>(i), 0.1)});
+  return m;
+}
+Tensor one(const Mlp& p, const Tensor& x, const Tensor& y) {
+  Tensor h = x;
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    h = ft::matmul(h, p[i].w) + p[i].b;
+    if (i + 1 < p.size()) h = ft::relu(h);
+  }
+  Tensor top = ft::amax(ft::stop_gradient(h), -1);
+  return top + ft::log(ft::sum(ft::exp(h - top), -1)) - ft::sum(h * y, -1);
+}
+
+}  // namespace
+
+int main() {
+  if (wanted("eager_scalar_grad")) {
+    auto g = ft::grad(scal);
+    Tensor x = strong(0.7);
+    measure("eager_scalar_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; }, 100);
+  }
+  if (wanted("eager_mul_0d")) {
+    Tensor x = strong(0.999), acc = strong(1);
+    measure("eager_mul_0d", "f64", [&] { Tensor a = acc; for (int i = 0; i < 1000; ++i) a = a * x; return std::vector<Tensor>{a}; });
+  }
+  if (wanted("eager_mul_8")) {
+    Tensor x = sym({8}, 1), y = sym({8}, 2);
+    measure("eager_mul_8", "f32", [&] { Tensor a; for (int i = 0; i < 1000; ++i) a = x * y; return std::vector<Tensor>{a}; });
+  }
+  auto level = [&](const char* name, const auto& g) {
+    Tensor x = strong(0.7);
+    if (wanted(name)) measure(name, "f64", [&] { return std::vector<Tensor>{g(x)}; }, 20);
+  };
+  level("eager_scalar_grad2", ft::grad(ft::grad(scal)));
+  level("eager_scalar_grad3", ft::grad(ft::grad(ft::grad(scal))));
+  if (wanted("eager_chain_1e5_grad")) {
+    auto g = ft::grad([](const Tensor& t) { Tensor y = t; for (int i = 0; i < 50000; ++i) y = ft::sin(y) * 1.5; return y; });
+    Tensor x = strong(0.7);
+    measure("eager_chain_1e5_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; });
+  }
+  if (wanted("eager_per_sample_grads_mlp_b256")) {
+    Mlp p = mlp({784, 128, 10});
+    Tensor x = sym({256, 784}, 1);
+    std::vector<float> hot(256 * 10);
+    for (std::size_t i = 0; i < 256; ++i) hot[i * 10 + i * 7 % 10] = 1;
+    Tensor y = ft::from_span(hot, {256, 10});
+    auto g = ft::vmap(ft::grad(one), {.in_dims = {ft::none, 0, 0}});
+    measure("eager_per_sample_grads_mlp_b256", "f32", [&] { return ft::tree_leaves(g(p, x, y)); });
+  }
+}
