@@ -9,7 +9,28 @@ std::span<const Primitive* const> all_primitives() {
   static const auto* all = [] {
     auto* v = new std::vector<const Primitive*>;
     using namespace functra::prims;
-    for (Table t : {arith_table(), exp_table(), trig_table(), special_table(), round_table(), compare_table(), bitwise_table(), select_table(), cast_table(), shape_table(), reduce_table(), extremes_table(), cumulative_table(), contract_table(), control_table(), index_table(), random_table()}) v->insert(v->end(), t.begin(), t.end());
+    const Table tables[] = {
+        arith_table(),
+        bitwise_table(),
+        cast_table(),
+        compare_table(),
+        contract_table(),
+        control_table(),
+        cumulative_table(),
+        exp_table(),
+        extremes_table(),
+        gather_table(),
+        index_table(),
+        random_table(),
+        reduce_table(),
+        round_table(),
+        select_table(),
+        shape_table(),
+        sort_table(),
+        special_table(),
+        trig_table(),
+    };
+    for (Table t : tables) v->insert(v->end(), t.begin(), t.end());
     return v;
   }();
   return *all;

@@ -5,7 +5,24 @@
 namespace functra::prims {
 
 using Table = std::span<const core::Primitive* const>;
-Table arith_table(), exp_table(), trig_table(), special_table(), round_table(), compare_table(), bitwise_table(), select_table(), cast_table(), shape_table(), reduce_table(), extremes_table(), cumulative_table(), contract_table(), control_table(), index_table();
+Table arith_table();
+Table bitwise_table();
+Table cast_table();
+Table compare_table();
+Table contract_table();
+Table control_table();
+Table cumulative_table();
+Table exp_table();
+Table extremes_table();
+Table gather_table();
+Table index_table();
 Table random_table();
+Table reduce_table();
+Table round_table();
+Table select_table();
+Table shape_table();
+Table sort_table();
+Table special_table();
+Table trig_table();
 
 }  // namespace functra::prims

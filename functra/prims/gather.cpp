@@ -1,0 +1,255 @@
+#include "functra/prims/gather.h"
+
+#include "functra/kernels/gather.h"
+#include "functra/kernels/strided.h"
+#include "functra/prims/cast.h"
+#include "functra/prims/families.h"
+#include "functra/prims/math.h"
+#include "functra/prims/index.h"
+#include "functra/prims/shape.h"
+
+namespace functra::prims {
+namespace {
+
+std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
+Shape plus(Shape s, std::int64_t by = 1) { for (auto& v : s) v += by; return s; }
+bool increasing(const Shape& s, std::int64_t below) {
+  for (std::size_t i = 0; i < s.size(); ++i) if (s[i] < (i ? s[i - 1] + 1 : 0) || s[i] >= below) return false;
+  return true;
+}
+// What gather and scatter have in common: the operand's window dimensions and their agreement with the indices.
+struct Layout {
+  Shape window;  // operand dimensions that a window keeps, in order
+  const char* wrong = nullptr;
+};
+Layout layout(const Shape& x, const Shape& indices, const Shape& dropped, const Shape& map, const Shape& x_batch, const Shape& i_batch, std::size_t window_dims) {
+  Layout l;
+  if (indices.empty()) { l.wrong = "the indices need a last dimension that holds index vectors"; return l; }
+  for (std::int64_t d : dropped.concat(x_batch).concat(map)) if (d < 0 || d >= x.rank()) { l.wrong = "a dimension of the operand is out of range"; return l; }
+  if (!increasing(dropped, x.rank()) || !increasing(x_batch, x.rank())) { l.wrong = "dimensions of the operand must be distinct and increasing"; return l; }
+  if (static_cast<std::int64_t>(map.size()) != indices.back()) { l.wrong = "the last extent of the indices is not the number of mapped dimensions"; return l; }
+  if (x_batch.size() != i_batch.size()) { l.wrong = "batching dimensions of operand and indices differ in number"; return l; }
+  for (std::size_t i = 0; i < i_batch.size(); ++i)
+    if (i_batch[i] < 0 || i_batch[i] + 1 >= indices.rank() || indices[at(i_batch[i])] != x[at(x_batch[i])]) { l.wrong = "batching dimensions of operand and indices differ in extent"; return l; }
+  for (std::int64_t d : x_batch) if (dropped.has(d) || map.has(d)) { l.wrong = "a batching dimension is also collapsed or indexed"; return l; }
+  l.window = dropped.concat(x_batch).others(x.size());
+  if (l.window.size() != window_dims) l.wrong = "the number of window dimensions does not fit the operand";
+  return l;
+}
+// Index arrays that the kernel reads: 4 or 8 bytes, signed.
+Tensor readable_indices(const Tensor& i) {
+  DType d = i.raw_dtype();
+  if (d == DType::i64 || d == DType::i32) return i;
+  ConvertParams p{DType::i64, false};
+  Tensor r;
+  core::convert_p.eval({core::convert_p, core::params(p)}, {&i, 1}, {&r, 1});
+  return r;
+}
+// `packed`: gather's result or scatter's updates.
+kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tensor& packed, const Shape& sizes, const Shape& window, const Shape& packed_window, const Shape& map, const Shape& x_batch, const Shape& i_batch) {
+  kernels::Windows w;
+  const Shape& is = indices.shape_ref();
+  Shape packed_batch = packed_window.others(packed.shape_ref().size());
+  for (std::size_t i = 0; i + 1 < is.size(); ++i) {
+    w.batch.push_back(is[i]);
+    w.batch_index.push_back(indices.strides_ref()[i]);
+    w.batch_packed.push_back(packed.strides_ref()[at(packed_batch[i])]);
+    int k = i_batch.find(static_cast<std::int64_t>(i));
+    w.batch_array.push_back(k < 0 ? 0 : array.strides_ref()[at(x_batch[at(k)])]);
+  }
+  w.index_step = indices.strides_ref().back();
+  w.index_size = size_of(indices.raw_dtype());
+  for (std::int64_t d : map) {
+    w.component_stride.push_back(array.strides_ref()[at(d)]);
+    w.limit.push_back(array.shape_ref()[at(d)] - sizes[at(d)]);
+  }
+  w.window = sizes.pick(window);
+  for (std::int64_t d : window) w.window_array.push_back(array.strides_ref()[at(d)]);
+  for (std::int64_t d : packed_window) w.window_packed.push_back(packed.strides_ref()[at(d)]);
+  return w;
+}
+// Extents of scatter's windows, over all dimensions of the operand.
+Shape window_sizes(const ScatterParams& p, std::size_t rank, const Shape& updates) {
+  Shape s = Shape::filled(rank, 1), kept = p.inserted.concat(p.operand_batch).others(rank);
+  for (std::size_t i = 0; i < kept.size() && i < p.window_dims.size(); ++i) s[at(kept[i])] = updates[at(p.window_dims[i])];
+  return s;
+}
+GatherParams gather_of(const ScatterParams& p, const Shape& sizes) {
+  return {p.window_dims, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, sizes, p.drop, Scalar(0)};
+}
+Shape gathered_shape(const GatherParams& p, const Shape& indices, const Shape& window) {
+  Shape out, batch = indices.without(indices.size() - 1);
+  std::size_t b = 0, o = 0;
+  for (std::size_t i = 0; i < batch.size() + p.offset_dims.size(); ++i)
+    out.push_back(p.offset_dims.has(static_cast<std::int64_t>(i)) ? p.sizes[at(window[o++])] : batch[b++]);
+  return out;
+}
+void check_indices(const char* who, const Aval& i) {
+  if (!is_integer(i.dtype)) throw DTypeError(std::string(who) + ": indices have dtype " + std::string(name_of(i.dtype)) + ", they must be integers");
+}
+}  // namespace
+
+// ---------------------------------------------------------------- gather (operand, indices)
+constexpr Primitive gather_p = {
+    .name = "gather",
+    .params = &param_type<GatherParams>,
+    .n_in = 2,
+    .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+      auto& p = c.params.get<GatherParams>();
+      const Shape &x = in[0].shape, &i = in[1].shape;
+      check_indices("gather", in[1]);
+      Layout l = layout(x, i, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.offset_dims.size());
+      if (!l.wrong && !increasing(p.offset_dims, i.rank() - 1 + p.offset_dims.rank())) l.wrong = "offset dimensions must be increasing and lie in the result";
+      if (!l.wrong && p.sizes.size() != x.size()) l.wrong = "slice sizes need one entry per dimension of the operand";
+      for (std::size_t d = 0; !l.wrong && d < x.size(); ++d) {
+        if (p.sizes[d] < 0 || p.sizes[d] > x[d]) l.wrong = "a slice size is larger than the operand";
+        else if (p.sizes[d] != 1 && !l.window.has(static_cast<std::int64_t>(d))) l.wrong = "slice sizes of collapsed and batching dimensions must be 1";
+      }
+      if (l.wrong) throw ShapeError("gather: operand " + in[0].str() + ", indices " + in[1].str() + ", slice sizes " + p.sizes.str() + ": " + l.wrong);
+      out[0] = {in[0].dtype, false, gathered_shape(p, i, l.window)};
+    },
+    .eval = [](const Call& c, Ins in, Outs out) {
+      auto& p = c.params.get<GatherParams>();
+      Tensor indices = readable_indices(in[1]);
+      const Tensor& x = in[0];
+      Shape window = p.collapsed.concat(p.operand_batch).others(x.shape_ref().size());
+      Tensor r = Tensor::uninitialized(x.raw_dtype(), gathered_shape(p, indices.shape_ref(), window));
+      alignas(16) std::byte value[16];
+      p.value.store(x.raw_dtype(), value);
+      auto w = windows(x, indices, r, p.sizes, window, p.offset_dims, p.start_map, p.operand_batch, p.indices_batch);
+      kernels::gather(w, size_of(x.raw_dtype()), x.bytes(), indices.bytes(), r.mutable_bytes(), p.fill ? value : nullptr);
+      out[0] = std::move(r);
+    },
+    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+      bind_prim(c, x, y);
+      if (is_zero(t[0]) || !is_differentiable(y[0].raw_dtype())) return;
+      GatherParams p = c.params.get<GatherParams>();
+      p.value = Scalar(0);
+      dy[0] = gather(t[0], x[1], p);
+    },
+    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+      auto& p = c.params.get<GatherParams>();
+      g[0] = scatter_add(zeros(*in[0].type), *in[1], ct[0], {p.offset_dims, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.fill, false});
+    },
+    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+      GatherParams p = c.params.get<GatherParams>();
+      bool x = in[0].dim >= 0, i = in[1].dim >= 0;
+      p.offset_dims = plus(p.offset_dims);
+      if (x) {
+        p.collapsed = plus(p.collapsed);
+        p.start_map = plus(p.start_map);
+        p.operand_batch = plus(p.operand_batch);
+        p.sizes = p.sizes.with(0, i ? 1 : ctx.size);
+      }
+      if (i) p.indices_batch = plus(p.indices_batch);
+      if (x && i) {
+        p.operand_batch = p.operand_batch.with(0, 0);
+        p.indices_batch = p.indices_batch.with(0, 0);
+      } else if (x) p.offset_dims = p.offset_dims.with(0, 0);
+      out[0] = {gather(x ? move_dim0(in[0], ctx.size) : in[0].value, i ? move_dim0(in[1], ctx.size) : in[1].value, p), 0};
+    },
+    .lowering = {.kind = Lowering::Kind::kernel}};
+Tensor gather(const Tensor& x, const Tensor& indices, const GatherParams& p) {
+  const Tensor in[2] = {x.weak() ? convert(x, x.dtype()) : x, indices};
+  return bind1(gather_p, in, p);
+}
+
+// ---------------------------------------------------------------- scatter, scatter_add (operand, indices, updates)
+namespace {
+void shape_scatter(const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+  auto& p = c.params.get<ScatterParams>();
+  const Shape &x = in[0].shape, &i = in[1].shape, &u = in[2].shape;
+  check_indices(c.prim.name, in[1]);
+  if (in[0].dtype != in[2].dtype) throw DTypeError(std::string(c.prim.name) + ": operand " + in[0].str() + " and updates " + in[2].str() + " have different dtypes");
+  Layout l = layout(x, i, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, p.window_dims.size());
+  if (!l.wrong && (!increasing(p.window_dims, u.rank()) || u.size() != i.size() - 1 + p.window_dims.size())) l.wrong = "the dimensions of the updates are not those of indices and windows";
+  if (!l.wrong && !(u.pick(p.window_dims.others(u.size())) == i.without(i.size() - 1))) l.wrong = "the batch extents of the updates are not those of the indices";
+  if (!l.wrong) {
+    Shape s = window_sizes(p, x.size(), u);
+    for (std::size_t d = 0; d < x.size(); ++d) if (s[d] > x[d] && !(x[d] == 0 && u.numel() == 0)) l.wrong = "a window is larger than the operand";
+  }
+  if (l.wrong) throw ShapeError(std::string(c.prim.name) + ": operand " + in[0].str() + ", indices " + in[1].str() + ", updates " + in[2].str() + ": " + l.wrong);
+  out[0] = {in[0].dtype, false, x};
+}
+void eval_scatter(const Call& c, Ins in, Outs out) {
+  auto& p = c.params.get<ScatterParams>();
+  Tensor indices = readable_indices(in[1]);
+  const Shape& s = in[0].shape_ref();
+  Tensor r = Tensor::uninitialized(in[0].raw_dtype(), s);
+  kernels::copy(r.mutable_bytes(), r.strides_ref(), in[0].bytes(), in[0].strides_ref(), s, size_of(r.raw_dtype()));
+  Shape window = p.inserted.concat(p.operand_batch).others(s.size());
+  auto w = windows(r, indices, in[2], window_sizes(p, s.size(), in[2].shape_ref()), window, p.window_dims, p.scatter_map, p.operand_batch, p.indices_batch);
+  kernels::scatter(w, r.raw_dtype(), &c.prim == &scatter_add_p, r.mutable_bytes(), indices.bytes(), in[2].bytes(), p.drop);
+  out[0] = std::move(r);
+}
+void jvp_scatter(const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+  bind_prim(c, x, y);
+  if ((is_zero(t[0]) && is_zero(t[2])) || !is_differentiable(y[0].raw_dtype())) return;
+  if (&c.prim == &scatter_add_p && is_zero(t[2])) { dy[0] = t[0]; return; }
+  const Tensor both[3] = {instantiate(t[0], x[0].aval()), x[1], instantiate(t[2], x[2].aval())};
+  bind_prim(c, both, dy);
+}
+void batch_scatter(const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+  ScatterParams p = c.params.get<ScatterParams>();
+  bool i = in[1].dim >= 0;
+  p.window_dims = plus(p.window_dims);
+  p.inserted = plus(p.inserted);
+  p.scatter_map = plus(p.scatter_map);
+  p.operand_batch = plus(p.operand_batch);
+  if (i) {
+    p.operand_batch = p.operand_batch.with(0, 0);
+    p.indices_batch = plus(p.indices_batch).with(0, 0);
+  } else p.window_dims = p.window_dims.with(0, 0);
+  const Tensor x[3] = {move_dim0(in[0], ctx.size), i ? move_dim0(in[1], ctx.size) : in[1].value, move_dim0(in[2], ctx.size)};
+  out[0] = {bind1(c.prim, Ins(x, 3), p), 0};
+}
+constexpr Primitive scatter_family(const char* name) {
+  return {.name = name, .params = &param_type<ScatterParams>, .n_in = 3, .shape = shape_scatter, .eval = eval_scatter, .jvp = jvp_scatter, .batch = batch_scatter, .lowering = {.kind = Lowering::Kind::kernel}};
+}
+}  // namespace
+constexpr Primitive scatter_p = with_transpose(scatter_family("scatter"), [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+  auto& p = c.params.get<ScatterParams>();
+  const Aval& u = *in[2].type;
+  if (in[0].linear()) g[0] = scatter(ct[0], *in[1], zeros(u), p);
+  if (!in[2].linear()) return;
+  GatherParams q = gather_of(p, window_sizes(p, in[0].type->shape.size(), u.shape));
+  g[2] = gather(ct[0], *in[1], q);
+  if (p.unique || u.shape.empty()) return;
+  // Only the update that was written last reaches the result: number the updates and see whose number stands there.
+  Tensor ids = reshape(iota(DType::i64, {u.shape.numel()}, 0), u.shape);
+  Tensor last = gather(scatter(zeros({DType::i64, false, in[0].type->shape}), *in[1], ids, p), *in[1], q);
+  g[2] = core::select(convert(core::sub(last, ids), DType::bool_), like(0, g[2]), g[2]);
+});
+constexpr Primitive scatter_add_p = with_transpose(scatter_family("scatter_add"), [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+  auto& p = c.params.get<ScatterParams>();
+  if (in[0].linear()) g[0] = ct[0];
+  if (in[2].linear()) g[2] = gather(ct[0], *in[1], gather_of(p, window_sizes(p, in[0].type->shape.size(), in[2].type->shape)));
+});
+Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p) {
+  const Tensor in[3] = {x, indices, updates};
+  return bind1(scatter_p, in, p);
+}
+Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p) {
+  const Tensor in[3] = {x, indices, updates};
+  return bind1(scatter_add_p, in, p);
+}
+
+// ---------------------------------------------------------------- along one dimension
+Tensor take_along(const Tensor& x, const Tensor& indices, int dim) {
+  Shape s = indices.sizes(), others = Shape{dim}.others(s.size());
+  Shape d{dim};
+  return gather(x, reshape(indices, s.with(s.size(), 1)), {{}, d, d, others, others, Shape::filled(s.size(), 1), false, Scalar(0)});
+}
+Tensor take(const Tensor& x, const Tensor& indices, int dim) {
+  Shape s = x.sizes(), i = indices.sizes(), sizes = s, offset, d{dim};
+  sizes[at(dim)] = 1;
+  for (int k = 0; k < s.rank(); ++k) if (k != dim) offset.push_back(k < dim ? k : k - 1 + i.rank());
+  return gather(x, reshape(indices, i.with(i.size(), 1)), {offset, d, d, {}, {}, sizes, false, Scalar(0)});
+}
+
+Table gather_table() {
+  static constexpr const Primitive* t[] = {&gather_p, &scatter_p, &scatter_add_p};
+  return t;
+}
+
+}  // namespace functra::prims
