@@ -3,6 +3,8 @@
 #include "functra/core/program.h"
 #include "functra/ops/compare.h"
 #include "functra/ops/factories.h"
+#include "functra/ops/index.h"
+#include "functra/ops/lax.h"
 #include "functra/ops/linear.h"
 #include "functra/ops/math.h"
 #include "functra/ops/random.h"
