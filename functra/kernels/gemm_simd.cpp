@@ -125,6 +125,20 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const T* a, int
     return;
   }
   if (n == 1 && ldc == 1 && m > 1) return product(1, m, k, b, 1, brs, a, acs, ars, c, m, accumulate);
+  if (k == 1 && bcs == 1 && n >= W) {  // an outer product: whole rows, since it is bound by its writes
+    const hn::ScalableTag<T> d;
+    const int64_t N = W / 2;
+    for (int64_t i = 0; i < m; ++i) {
+      const T s = a[i * ars];
+      const auto v = hn::Set(d, s);
+      T* o = c + i * ldc;
+      int64_t j = 0;
+      if (accumulate) for (; j + N <= n; j += N) hn::StoreU(hn::MulAdd(v, hn::LoadU(d, b + j), hn::LoadU(d, o + j)), d, o + j);
+      else for (; j + N <= n; j += N) hn::StoreU(hn::Mul(v, hn::LoadU(d, b + j)), d, o + j);
+      for (; j < n; ++j) o[j] = accumulate ? o[j] + s * b[j] : s * b[j];
+    }
+    return;
+  }
   if (m * n * k <= 64) {
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) {

@@ -63,6 +63,18 @@ struct Axis {
   }
 };
 
+// A line of n contiguous elements without gaps: tap after tap over all outputs, which vectorises.
+template <Reduce op, class T> void line(const T* x, const Axis& a, Offset out_n, T* out) {
+  std::fill_n(out, out_n, identity_of<op, T>());
+  for (Offset k = 0; k < a.size; ++k) {
+    Offset p = k * a.dil - a.lo;  // under output 0
+    Offset begin = p >= 0 ? 0 : (-p + a.stride - 1) / a.stride, end = a.n - p <= 0 ? 0 : std::min(out_n, (a.n - p + a.stride - 1) / a.stride);
+    const T* from = x + p;
+    if (a.stride == 1) for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o]);
+    else for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o * a.stride]);
+  }
+}
+
 // One dimension at a time: a window of a product shape is a chain of windows. x is [outer, n, inner], contiguous.
 template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, const Axis& a, Offset out_n, T* out) {
   using A = decltype(wide(T()));
@@ -73,6 +85,11 @@ template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, 
       Offset first = t % strips * strip, m = std::min(inner - first, strip);
       const T* xp = x + t / strips * a.n * inner + first;
       T* op_out = out + t / strips * out_n * inner + first;
+      if constexpr (std::is_same_v<A, T>)
+        if (inner == 1 && a.base == 1) {
+          line<op, T>(xp, a, out_n, op_out);
+          continue;
+        }
       for (Offset o = 0; o < out_n; ++o) {
         Taps k = a.taps(o);
         T* to = op_out + o * inner;
@@ -178,23 +195,26 @@ void selections(const T* x, const Shape& shape, const Shape& strides, const Shap
   parallel_for(c.rows(), std::max<Offset>(1, kGrain / per), [&](Offset b, Offset e) {
     for_rows(c, b, e, [&](const Offset* o) {
       const T* xs = x + o[1];
-      if (rank - lead == 2) {  // images
-        for (Offset i = 0; i < tail[0]; ++i)
-          for (Offset j = 0; j < tail[1]; ++j) {
-            Offset p = i * g.stride[lead] - g.pad_lo[lead], q = j * g.stride[lead + 1] - g.pad_lo[lead + 1];
-            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + g.size[lead], shape[lead]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + g.size[lead + 1], shape[lead + 1]);
-            Offset where = kNone;
+      if (rank - lead == 2) {  // images, without branches on their values
+        const Offset *size = g.size.data() + lead, *stride = g.stride.data() + lead, *pad = g.pad_lo.data() + lead, *n = shape.data() + lead, *sx = strides.data() + lead,
+                     *sw = w_strides.data() + lead, *sy = y_strides.data() + lead, rows = tail[0], cols = tail[1];
+        for (Offset i = 0; i < rows; ++i)
+          for (Offset j = 0; j < cols; ++j) {
+            Offset p = i * stride[0] - pad[0], q = j * stride[1] - pad[1];
+            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + size[0], n[0]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + size[1], n[1]), where = kNone;
             if (r0 < r1 && c0 < c1) {
-              Offset br = r0, bc = c0, s0 = strides[lead], s1 = strides[lead + 1];
-              auto best = wide(xs[r0 * s0 + c0 * s1]);
+              auto best = wide(xs[r0 * sx[0] + c0 * sx[1]]);
+              where = r0 * sy[0] + c0 * sy[1];
               for (Offset r = r0; r < r1; ++r)
                 for (Offset col = c0; col < c1; ++col) {
-                  auto v = wide(xs[r * s0 + col * s1]);
-                  if ((max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) { best = v; br = r; bc = col; }
+                  auto v = wide(xs[r * sx[0] + col * sx[1]]);
+                  bool takes = (max ? v > best : v < best) | (is_nan(v) & !is_nan(best));
+                  best = takes ? v : best;
+                  where = takes ? r * sy[0] + col * sy[1] : where;
                 }
-              where = o[2] + br * y_strides[lead] + bc * y_strides[lead + 1];
+              where += o[2];
             }
-            f(o[0] + i * w_strides[lead] + j * w_strides[lead + 1], where);
+            f(o[0] + i * sw[0] + j * sw[1], where);
           }
         return;
       }
