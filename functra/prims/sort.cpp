@@ -33,7 +33,7 @@ constexpr Primitive sort_p = {
       for (std::size_t k = 0; k < in.size(); ++k) {
         std::size_t size = size_of(in[k].raw_dtype());
         r[k] = Tensor::uninitialized(in[k].raw_dtype(), s);
-        kernels::take_order(size, in[k].bytes(), s, in[k].strides_ref(), dim, positions, r[k].mutable_bytes());
+        kernels::take_along(in[k].bytes(), s, in[k].strides_ref(), dim, positions, size, r[k].mutable_bytes());
       }
       for (std::size_t k = 0; k < in.size(); ++k) out[k] = std::move(r[k]);
     },
