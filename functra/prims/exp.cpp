@@ -40,8 +40,8 @@ constexpr Primitive softplus_p = unary_p<[](auto& x, auto&, auto& t) { return mu
 Tensor softplus(const Tensor& x) { return unary(softplus_p, x); })
 
 // ---------------------------------------------------------------- pow
-// The parts are b a^(b-1), 0 where b is 0, and log(a) a^b, 0 where a is 0. At a = 0 every power of the exponent is then finite where
-// the derivative is; the part of the exponent is NaN for negative bases, as the derivative does not exist there.
+// The parts are b a^(b-1), 0 where a and b are 0, and log(a) a^b, 0 where a is 0. What is guarded is the operand, not the result, so
+// that higher derivatives are finite too. The part of the exponent is NaN for negative bases: there is no derivative.
 FUNCTRA_FORMULA(pow, floating, (auto a, auto b), num::pow(a, b))
 #if HWY_ONCE
 namespace functra::prims {
@@ -51,7 +51,8 @@ Tensor pow_base_part(const Tensor& a, const Tensor& b, const Tensor& t) {
     double v = b.item().real();
     return v == 0 ? Tensor() : mul(t, mul(b, pow(a, like(v - 1, b))));
   }
-  return mul(t, select(eq(b, like(0, b)), like(0, b), mul(b, pow(a, sub(b, like(1, b))))));
+  Tensor at_origin = bitwise_and(eq(a, like(0, a)), eq(b, like(0, b)));
+  return mul(t, mul(b, pow(a, sub(select(at_origin, like(1, b), b), like(1, b)))));
 }
 Tensor pow_exponent_part(const Tensor& a, const Tensor& y, const Tensor& t) { return mul(t, mul(y, log(select(eq(a, like(0, a)), like(1, a), a)))); }
 }  // namespace
