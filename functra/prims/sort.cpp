@@ -46,7 +46,7 @@ constexpr Primitive sort_p = {
       Vec sorted = sort(all, static_cast<int>(p.dim), p.descending);
       for (std::size_t k = 0; k < x.size(); ++k) {
         y[k] = sorted[k];
-        if (!is_zero(t[k]) && is_differentiable(y[k].raw_dtype())) dy[k] = take_along(t[k], sorted.back(), static_cast<int>(p.dim));
+        if (!is_zero(t[k]) && is_differentiable(y[k].raw_dtype())) dy[k] = x[0].numel() ? take_along(t[k], sorted.back(), static_cast<int>(p.dim)) : t[k];
       }
     },
     .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
