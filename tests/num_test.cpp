@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <complex>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,9 +11,11 @@
 #include <random>
 #include <vector>
 
+#include "functra/kernels/cast.h"
 #include "functra/kernels/elementwise.h"
 #include "tests/laws_count.h"
 #include "tests/support/num_formulas.h"
+#include "tests/support/test_emitter.h"
 
 namespace functra {
 namespace {
@@ -195,6 +198,137 @@ TEST(Num, FloorDivisionIsThatOfPython) {
   EXPECT_EQ(f(-1, inf), -1);
   EXPECT_EQ(f(1, 0), inf);
   EXPECT_TRUE(std::isnan(f(inf, 2)));
+}
+
+template <class T> void emitted(const testing::UnaryCase& c) {
+  const auto x = samples<T>(c.lo, c.hi, 500, 5);
+  for (T a : x) {
+    testing::TestEmitter e;
+    const Sym in[] = {e.input(a)};
+    const Sym y = c.formula->emit(e, std::span<const Sym>(in), nullptr);
+    ASSERT_EQ(y.dtype, dtype_of<T>);
+    const double u = ulps(e.value<T>(y), c.reference(a));
+    testing::count_law(u <= allowed);
+    ASSERT_LE(u, allowed) << c.formula->name << " of " << a << " emitted gives " << e.value<T>(y);
+  }
+}
+TEST(Num, EmittedCodeComputesTheFormula) {
+  for (const auto& c : testing::unary_cases()) {
+    emitted<float>(c);
+    emitted<double>(c);
+  }
+  for (const auto& c : testing::binary_cases())
+    for (double a : {-2.0, -0.0, 0.5, 3.0, 7e300})
+      for (double b : {-3.0, -0.5, 0.0, 2.0, 11.0}) {
+        testing::TestEmitter e;
+        const Sym in[] = {e.input(a), e.input(b)};
+        EXPECT_LE(ulps(e.value<double>(c.formula->emit(e, std::span<const Sym>(in), nullptr)), c.reference(a, b)), allowed) << c.formula->name << " of " << a << ", " << b;
+      }
+}
+TEST(Num, EmittedIntegersAgreeWithTheLoops) {
+  for (const char* name : {"add", "mul", "div", "fmod", "remainder", "floor_divide", "max", "min", "shift_left", "shift_right", "bitwise_xor", "less"})
+    for (int a : {-128, -7, -1, 0, 1, 5, 127})
+      for (int b : {-128, -3, -1, 0, 1, 2, 9, 127}) {
+        const Formula& f = testing::formula_of(name);
+        const auto x = static_cast<std::int8_t>(a), y = static_cast<std::int8_t>(b);
+        std::int8_t r = 0;
+        const void* at[] = {&x, &y};
+        f.loop(i8)(at, &r, 1, 0, nullptr);
+        testing::TestEmitter e;
+        const Sym in[] = {e.input(x), e.input(y)};
+        const Sym s = f.emit(e, std::span<const Sym>(in), nullptr);
+        EXPECT_EQ(f.predicate ? e.value<bool>(s) : e.value<std::int8_t>(s), r) << name << " of " << a << ", " << b;
+      }
+}
+
+TEST(Num, HalvesAreComputedInSingle) {
+  std::vector<f16_t> x, y(70);
+  std::vector<bf16_t> u, v(70);
+  for (int i = 0; i < 70; ++i) { x.push_back(to_f16(0.1f * i - 3)); u.push_back(to_bf16(0.1f * i - 3)); }
+  const void *in[] = {x.data()}, *bin[] = {u.data()};
+  const Formula& f = testing::formula_of("tanh");
+  f.loop(f16)(in, y.data(), 70, 0, nullptr);
+  f.loop(bf16)(bin, v.data(), 70, 0, nullptr);
+  for (int i = 0; i < 70; ++i) {
+    EXPECT_EQ(y[i].bits, to_f16(f.table().f32_1(to_float(x[i]))).bits);
+    EXPECT_EQ(v[i].bits, to_bf16(f.table().f32_1(to_float(u[i]))).bits);
+    f16_t one;
+    const void* at[] = {&x[i]};
+    f.table().one[int(f16)](at, &one, nullptr);
+    EXPECT_EQ(one.bits, y[i].bits);
+  }
+}
+
+TEST(Cast, FollowsTheScalarRules) {
+  auto run = [](auto to, auto x) {
+    decltype(to) r{};
+    const void* in[] = {&x};
+    kernels::cast_loop(dtype_of<decltype(to)>, dtype_of<decltype(x)>)(in, &r, 1, 0, nullptr);
+    return r;
+  };
+  const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(run(int(), 2.9), 2);
+  EXPECT_EQ(run(int(), -2.9), -2);
+  EXPECT_EQ(run(int(), nan), 0);
+  EXPECT_EQ(run(int(), 1e20), std::numeric_limits<int>::max());
+  EXPECT_EQ(run(int(), -inf), std::numeric_limits<int>::min());
+  EXPECT_EQ(run(int(), 2147483520.0f), 2147483520);
+  EXPECT_EQ(run(int(), 2147483648.0f), std::numeric_limits<int>::max());
+  EXPECT_EQ(run(std::int64_t(), 9.3e18), std::numeric_limits<std::int64_t>::max());
+  EXPECT_EQ(run(std::uint64_t(), 1e19), 10000000000000000000u);
+  EXPECT_EQ(run(std::uint8_t(), -5.0f), 0);
+  EXPECT_EQ(run(std::uint8_t(), 300), 44);
+  EXPECT_EQ(run(std::int8_t(), 127.9f), 127);
+  EXPECT_EQ(run(bool(), nan), true);
+  EXPECT_EQ(run(bool(), -0.0), false);
+  EXPECT_EQ(run(bool(), std::complex<float>(0, 1)), true);
+  EXPECT_EQ(run(float(), std::complex<double>(1.5, 9)), 1.5f);
+  EXPECT_EQ(run(std::complex<double>(), std::int8_t(-3)), std::complex<double>(-3, 0));
+  EXPECT_EQ(run(f16_t(), 65519.9f).bits, 0x7bff);
+  EXPECT_EQ(run(f16_t(), 65520.0f).bits, 0x7c00);
+  EXPECT_EQ(run(bf16_t(), 1.00390625f).bits, 0x3f80);
+  EXPECT_EQ(run(double(), f16_t{0x0001}), 0x1p-24);
+  EXPECT_TRUE(std::isnan(to_float(run(bf16_t(), nan))));
+  EXPECT_EQ(run(std::uint32_t(), true), 1u);
+}
+TEST(Cast, EveryFloatHalfSurvivesARoundTrip) {
+  for (unsigned i = 0; i < 65536; ++i) {
+    const f16_t h{static_cast<std::uint16_t>(i)};
+    float wide;
+    kernels::widen(&h, &wide, 1);
+    const float a = to_float(h);
+    ASSERT_TRUE(std::memcmp(&wide, &a, 4) == 0 || a != a);
+    f16_t back[9];
+    float many[9];
+    for (float& m : many) m = wide * 1.0001f;
+    kernels::narrow(many, back, 9);  // a whole vector and a tail
+    ASSERT_TRUE(wide != wide || (back[0].bits == back[8].bits && back[0].bits == to_f16(many[0]).bits)) << wide;
+  }
+}
+TEST(Cast, AllPairsConvertSmallNumbersExactly) {
+  for (int to = 0; to < dtype_count; ++to)
+    for (int from = 0; from < dtype_count; ++from) {
+      alignas(16) std::byte x[16 * 70], y[16 * 70];
+      const DType f = static_cast<DType>(from), t = static_cast<DType>(to);
+      for (int i = 0; i < 70; ++i) Scalar(is_bool(f) ? i % 2 : i).store(f, x + static_cast<std::size_t>(i) * size_of(f));
+      const void* in[] = {x};
+      kernels::cast_loop(t, f)(in, y, 70, 0, nullptr);
+      for (int i = 0; i < 70; ++i) {
+        const int value = is_bool(f) ? i % 2 : i;
+        ASSERT_EQ(Scalar::load(t, y + static_cast<std::size_t>(i) * size_of(t)).real(), is_bool(t) ? value != 0 : value) << name_of(f) << " to " << name_of(t);
+      }
+    }
+}
+TEST(Select, TakesTheBranchOfEveryElement) {
+  for (DType d : {u8, f16, f32, i64, c128}) {
+    const std::size_t size = size_of(d);
+    std::vector<std::byte> a(70 * size, std::byte{1}), b(70 * size, std::byte{2}), r(70 * size);
+    bool m[70];
+    for (int i = 0; i < 70; ++i) m[i] = i % 3 == 0;
+    const void* in[] = {m, a.data(), b.data()};
+    kernels::select_loops().loop[int(d)](in, r.data(), 70, 4, nullptr);
+    for (std::size_t i = 0; i < r.size(); ++i) ASSERT_EQ(r[i], m[i / size] ? std::byte{1} : std::byte{2});
+  }
 }
 
 TEST(Elementwise, StridesAreFollowed) {

@@ -31,6 +31,7 @@ struct Formula {
   int n_in;
   bool predicate;                        // the result is bool
   const FormulaTable& (*resolve)();      // for the instruction set of this machine
+  // Operands of one type among f32, f64, integers and bool; 16-bit floats are converted by the caller.
   Sym (*emit)(Emitter&, std::span<const Sym>, const void* params);
   mutable std::atomic<const FormulaTable*> chosen{nullptr};
 

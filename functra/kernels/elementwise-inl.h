@@ -11,7 +11,9 @@
 // and is included by itself, through Highway, once per instruction set.
 #include "functra/kernels/elementwise.h"
 
+#include <algorithm>
 #include <complex>
+#include <tuple>
 
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)  // three instruction sets: baseline, AVX2, AVX-512
@@ -19,7 +21,9 @@
 #include <hwy/foreach_target.h>  // after HWY_TARGET_INCLUDE
 
 #include "functra/base/num.h"
+#include "functra/kernels/cast.h"
 #include "functra/kernels/simd-inl.h"  // no include guard, as all below
+#include "functra/kernels/loops-inl.h"
 #include "functra/base/num_exp-inl.h"
 #include "functra/base/num_trig-inl.h"
 #include "functra/base/num_erf-inl.h"
@@ -28,7 +32,7 @@
 #ifndef FUNCTRA_KERNELS_DTYPE_SETS
 #define FUNCTRA_KERNELS_DTYPE_SETS
 namespace functra::kernels {
-// Sets of element types, one bit each.
+// Sets of element types, one bit each. With f32 come the 16-bit floats, computed in f32.
 template <class... D> constexpr unsigned dtype_bits(D... d) { return ((1u << static_cast<int>(d)) | ...); }
 inline constexpr unsigned floating = dtype_bits(f32, f64), boolean = dtype_bits(bool_), complexes = dtype_bits(c64, c128),
                           signed_integers = dtype_bits(i8, i16, i32, i64), integers = signed_integers | dtype_bits(u8, u16, u32, u64),
@@ -53,41 +57,70 @@ template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_seq
   }
   static constexpr bool on_vectors = FUNCTRA_HAVE_SIMD && std::is_floating_point_v<T> && std::is_same_v<T, Out>;
 
-  // Not inlined, so that `one` below and the vectors' odd lanes share it.
-  static HWY_NOINLINE Out scalar(decltype((static_cast<void>(k), T()))... x, const void* params) { return unwrap(F::eval(params, Arg(x)...)); }
-  static Out plain(decltype((static_cast<void>(k), T()))... x) { return unwrap(F::eval(nullptr, Arg(x)...)); }
+  // One copy of the code for single elements.
+  static HWY_NOINLINE Out plain(decltype((static_cast<void>(k), T()))... x) requires(!F::has_params) { return unwrap(F::eval(nullptr, Arg(x)...)); }
+  static Out scalar(decltype((static_cast<void>(k), T()))... x, const void* params) {
+    if constexpr (F::has_params) return unwrap(F::eval(params, Arg(x)...));
+    else return plain(x...);
+  }
   static void one(const void* const* in, void* out, const void* params) { *static_cast<Out*>(out) = scalar(*static_cast<const T*>(in[k])..., params); }
 
-  static void run(const std::byte* const* in, const std::size_t* step, std::byte* out, std::int64_t blocks, const void* params) {
-    const std::byte* p[] = {in[k]...};
-    if constexpr (on_vectors) {
 #if FUNCTRA_HAVE_SIMD
-      using D = hwy::HWY_NAMESPACE::ScalableTag<T>;
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        const num::Simd<D> y = F::eval(params, num::Simd<D>(hwy::HWY_NAMESPACE::LoadU(D(), reinterpret_cast<const T*>(p[k])))...);
-        hwy::HWY_NAMESPACE::StoreU(y.v, D(), reinterpret_cast<T*>(out));
-        ((p[k] += step[k]), ...);
-        out += sizeof(typename num::Simd<D>::V);
+  static void vector_loop(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
+    namespace hn = hwy::HWY_NAMESPACE;
+    constexpr hn::ScalableTag<T> d{};
+    constexpr std::int64_t lanes = HWY_LANES(T);
+    HWY_ALIGN T same[sizeof...(k)][HWY_LANES(T)];
+    const T* p[] = {static_cast<const T*>(in[k])...};
+    T* o = static_cast<T*>(out);
+    std::int64_t step[sizeof...(k)];
+    for (std::size_t i = 0; i < sizeof...(k); ++i) {
+      step[i] = lanes;
+      if (!(repeat >> i & 1)) continue;
+      hn::Store(hn::Set(d, *p[i]), d, same[i]);
+      p[i] = same[i];
+      step[i] = 0;
+    }
+    using X = num::Simd<hn::ScalableTag<T>>;
+    HWY_ALIGN T last[sizeof...(k)][HWY_LANES(T)], result[HWY_LANES(T)];
+    for (; n > 0; n -= lanes, o += lanes) {
+      T* to = o;
+      if (HWY_UNLIKELY(n < lanes)) {  // filled up with the first element, so that no lane is odd but the user's
+        for (std::size_t i = 0; i < sizeof...(k); ++i) {
+          hn::Store(hn::Set(d, *p[i]), d, last[i]);
+          for (std::int64_t j = 1; j < n; ++j) last[i][j] = p[i][j];
+          p[i] = last[i];
+        }
+        to = result;
       }
+      hn::StoreU(F::eval(params, X(hn::LoadU(d, p[k]))...).v, d, to);
+      ((p[k] += step[k]), ...);
+    }
+    for (std::int64_t j = 0; j < n + lanes && n < 0; ++j) o[j - lanes] = result[j];
+  }
 #endif
-    } else {
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        Out* o = reinterpret_cast<Out*>(out);
-#if defined(__clang__)
-#pragma clang loop vectorize(assume_safety)
-#else
-#pragma GCC ivdep
+  static void loop(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
+#if FUNCTRA_HAVE_SIMD
+    if constexpr (on_vectors) return vector_loop(in, out, n, repeat, params);
 #endif
-        for (int i = 0; i < 64; ++i) o[i] = unwrap(F::eval(params, Arg(reinterpret_cast<const T*>(p[k])[i])...));
-        ((p[k] += step[k]), ...);
-        out += 64 * sizeof(Out);
-      }
+    if constexpr (!FUNCTRA_HAVE_SIMD && std::is_same_v<T, Out> && std::is_floating_point_v<T>) {  // the baseline: small rather than fast
+      const std::int64_t step[] = {(repeat >> k & 1 ? 0 : 1)...};
+      for (std::int64_t i = 0; i < n; ++i) static_cast<T*>(out)[i] = scalar(static_cast<const T*>(in[k])[i * step[k]]..., params);
+    } else if constexpr (!on_vectors) {
+      plain_loop<Out, decltype((static_cast<void>(k), T()))...>([=](auto... x) { return unwrap(F::eval(params, Arg(x)...)); },
+                                                                [=](auto... x) { return scalar(x..., params); }, in, out, n, repeat);
     }
   }
+};
+
+// 16-bit floats are computed in f32.
+template <class F, DType half, class I> struct EvalHalf {
+  using E = EvalAs<F, float, I>;
+  static constexpr bool predicate = std::is_same_v<typename E::Out, bool>;
   static void loop(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
-    static constexpr kernels::BlockLoop block{run, on_vectors ? HWY_LANES(T) : 64, sizeof...(k), sizeof(Out), {(static_cast<void>(k), sizeof(T))...}};
-    kernels::run_loop(block, in, out, n, repeat, params);
+    kernels::half_loop(&E::loop, half, predicate, I::size(), in, out, n, repeat, params);
   }
+  static void one(const void* const* in, void* out, const void* params) { kernels::half_one(&E::one, half, predicate, I::size(), in, out, params); }
 };
 
 template <class F, unsigned set, class T, class I> constexpr void fill_table(FormulaTable& t) {
@@ -101,6 +134,12 @@ template <class F, unsigned set, class T, class I> constexpr void fill_table(For
       if constexpr (std::is_same_v<T, float> && I::size() == 1) t.f32_1 = &E::plain;
       if constexpr (std::is_same_v<T, double> && I::size() == 2) t.f64_2 = &E::plain;
       if constexpr (std::is_same_v<T, float> && I::size() == 2) t.f32_2 = &E::plain;
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      t.loop[static_cast<int>(f16)] = &EvalHalf<F, f16, I>::loop;
+      t.one[static_cast<int>(f16)] = &EvalHalf<F, f16, I>::one;
+      t.loop[static_cast<int>(bf16)] = &EvalHalf<F, bf16, I>::loop;
+      t.one[static_cast<int>(bf16)] = &EvalHalf<F, bf16, I>::one;
     }
   }
 }

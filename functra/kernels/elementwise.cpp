@@ -10,47 +10,6 @@ namespace functra::kernels {
 namespace {
 
 constexpr int max_operands = 3;
-constexpr std::size_t max_block_bytes = 64 * 16;
-
-void fill(std::byte* to, const void* element, std::size_t size, int n) {
-  for (int i = 0; i < n; ++i) std::memcpy(to + static_cast<std::size_t>(i) * size, element, size);
-}
-
-}  // namespace
-
-void run_loop(const BlockLoop& loop, const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
-  if (n <= 0) return;
-  alignas(64) std::byte same[max_operands][max_block_bytes];
-  const std::byte* p[max_operands];
-  std::size_t step[max_operands];
-  const std::int64_t blocks = n / loop.block, rest = n - blocks * loop.block;
-  for (int k = 0; k < loop.n_in; ++k) {
-    p[k] = static_cast<const std::byte*>(in[k]);
-    step[k] = std::size_t{loop.block} * loop.in_size[k];
-    if (!(repeat >> k & 1)) continue;
-    fill(same[k], in[k], loop.in_size[k], loop.block);
-    p[k] = same[k];
-    step[k] = 0;
-  }
-  if (blocks) loop.run(p, step, static_cast<std::byte*>(out), blocks, params);
-  if (!rest) return;
-  // The last block is padded with its first element, which is as good as any: no odd lanes but the user's.
-  alignas(64) std::byte result[max_block_bytes];
-  for (int k = 0; k < loop.n_in; ++k) {
-    if (repeat >> k & 1) continue;
-    const std::byte* from = p[k] + static_cast<std::size_t>(blocks) * step[k];
-    const std::size_t size = loop.in_size[k], bytes = static_cast<std::size_t>(rest) * size;
-    std::memcpy(same[k], from, bytes);
-    fill(same[k] + bytes, from, size, static_cast<int>(loop.block - rest));
-    p[k] = same[k];
-  }
-  loop.run(p, step, result, 1, params);
-  std::memcpy(static_cast<std::byte*>(out) + static_cast<std::size_t>(blocks) * loop.block * loop.out_size, result,
-              static_cast<std::size_t>(rest) * loop.out_size);
-}
-
-namespace {
-
 // The problem with dimensions merged wherever every operand's strides allow, in bytes.
 struct Nest {
   static constexpr int max_rank = 32;
@@ -59,16 +18,19 @@ struct Nest {
   std::int64_t stride[max_rank][max_operands];
 };
 
-template <std::size_t size> void gather_as(const std::byte* from, std::int64_t stride, std::byte* to, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) std::memcpy(to + static_cast<std::size_t>(i) * size, from + i * stride, size);
+// `rows` runs of n elements each, strides in bytes.
+struct Rows { std::int64_t rows, row_stride, n, stride; };
+template <std::size_t size> void gather_as(const std::byte* from, const Rows& r, std::byte* to) {
+  for (std::int64_t j = 0; j < r.rows; ++j, from += r.row_stride)
+    for (std::int64_t i = 0; i < r.n; ++i, to += size) std::memcpy(to, from + i * r.stride, size);
 }
-void gather(const std::byte* from, std::int64_t stride, std::byte* to, std::int64_t n, std::size_t size) {
+void gather(const std::byte* from, const Rows& r, std::byte* to, std::size_t size) {
   switch (size) {
-    case 1: return gather_as<1>(from, stride, to, n);
-    case 2: return gather_as<2>(from, stride, to, n);
-    case 4: return gather_as<4>(from, stride, to, n);
-    case 8: return gather_as<8>(from, stride, to, n);
-    default: return gather_as<16>(from, stride, to, n);
+    case 1: return gather_as<1>(from, r, to);
+    case 2: return gather_as<2>(from, r, to);
+    case 4: return gather_as<4>(from, r, to);
+    case 8: return gather_as<8>(from, r, to);
+    default: return gather_as<16>(from, r, to);
   }
 }
 
@@ -106,10 +68,27 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
     if (nest.stride[last][k] == 0) repeat |= 1u << k;
     else if (nest.stride[last][k] != static_cast<std::int64_t>(in[k].elem_size)) strided |= 1u << k;
   }
-  const bool many_rows = inner < 64 && last > 0;
+  // About five microseconds of work per piece.
+  const auto grain = static_cast<std::int64_t>(std::max(1024.0, 5000 / std::max(cost_ns, 0.01)));
+  if (last == 0 && !strided && total <= grain) {
+    const void* from[max_operands];
+    for (int k = 0; k < n_in; ++k) from[k] = in[static_cast<std::size_t>(k)].data;
+    return loop(from, out, total, repeat, params);
+  }
+  const bool short_rows = inner < 64 && last > 0;
+  unsigned dense = 0;  // operands without gaps over all dimensions
+  for (int k = 0; k < n_in; ++k) {
+    std::int64_t expected = static_cast<std::int64_t>(in[static_cast<std::size_t>(k)].elem_size);
+    bool is = true;
+    for (int d = last; d >= 0 && is; --d) {
+      is = nest.stride[d][k] == expected;
+      expected *= nest.extent[d];
+    }
+    if (is) dense |= 1u << k;
+  }
 
-  // Elements [begin, end) in row-major order: runs of the innermost dimension, cut where operands are gathered; short runs of
-  // several rows are gathered together.
+  // Elements [begin, end) in row-major order: runs of the innermost dimension, cut where operands are gathered; short runs are
+  // gathered together.
   auto range = [&](std::int64_t begin, std::int64_t end) {
     constexpr std::int64_t chunk = 512;
     alignas(64) std::byte buffer[max_operands][chunk * 16];
@@ -120,57 +99,56 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
       at[d] = rest % nest.extent[d];
       rest /= nest.extent[d];
     }
-    auto locate = [&] {
-      for (int k = 0; k < n_in; ++k) {
-        row[k] = static_cast<const std::byte*>(in[k].data);
-        for (int d = 0; d < last; ++d) row[k] += at[d] * nest.stride[d][k];
-      }
-    };
-    auto next_row = [&] {
+    for (int k = 0; k < n_in; ++k) {
+      row[k] = static_cast<const std::byte*>(in[static_cast<std::size_t>(k)].data);
+      for (int d = 0; d < last; ++d) row[k] += at[d] * nest.stride[d][k];
+    }
+    auto next_rows = [&](std::int64_t rows) {  // within dimension last - 1
       at[last] = 0;
-      for (int d = last - 1; d >= 0; --d) {
-        for (int k = 0; k < n_in; ++k) row[k] += nest.stride[d][k];
-        if (++at[d] < nest.extent[d]) return;
+      for (int d = last - 1; d >= 0; --d, rows = 1) {
+        for (int k = 0; k < n_in; ++k) row[k] += rows * nest.stride[d][k];
+        if ((at[d] += rows) < nest.extent[d]) return;
         for (int k = 0; k < n_in; ++k) row[k] -= nest.stride[d][k] * nest.extent[d];
         at[d] = 0;
       }
     };
-    locate();
     auto* to = static_cast<std::byte*>(out) + begin * static_cast<std::int64_t>(out_size);
     const void* from[max_operands];
-    while (begin < end) {
-      std::int64_t n;
-      unsigned same = repeat;
-      if (many_rows) {
-        n = 0;
-        same = 0;
+    for (std::int64_t n; begin < end; begin += n, to += n * static_cast<std::int64_t>(out_size)) {
+      if (short_rows) {
         const std::int64_t want = std::min(chunk, end - begin);
+        n = 0;
         while (n < want) {
-          const std::int64_t m = std::min(inner - at[last], want - n);
-          for (int k = 0; k < n_in; ++k)
-            gather(row[k] + at[last] * nest.stride[last][k], nest.stride[last][k], buffer[k] + n * static_cast<std::int64_t>(in[k].elem_size), m, in[k].elem_size);
-          n += m;
-          if ((at[last] += m) == inner) next_row();
+          const bool whole = at[last] == 0 && want - n >= inner;
+          const std::int64_t rows = whole ? std::min((want - n) / inner, nest.extent[last - 1] - at[last - 1]) : 1;
+          const std::int64_t length = whole ? inner : std::min(inner - at[last], want - n);
+          for (int k = 0; k < n_in; ++k) {
+            if (dense >> k & 1) continue;
+            const std::size_t size = in[static_cast<std::size_t>(k)].elem_size;
+            gather(row[k] + at[last] * nest.stride[last][k], {rows, nest.stride[last - 1][k], length, nest.stride[last][k]},
+                   buffer[k] + n * static_cast<std::int64_t>(size), size);
+          }
+          n += rows * length;
+          if ((at[last] += length) == inner) next_rows(rows);
         }
-        for (int k = 0; k < n_in; ++k) from[k] = buffer[k];
-        loop(from, to, n, same, params);
+        for (int k = 0; k < n_in; ++k) {
+          const Operand& o = in[static_cast<std::size_t>(k)];
+          from[k] = dense >> k & 1 ? static_cast<const std::byte*>(o.data) + begin * static_cast<std::int64_t>(o.elem_size) : buffer[k];
+        }
+        loop(from, to, n, 0, params);
       } else {
         n = std::min(inner - at[last], end - begin);
         if (strided) n = std::min(n, chunk);
         for (int k = 0; k < n_in; ++k) {
           const std::byte* p = row[k] + at[last] * nest.stride[last][k];
-          if (strided >> k & 1) gather(p, nest.stride[last][k], buffer[k], n, in[k].elem_size);
+          if (strided >> k & 1) gather(p, {1, 0, n, nest.stride[last][k]}, buffer[k], in[static_cast<std::size_t>(k)].elem_size);
           from[k] = strided >> k & 1 ? buffer[k] : p;
         }
-        loop(from, to, n, same, params);
-        if ((at[last] += n) == inner) next_row();
+        loop(from, to, n, repeat, params);
+        if ((at[last] += n) == inner) next_rows(1);
       }
-      begin += n;
-      to += n * static_cast<std::int64_t>(out_size);
     }
   };
-  // About five microseconds of work per piece.
-  const auto grain = static_cast<std::int64_t>(std::max(1024.0, 5000 / std::max(cost_ns, 0.01)));
   if (total <= grain) range(0, total);
   else parallel_for(total, grain, range);
 }
