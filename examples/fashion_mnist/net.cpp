@@ -47,7 +47,7 @@ Tensor logits(const Net& net, const Tensor& image) {
   return ft::linear(x, net.out, net.bias4);
 }
 Tensor loss(const Net& net, const Tensor& image, const Tensor& label) {
-  Tensor z = logits(net, image), top = ft::stop_gradient(ft::amax(z));
+  Tensor z = logits(net, image), top = ft::amax(ft::stop_gradient(z));
   return ft::log(ft::sum(ft::exp(z - top))) + top - ft::sum(ft::where(ft::arange(10) == label, z, 0.0));
 }
 

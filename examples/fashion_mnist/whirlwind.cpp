@@ -27,7 +27,7 @@ template <class F> Tensor loop(const Tensor& xs, F one) {  // the reference for 
 void whirlwind() {
   fmt::print("A whirlwind tour of the transforms\n");
   double a = 1.3, s = std::sin(a), c = std::cos(a);
-  Tensor x = a;
+  Tensor x = ft::tensor(a);
   check("grad: the derivative of sin(x) x^2", close(ft::grad(f)(x), Tensor(c * a * a + 2 * a * s)));
   check("grad of grad", close(ft::grad(ft::grad(f))(x), Tensor(-s * a * a + 4 * a * c + 2 * s)));
   check("grad of grad of grad", close(ft::grad(ft::grad(ft::grad(f)))(x), Tensor(-c * a * a - 6 * a * s + 6 * c)));
@@ -61,6 +61,6 @@ void whirlwind() {
   check("an ensemble of five models by one vmap", close(ft::vmap(predict, {.in_dims = {0, ft::none}})(stacked, v), ft::stack(one_by_one)));
 
   ft::Program program = ft::make_fx(ft::grad(f))(x);
-  check("make_fx of grad replays at another point", close(program({Tensor(0.7).to(ft::f32)})[0], ft::grad(f)(Tensor(0.7))));
+  check("make_fx of grad replays at another point", close(program({ft::tensor(0.7)})[0], ft::grad(f)(ft::tensor(0.7))));
   fmt::print("\nThe gradient of sin(x) x^2 as a program:\n{}\n", program);
 }
