@@ -154,6 +154,15 @@ template <class T> bool by_op(Reduce op, const void* x, const Shape& shape, cons
   return false;
 }
 
+template <class F> bool float_type(DType d, F&& f) {
+  switch (d) {
+    case DType::f16: return f(f16_t());
+    case DType::bf16: return f(bf16_t());
+    case DType::f32: return f(float());
+    case DType::f64: return f(double());
+    default: return false;
+  }
+}
 template <class F> bool real_type(DType d, F&& f) {
   switch (d) {
     case DType::u8: return f(std::uint8_t());
@@ -164,11 +173,7 @@ template <class F> bool real_type(DType d, F&& f) {
     case DType::i16: return f(std::int16_t());
     case DType::i32: return f(std::int32_t());
     case DType::i64: return f(std::int64_t());
-    case DType::f16: return f(f16_t());
-    case DType::bf16: return f(bf16_t());
-    case DType::f32: return f(float());
-    case DType::f64: return f(double());
-    default: return false;
+    default: return float_type(d, f);
   }
 }
 
@@ -286,7 +291,7 @@ void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const 
 
 void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source, const Shape& source_strides, const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_scatter_add");
-  bool done = real_type(d, [&](auto t) {
+  bool done = float_type(d, [&](auto t) {
     using T = decltype(t);
     double zero[2] = {};
     fill(out, shape.numel(), sizeof(T), zero);
@@ -297,12 +302,12 @@ void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape
     else selections<false>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
     return true;
   });
-  if (!done) throw DTypeError("select_and_scatter_add: not defined for " + std::string(name_of(d)) + ", which has no order");
+  if (!done) throw DTypeError("select_and_scatter_add: not defined for " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
 void select_and_gather(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* y, const Shape& y_strides, const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_gather");
   Shape to = row_major(window_shape(shape, g));
-  bool done = real_type(d, [&](auto t) {
+  bool done = float_type(d, [&](auto t) {
     using T = decltype(t);
     auto* o = static_cast<T*>(out);
     auto* v = static_cast<const T*>(y);
@@ -311,7 +316,7 @@ void select_and_gather(bool max, DType d, const void* x, const Shape& shape, con
     else selections<false>(static_cast<const T*>(x), shape, strides, to, y_strides, g, take);
     return true;
   });
-  if (!done) throw DTypeError("select_and_gather: not defined for " + std::string(name_of(d)) + ", which has no order");
+  if (!done) throw DTypeError("select_and_gather: not defined for " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
 
 }  // namespace functra::kernels

@@ -17,7 +17,7 @@ void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const 
 
 // The gradient of a max (or min) reduce_window without dilations: out, contiguous of x's shape, is zero but for source[w] added, for
 // each window w, where the window's first greatest (smallest) element lies; NaN counts as greatest and smallest. A window that holds
-// padding alone adds nothing. f32, f64, f16, bf16 or integers.
+// padding alone adds nothing. Floats only (DTypeError).
 void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source, const Shape& source_strides, const WindowGeometry& g,
                             void* out);
 // The transpose's counterpart, its derivative with respect to source: out[w] = y[i] at the element i that window w selects in x,
