@@ -22,6 +22,18 @@ Tensor argmin(const Tensor& x, std::optional<std::int64_t> dim = {}, bool keepdi
 Tensor all(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
 Tensor any(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
 
+// The mean squared distance from the mean, of n - correction; std: its root, whose derivative is taken as 0 where it is 0.
+Tensor var(const Tensor& x, DimsOrAll dim = {}, double correction = 1, bool keepdim = false);
+Tensor std(const Tensor& x, DimsOrAll dim = {}, double correction = 1, bool keepdim = false);
+// (sum |x|^p)^(1/p); p = infinity: the largest |x|, -infinity: the smallest, 0: how many are not zero. The derivative of a norm that
+// is 0 is taken as 0.
+Tensor norm(const Tensor& x, double p = 2, DimsOrAll dim = {}, bool keepdim = false);
+
+// log sum exp, softmax and its logarithm, without overflow.
+Tensor logsumexp(const Tensor& x, DimsOrAll dim = {}, bool keepdim = false);
+Tensor softmax(const Tensor& x, std::int64_t dim = -1, OptDType dtype = {});
+Tensor log_softmax(const Tensor& x, std::int64_t dim = -1, OptDType dtype = {});
+
 Tensor cumsum(const Tensor& x, std::int64_t dim, OptDType dtype = {});
 Tensor cumprod(const Tensor& x, std::int64_t dim, OptDType dtype = {});
 

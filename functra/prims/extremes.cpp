@@ -6,6 +6,16 @@
 namespace functra::prims {
 namespace {
 
+// Elements that equal the extreme share its derivative evenly, as torch.amax.
+constexpr JvpRule jvp_extreme = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+  bind_prim(c, x, y);
+  if (!is_differentiable(y[0].raw_dtype())) return;
+  auto& dims = c.params.get<DimsParams>().dims;
+  Tensor at = eq(x[0], unreduce(y[0], x[0].sizes(), dims));
+  Tensor count = core::sum(convert(at, y[0].dtype()), dims);
+  dy[0] = div(core::sum(select(at, t[0], like(0, t[0])), dims), count);
+};
+
 void shape_arg(const Call& c, std::span<const Aval> in, std::span<Aval> out) {
   std::int64_t d = c.params.get<ArgParams>().dim;
   const Shape& s = in[0].shape;
@@ -40,8 +50,8 @@ template <bool max> constexpr Primitive arg_p(const char* name) {
 }  // namespace
 
 // ---------------------------------------------------------------- reduce_max, reduce_min
-constexpr Primitive reduce_max_p = reduction_p<kernels::Reduce::max>("reduce_max", core::ReduceOp::max, nullptr);
-constexpr Primitive reduce_min_p = reduction_p<kernels::Reduce::min>("reduce_min", core::ReduceOp::min, nullptr);
+constexpr Primitive reduce_max_p = reduction_p<kernels::Reduce::max>("reduce_max", core::ReduceOp::max, jvp_extreme);
+constexpr Primitive reduce_min_p = reduction_p<kernels::Reduce::min>("reduce_min", core::ReduceOp::min, jvp_extreme);
 Tensor reduce_max(const Tensor& x, const Shape& dims) { return dims.empty() ? x : bind1(reduce_max_p, x, DimsParams{dims}); }
 Tensor reduce_min(const Tensor& x, const Shape& dims) { return dims.empty() ? x : bind1(reduce_min_p, x, DimsParams{dims}); }
 

@@ -16,6 +16,7 @@ std::span<const Primitive* const> all_primitives() {
         compare_table(),
         contract_table(),
         control_table(),
+        conv_table(),
         cumulative_table(),
         exp_table(),
         extremes_table(),
@@ -29,6 +30,7 @@ std::span<const Primitive* const> all_primitives() {
         sort_table(),
         special_table(),
         trig_table(),
+        window_table(),
     };
     for (Table t : tables) v->insert(v->end(), t.begin(), t.end());
     return v;

@@ -11,6 +11,7 @@ Table cast_table();
 Table compare_table();
 Table contract_table();
 Table control_table();
+Table conv_table();
 Table cumulative_table();
 Table exp_table();
 Table extremes_table();
@@ -24,5 +25,6 @@ Table shape_table();
 Table sort_table();
 Table special_table();
 Table trig_table();
+Table window_table();
 
 }  // namespace functra::prims
