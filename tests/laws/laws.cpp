@@ -54,7 +54,7 @@ class Battery {
     if (!ok) ADD_FAILURE() << row_.name << ", " << sample_->name << ": " << what << ": " << detail;
   }
   // a against b: equal shapes, NaN and infinities at the same places, values within tol relative to the largest (or atol).
-  std::string differ(const Vec& a, const Vec& b, double tol) const {
+  std::string differ(const Vec& a, const Vec& b, double tol, double noise) const {
     if (a.size() != b.size()) return std::to_string(a.size()) + " results against " + std::to_string(b.size());
     for (std::size_t k = 0; k < a.size(); ++k) {
       if (!(a[k].sizes() == b[k].sizes())) return "shape " + a[k].sizes().str() + " against " + b[k].sizes().str();
@@ -62,14 +62,15 @@ class Battery {
       double scale = 0;
       for (double v : y) if (std::isfinite(v)) scale = std::fmax(scale, std::fabs(v));
       for (std::size_t i = 0; i < x.size(); ++i) {
-        bool same = x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i])) || std::fabs(x[i] - y[i]) <= tol * std::fmax(scale, 1e-300) + row_.atol + 1e-300;
+        bool same = x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i])) || std::fabs(x[i] - y[i]) <= tol * std::fmax(scale, 1e-300) + row_.atol + noise;
         if (!same) return "result " + std::to_string(k) + " element " + std::to_string(i) + ": " + std::to_string(x[i]) + " against " + std::to_string(y[i]) + " (difference " + std::to_string(x[i] - y[i]) + ")";
       }
     }
     return {};
   }
-  void same(const std::string& what, const Vec& a, const Vec& b, double tol) {
-    std::string d = differ(a, b, tol);
+  // noise: what rounding leaves of a difference quotient whose true value is zero.
+  void same(const std::string& what, const Vec& a, const Vec& b, double tol, double noise = 0) {
+    std::string d = differ(a, b, tol, noise);
     law(what, d.empty(), d);
   }
   double eps(const Sample& s) const {
@@ -264,7 +265,7 @@ class Battery {
       if (!floating) return;
     } else {
       Vec fd = central(f, x, t);
-      same("jvp = differences", jt, fd, row_.grad_tol);
+      same("jvp = differences", jt, fd, row_.grad_tol, 1e-9);
     }
     Vec g = vjp_of(f, x, ct);
     double l = inner_product(ct, jt), r = inner_product(g, t), scale = 1e-12;
@@ -323,7 +324,7 @@ class Battery {
   void second_order(const Fn& f, const Vec& x, const Vec& t, const Vec& ct, const Fn& grad_fn) {
     Vec u = like(x, 17);
     Vec fr = jvp_of(grad_fn, x, t);  // forward over reverse: H t
-    same("second order: jvp(vjp) = differences", fr, central(grad_fn, x, t), 10 * row_.grad_tol);
+    same("second order: jvp(vjp) = differences", fr, central(grad_fn, x, t), 10 * row_.grad_tol, 1e-9);
     Vec rr = vjp_of(grad_fn, x, t);  // reverse over reverse: H^T t = H t
     same("second order: vjp(vjp) = jvp(vjp)", rr, fr, 1e-8);
     Fn tangent = [&](const Vec& v) { return jvp_of(f, v, t); };
