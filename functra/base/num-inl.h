@@ -32,8 +32,8 @@ FUNCTRA_PLAIN_UNARY(sqrt) FUNCTRA_PLAIN_UNARY(floor) FUNCTRA_PLAIN_UNARY(ceil) F
 #undef FUNCTRA_PLAIN_UNARY
 template <Plain T> FUNCTRA_INLINE bits_of<T> bits(T x) { return __builtin_bit_cast(bits_of<T>, x); }
 template <Plain X> FUNCTRA_INLINE X from_bits(bits_of<X> u) { return __builtin_bit_cast(X, u); }
-template <PlainReal T> FUNCTRA_INLINE T abs(T x) { return sizeof(T) == 4 ? __builtin_fabsf(x) : __builtin_fabs(x); }
-template <PlainReal T> FUNCTRA_INLINE T copysign(T x, T y) { return sizeof(T) == 4 ? __builtin_copysignf(x, y) : __builtin_copysign(x, y); }
+template <PlainReal T> FUNCTRA_INLINE T abs(T x) { if constexpr (sizeof(T) == 4) return __builtin_fabsf(x); else return __builtin_fabs(x); }
+template <PlainReal T> FUNCTRA_INLINE T copysign(T x, T y) { if constexpr (sizeof(T) == 4) return __builtin_copysignf(x, y); else return __builtin_copysign(x, y); }
 template <Plain T> FUNCTRA_INLINE T select(bool m, T a, T b) { return m ? a : b; }
 template <Plain T> FUNCTRA_INLINE T min(T a, T b) { return a < b || a != a ? a : b; }
 template <Plain T> FUNCTRA_INLINE T max(T a, T b) { return a > b || a != a ? a : b; }
@@ -87,6 +87,10 @@ template <class X> FUNCTRA_INLINE X inf() { return X(__builtin_huge_val()); }
 template <class X> FUNCTRA_INLINE X nan() { return X(__builtin_nan("")); }
 template <class X> FUNCTRA_INLINE bits_of<X> sign_bit(X x) { return bits(x) & bits(X(-0.0)); }
 template <class X> FUNCTRA_INLINE X flip_sign(X x, bits_of<X> s) { return from_bits<X>(bits(x) ^ s); }
+// Of masks; plain ones are bool, on which & gives int.
+template <class M> FUNCTRA_INLINE M both(M a, M b) { if constexpr (std::is_same_v<M, bool>) return a && b; else return a & b; }
+template <class M> FUNCTRA_INLINE M either(M a, M b) { if constexpr (std::is_same_v<M, bool>) return a || b; else return a | b; }
+template <class M> FUNCTRA_INLINE M unlike(M a, M b) { if constexpr (std::is_same_v<M, bool>) return a != b; else return a ^ b; }
 template <class X> FUNCTRA_INLINE mask_of<X> is_nan(X x) { return x != x; }
 template <class X> FUNCTRA_INLINE mask_of<X> is_inf(X x) { return abs(x) == inf<X>(); }
 

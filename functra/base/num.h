@@ -11,7 +11,7 @@
 //   copysign(x, y), rem(x, y)       rem: of integers, sign of the dividend, zero for a zero divisor
 //   x < y, ==, != ...               a mask_of<X>; comparisons with NaN are false, but for !=
 //   select(m, x, y)                 both are evaluated; there are no branches
-//   m & n, m | n, m ^ n, !m
+//   both(m, n), either(m, n), unlike(m, n), !m
 //   bits(x), from_bits<X>(u)        the same width, unsigned: bits_of<X>
 //   u + u, -, &, |, ^, shl<k>(u), shr<k>(u), ==, <
 //   ~x, shl(x, y), shr(x, y)        of integers; shr is arithmetic on signed types (not on SIMD vectors)

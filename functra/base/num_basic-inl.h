@@ -34,17 +34,17 @@ template <class X> FUNCTRA_INLINE X fmod(X x, X y) {
 template <class X> FUNCTRA_INLINE X remainder(X x, X y) {
   const X r = fmod(x, y);
   if constexpr (is_unsigned_num<X>) return r;
-  else return select((r != X(0)) & ((r < X(0)) ^ (y < X(0))), r + y, r);
+  else return select(both(r != X(0), unlike(r < X(0), y < X(0))), r + y, r);
 }
 template <class X> FUNCTRA_INLINE X floor_divide(X x, X y) {
   if constexpr (is_real<X>) {  // as torch: through the exact remainder, so that rounding of x / y does not reach the next integer
     const X m = fmod(x, y), d = (x - m) / y;
-    const X f = rint(select((m != X(0)) & ((m < X(0)) ^ (y < X(0))), d - X(1), d));
+    const X f = rint(select(both(m != X(0), unlike(m < X(0), y < X(0))), d - X(1), d));
     return select(y == X(0), x / y, select(f == X(0), copysign(X(0), x / y), f));
   } else if constexpr (is_unsigned_num<X>) {
     return x / y;
   } else {
-    return select((rem(x, y) != X(0)) & ((x < X(0)) ^ (y < X(0))), x / y - X(1), x / y);
+    return select(both(rem(x, y) != X(0), unlike(x < X(0), y < X(0))), x / y - X(1), x / y);
   }
 }
 

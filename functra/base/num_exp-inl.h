@@ -194,14 +194,14 @@ template <class X> FUNCTRA_INLINE X pow_of_log(Pair<X> l, X y) {  // exp(y l)
 // C99 Annex F from |x|^y.
 template <class X> FUNCTRA_INLINE X pow_specials(X x, X y, X m) {
   const X a = abs(x), half = y * X(0.5);
-  const auto whole = rint(y) == y, odd = whole & (rint(half) != half), falls = y < X(0);
+  const auto whole = rint(y) == y, odd = both(whole, rint(half) != half), falls = y < X(0);
   m = select(a == X(0), select(falls, inf<X>(), X(0)), m);
   m = select(a == inf<X>(), select(falls, X(0), inf<X>()), m);
-  m = select(abs(y) == inf<X>(), select(a == X(1), X(1), select((a > X(1)) ^ falls, inf<X>(), X(0))), m);
-  m = select((x < X(0)) & (x != -inf<X>()) & !whole, nan<X>(), m);
-  m = select(is_nan(x) | is_nan(y), x + y, m);
+  m = select(abs(y) == inf<X>(), select(a == X(1), X(1), select(unlike(a > X(1), falls), inf<X>(), X(0))), m);
+  m = select(both(both(x < X(0), x != -inf<X>()), !whole), nan<X>(), m);
+  m = select(either(is_nan(x), is_nan(y)), x + y, m);
   m = flip_sign(m, sign_bit(select(odd, x, X(0))));
-  return select((y == X(0)) | (x == X(1)), X(1), m);
+  return select(either(y == X(0), x == X(1)), X(1), m);
 }
 template <class X> FUNCTRA_INLINE X pow(X x, X y) {
   if constexpr (is_float<X>) {

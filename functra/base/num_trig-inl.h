@@ -96,7 +96,7 @@ template <class X> FUNCTRA_INLINE X atan2(X y, X x) {
   const X a = abs(y), b = abs(x);
   const auto swap = a > b;
   X n = select(swap, b, a), d = select(swap, a, b);
-  const auto equal = (n == d) & ((d == X(0)) | (d == inf<X>()));  // 0 / 0 and inf / inf
+  const auto equal = both(n == d, either(d == X(0), d == inf<X>()));  // 0 / 0 and inf / inf
   n = select(equal, select(d == X(0), X(0), X(1)), n);
   d = select(equal, X(1), d);
   const X scale = select(d > X(is_float<X> ? 0x1p125 : 0x1p1020), X(0.25), X(1));  // n + d shall not overflow
