@@ -1,6 +1,6 @@
 // Elementwise functions. Names, defaults and results are torch's. Each takes tensors or numbers of any shape and returns the
 // shape of its operand, or the broadcast shape of several. Functions defined on floating numbers convert integers and bools to the
-// default dtype first; complex and 16-bit operands raise a DTypeError. Accuracy is 4 units of the last place; special values are
+// default dtype first; complex operands raise a DTypeError. Accuracy is 4 units of the last place; special values are
 // those of C99 Annex F. Shapes that do not broadcast raise a ShapeError, undefined tensors a ValueError.
 #pragma once
 #include <optional>
