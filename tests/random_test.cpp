@@ -66,6 +66,8 @@ TEST(Random, KeysAndDistributionsEqualJax) {
     equals(random::randint(k, {40}, -(std::int64_t{1} << 40), std::int64_t{1} << 45), s + "randint_wide");
     std::vector<float> l;
     for (int i = 1; i <= 12; ++i) l.push_back(std::log(static_cast<float>(i)));
+    equals(random::permutation(k, 50), s + "permutation");
+    law(values(random::permutation(k, 10 * arange(50))) == values(10 * random::permutation(k, 50)), "permutation of a tensor");
     equals(random::categorical(k, from_span(l, Shape{3, 4})), s + "categorical");
   }
 }

@@ -1,15 +1,19 @@
 // Distributions from random bits. Formulas and their order of operations are those of jax.random, so that results agree.
 #include "functra/ops/random.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "functra/ops/elementwise.h"
+#include "functra/ops/factories.h"
+#include "functra/ops/index.h"
 #include "functra/ops/reduce.h"
 #include "functra/prims/cast.h"
 #include "functra/prims/math.h"
 #include "functra/prims/random.h"
 #include "functra/prims/shape.h"
+#include "functra/prims/sort.h"
 
 namespace functra {
 namespace {
@@ -134,6 +138,24 @@ Tensor categorical(const Tensor& key, const Tensor& logits, std::int64_t dim) {
   Site site(FUNCTRA_SITE);
   Tensor l = ops::to_floating(ops::firm(logits));
   return argmax(core::add(gumbel(key, l.sizes(), l.dtype()), l), dim);
+}
+
+Tensor permutation(const Tensor& key, const Tensor& x) {
+  Site site(FUNCTRA_SITE);
+  Tensor k = checked(key, "random::permutation");
+  if (x.dim() == 0 && !is_integer(x.dtype())) throw ShapeError("random::permutation: expected an integer or a tensor with a dimension to reorder, got a 0-d " + std::string(name_of(x.dtype())));
+  std::int64_t n = x.dim() ? x.size(0) : x.item<std::int64_t>();
+  if (n < 0) throw ValueError("random::permutation: of " + std::to_string(n) + " numbers");
+  Tensor order = arange(n);
+  // Sorted by random keys, often enough for ties of keys not to matter.
+  int rounds = static_cast<int>(std::ceil(3 * std::log(std::max(1.0, static_cast<double>(n))) / std::log(4294967295.0)));
+  for (int i = 0; i < rounds; ++i) {
+    auto [next, sub] = split(k);
+    k = next;
+    const Tensor pair[2] = {bits_of(sub, {n}, u32), order};
+    order = prims::sort(Ins(pair, 2), 0, false)[1];
+  }
+  return x.dim() ? index_select(x, 0, order) : order;
 }
 
 }  // namespace random

@@ -31,6 +31,9 @@ Tensor randint(const Tensor& key, const Shape& shape, const Tensor& minval, cons
 // Positions along dim drawn with probabilities softmax(logits): i64, of the shape of logits without dim.
 Tensor categorical(const Tensor& key, const Tensor& logits, std::int64_t dim = -1);
 
+// An integer n (its value known): the numbers 0 to n - 1 in random order, i64. Otherwise x with its slices along dimension 0 reordered.
+Tensor permutation(const Tensor& key, const Tensor& x);
+
 }  // namespace random
 
 // The stateful generator. Under vmap these follow its randomness: an error, one draw for all slices (same), or what one batched draw
