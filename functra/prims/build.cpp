@@ -53,17 +53,28 @@ void eval_elementwise(const Call& c, Ins in, Outs out) {
   for (const Tensor& t : in) if (t.is_array() && (!full || t.shape_ref().size() > full->shape_ref().size())) full = &t;
   const Shape& shape = full->shape_ref();
   DType d = in.back().raw_dtype(), r = c.prim.elementwise == Elementwise::predicate ? DType::bool_ : d;
-  kernels::Operand ops[3];
-  Shape repeated;
-  if (in.size() > 1) repeated = Shape::filled(shape.size(), 0);
-  for (std::size_t k = 0; k < in.size(); ++k) {
-    if (!in[k].rank0() && &in[k] != full && !(in[k].shape_ref() == shape))
-      throw ShapeError(std::string(c.prim.name) + ": shapes " + in[k].shape_ref().str() + " and " + shape.str() + " differ");
-    ops[k] = {in[k].bytes(), in[k].rank0() ? &repeated : in[k].array().contiguous ? nullptr : &in[k].strides_ref(), size_of(in[k].raw_dtype())};
-  }
   auto loop = c.prim.lowering.formula->loop(d);
   if (!loop) require_formula(c.prim, d);
+  kernels::Operand ops[3];
+  const void* p[3];
+  unsigned repeat = 0;
+  bool rows = full->array().numel <= 2048;  // few elements without gaps: one run of the loop, no nest to plan
+  Shape repeated;
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    p[k] = in[k].bytes();
+    if (in[k].rank0()) { repeat |= 1u << k; continue; }
+    if (&in[k] != full && !(in[k].shape_ref() == shape))
+      throw ShapeError(std::string(c.prim.name) + ": shapes " + in[k].shape_ref().str() + " and " + shape.str() + " differ");
+    rows &= in[k].array().contiguous;
+  }
   Tensor y = Tensor::uninitialized(r, shape);
+  if (rows) {
+    if (y.numel()) loop(p, y.mutable_bytes(), y.numel(), repeat, formula_params(c));
+    out[0] = std::move(y);
+    return;
+  }
+  if (repeat) repeated = Shape::filled(shape.size(), 0);
+  for (std::size_t k = 0; k < in.size(); ++k) ops[k] = {p[k], in[k].rank0() ? &repeated : in[k].array().contiguous ? nullptr : &in[k].strides_ref(), size_of(in[k].raw_dtype())};
   kernels::elementwise(loop, {ops, in.size()}, y.mutable_bytes(), size_of(r), shape, formula_params(c));
   out[0] = std::move(y);
 }
