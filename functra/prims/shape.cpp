@@ -224,28 +224,7 @@ constexpr Primitive pad_p = {
       DType d = in[0].raw_dtype();
       if (shape.empty()) { out[0] = in[0]; return; }
       Tensor r = Tensor::uninitialized(d, shape);
-      std::size_t size = size_of(d);
-      kernels::fill(r.mutable_bytes(), r.numel(), size, in[1].bytes());
-      // The part of x that lands inside: index i goes to low + i * (interior + 1).
-      Shape from, count, to;
-      for (std::size_t i = 0; i < s.size(); ++i) {
-        std::int64_t step = p.interior[i] + 1, first = p.low[i] < 0 ? (-p.low[i] + step - 1) / step : 0;
-        std::int64_t last = shape[i] - 1 - p.low[i] < 0 ? -1 : std::min(s[i] - 1, (shape[i] - 1 - p.low[i]) / step);
-        from.push_back(first);
-        count.push_back(std::max<std::int64_t>(0, last - first + 1));
-        to.push_back(p.low[i] + first * step);
-      }
-      if (count.numel()) {
-        std::int64_t dst = 0, src = 0;
-        Shape strides = r.strides_ref();
-        for (std::size_t i = 0; i < s.size(); ++i) {
-          dst += to[i] * strides[i];
-          src += from[i] * in[0].strides_ref()[i];
-          strides[i] *= p.interior[i] + 1;
-        }
-        auto bytes = [&](std::int64_t n) { return n * static_cast<std::int64_t>(size); };
-        kernels::copy(static_cast<std::byte*>(r.mutable_bytes()) + bytes(dst), strides, static_cast<const std::byte*>(in[0].bytes()) + bytes(src), in[0].strides_ref(), count, size);
-      }
+      kernels::pad(r.mutable_bytes(), shape, in[0].bytes(), s, in[0].strides_ref(), p.low, p.interior, size_of(d), in[1].bytes());
       out[0] = std::move(r);
     },
     .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
