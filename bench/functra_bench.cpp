@@ -17,7 +17,10 @@ using ft::Tensor;
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-double budget() { const char* b = std::getenv("PEER_BUDGET_S"); return b ? std::atof(b) : 1.0; }
+double budget() {
+  const char* b = std::getenv("PEER_BUDGET_S");
+  return b ? std::atof(b) : 1.0;
+}
 bool wanted(const std::string& name) {
   const char* only = std::getenv("PEER_ONLY");
   return !only || !*only || ("," + std::string(only) + ",").find("," + name + ",") != std::string::npos;
@@ -33,7 +36,8 @@ Tensor sym(const ft::Shape& s, int seed, double scale = 1) {
 }
 double check_of(const std::vector<Tensor>& out) {
   double c = 0;
-  for (const Tensor& t : out) for (double v : t.to_vector<double>()) c += std::fabs(v);
+  for (const Tensor& t : out)
+    for (double v : t.to_vector<double>()) c += std::fabs(v);
   return c;
 }
 // `inner` calls per timing, for what is faster than the clock.
@@ -49,8 +53,10 @@ void measure(const std::string& name, const char* dtype, const std::function<std
     if (now() - start > 8 * budget() && times.size() >= 3) break;
   }
   std::sort(times.begin(), times.end());
-  std::printf("{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": %.12g, \"note\": \"eager\"}\n", name.c_str(),
-              dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out));
+  std::printf(
+      "{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": "
+      "%.12g, \"note\": \"eager\"}\n",
+      name.c_str(), dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out));
   std::fflush(stdout);
 }
 
@@ -63,12 +69,15 @@ Tensor scal(const Tensor& x) {  // 12 operations
 Tensor strong(double v) { return ft::tensor(v, ft::f64); }
 
 // ---------------------------------------------------------------- a perceptron of two layers
-struct Layer { Tensor w, b; };
+struct Layer {
+  Tensor w, b;
+};
 using Mlp = std::vector<Layer>;
 Mlp mlp(const std::vector<std::int64_t>& widths) {
   Mlp m;
   for (std::size_t i = 0; i + 1 < widths.size(); ++i)
-    m.push_back({sym({widths[i], widths[i + 1]}, 10 + 2 * static_cast<int>(i), std::sqrt(3.0 / static_cast<double>(widths[i]))), sym({widths[i + 1]}, 11 + 2 * static_cast<int>(i), 0.1)});
+    m.push_back({sym({widths[i], widths[i + 1]}, 10 + 2 * static_cast<int>(i), std::sqrt(3.0 / static_cast<double>(widths[i]))),
+                 sym({widths[i + 1]}, 11 + 2 * static_cast<int>(i), 0.1)});
   return m;
 }
 Tensor one(const Mlp& p, const Tensor& x, const Tensor& y) {
@@ -87,24 +96,39 @@ int main() {
   if (wanted("eager_scalar_grad")) {
     auto g = ft::grad(scal);
     Tensor x = strong(0.7);
-    measure("eager_scalar_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; }, 100);
+    measure(
+        "eager_scalar_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; }, 100);
   }
   if (wanted("eager_mul_0d")) {
     Tensor x = strong(0.999), acc = strong(1);
-    measure("eager_mul_0d", "f64", [&] { Tensor a = acc; for (int i = 0; i < 1000; ++i) a = a * x; return std::vector<Tensor>{a}; });
+    measure("eager_mul_0d", "f64", [&] {
+      Tensor a = acc;
+      for (int i = 0; i < 1000; ++i) a = a * x;
+      return std::vector<Tensor>{a};
+    });
   }
   if (wanted("eager_mul_8")) {
     Tensor x = sym({8}, 1), y = sym({8}, 2);
-    measure("eager_mul_8", "f32", [&] { Tensor a; for (int i = 0; i < 1000; ++i) a = x * y; return std::vector<Tensor>{a}; });
+    measure("eager_mul_8", "f32", [&] {
+      Tensor a;
+      for (int i = 0; i < 1000; ++i) a = x * y;
+      return std::vector<Tensor>{a};
+    });
   }
   auto level = [&](const char* name, const auto& g) {
     Tensor x = strong(0.7);
-    if (wanted(name)) measure(name, "f64", [&] { return std::vector<Tensor>{g(x)}; }, 20);
+    if (wanted(name))
+      measure(
+          name, "f64", [&] { return std::vector<Tensor>{g(x)}; }, 20);
   };
   level("eager_scalar_grad2", ft::grad(ft::grad(scal)));
   level("eager_scalar_grad3", ft::grad(ft::grad(ft::grad(scal))));
   if (wanted("eager_chain_1e5_grad")) {
-    auto g = ft::grad([](const Tensor& t) { Tensor y = t; for (int i = 0; i < 50000; ++i) y = ft::sin(y) * 1.5; return y; });
+    auto g = ft::grad([](const Tensor& t) {
+      Tensor y = t;
+      for (int i = 0; i < 50000; ++i) y = ft::sin(y) * 1.5;
+      return y;
+    });
     Tensor x = strong(0.7);
     measure("eager_chain_1e5_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; });
   }

@@ -5,7 +5,9 @@
 namespace ft = functra;
 using ft::Tensor;
 
-struct Params { Tensor w, b; };  // any aggregate of tensors is a tree
+struct Params {
+  Tensor w, b;
+};  // any aggregate of tensors is a tree
 
 Tensor loss(const Params& p, const Tensor& x, const Tensor& y) {  // one example, no batch dimension
   return ft::mean(ft::square(ft::matmul(p.w, x) + p.b - y));

@@ -10,8 +10,8 @@
 namespace functra {
 namespace {
 namespace fs = std::filesystem;
-using testing::shell_word;
 using testing::run;
+using testing::shell_word;
 
 struct Installed : ::testing::Test {
   static inline fs::path root, prefix, source;
@@ -43,7 +43,8 @@ TEST_F(Installed, FindPackageBuildsAProgram) {
 
 TEST_F(Installed, PkgConfigBuildsAProgram) {
   std::string path;
-  for (const auto& e : fs::recursive_directory_iterator(prefix)) if (e.path().filename() == "functra.pc") path = e.path().parent_path().string();
+  for (const auto& e : fs::recursive_directory_iterator(prefix))
+    if (e.path().filename() == "functra.pc") path = e.path().parent_path().string();
   ASSERT_FALSE(path.empty()) << "functra.pc is not installed";
   fs::path program = root / "pkg-config";
   auto r = run("PKG_CONFIG_PATH=" + shell_word(path) + "; export PKG_CONFIG_PATH; " + shell_word(testing::compiler()) + " " + flags + " " +

@@ -43,7 +43,10 @@ TEST(ContractTensor, RangesAndMemory) {
   bool freed = false;
   {
     auto* q = new double[6]{5};
-    Tensor t = ft::from_blob(q, {2, 3}, [&freed](double* d) { freed = true; delete[] d; });
+    Tensor t = ft::from_blob(q, {2, 3}, [&freed](double* d) {
+      freed = true;
+      delete[] d;
+    });
     EXPECT_EQ(t.dtype(), ft::f64);
     EXPECT_VALUES(t, (ft::Dims{2, 3}), 5, 0, 0, 0, 0, 0);
     EXPECT_FALSE(freed);

@@ -14,7 +14,9 @@ using Dims = ft::Dims;
 
 namespace {
 
-struct Params { Tensor w, b; };
+struct Params {
+  Tensor w, b;
+};
 Tensor loss(const Params& p, const Tensor& x, const Tensor& y) { return ft::mean(ft::square(ft::matmul(p.w, x) + p.b - y)); }
 Tensor sq(Tensor x) { return x * x; }
 Tensor power(const Tensor& x, int n) {
@@ -28,7 +30,12 @@ Tensor act(const Tensor& x, Act a, bool neg, const std::string& how) {
   if (how == "mean") y = y.mean();
   return neg ? -y : y;
 }
-struct Layer { Tensor w; std::optional<Tensor> bias; std::string name = "l"; int width = 1; };
+struct Layer {
+  Tensor w;
+  std::optional<Tensor> bias;
+  std::string name = "l";
+  int width = 1;
+};
 struct Net {
   std::vector<Layer> layers;
   std::map<std::string, Params> heads;
@@ -36,7 +43,11 @@ struct Net {
   std::variant<Tensor, double> reg = 0.1;
   const int version = 1;
 };
-struct Out { Tensor energy; Tensor force; int steps = 3; };
+struct Out {
+  Tensor energy;
+  Tensor force;
+  int steps = 3;
+};
 class Private {
   Tensor w_;
   double k_;
@@ -206,7 +217,12 @@ TEST_F(ContractLinear, VjpOfStaticArgumentsAndAux) {
   auto [gx, gn] = pullback(ft::ones({3}));
   static_assert(std::is_same_v<decltype(gn), ft::NoneType>);
   EXPECT_VALUES(gx, Dims{3}, 3, 12, 27);
-  auto [yh, ph, aux] = ft::vjp(ft::has_aux, [](const Tensor& t) { return std::pair{t * t, t}; }, x);
+  auto [yh, ph, aux] = ft::vjp(
+      ft::has_aux,
+      [](const Tensor& t) {
+        return std::pair{t * t, t};
+      },
+      x);
   EXPECT_VALUES(yh, Dims{3}, 1, 4, 9);
   EXPECT_VALUES(aux, Dims{3}, 1, 2, 3);
   EXPECT_VALUES(ph(ft::ones({3})), Dims{3}, 2, 4, 6);
@@ -219,7 +235,12 @@ TEST_F(ContractLinear, Jvp) {
   EXPECT_VALUES(t, Dims{3}, 1, 2, 3);
   auto [o1, t1] = ft::jvp(sq, x, ft::ones({3}));
   EXPECT_VALUES(t1, Dims{3}, 2, 4, 6);
-  auto [o2, t2, aux] = ft::jvp(ft::has_aux, [](const Tensor& a) { return std::pair{a * a, a}; }, std::tuple{x}, std::tuple{x});
+  auto [o2, t2, aux] = ft::jvp(
+      ft::has_aux,
+      [](const Tensor& a) {
+        return std::pair{a * a, a};
+      },
+      std::tuple{x}, std::tuple{x});
   EXPECT_VALUES(t2, Dims{3}, 2, 8, 18);
   EXPECT_VALUES(aux, Dims{3}, 1, 2, 3);
   auto [o3, t3] = ft::jvp(loss, std::tuple{p, x, y}, std::tuple{p, ft::none, y});  // <d/dw, w> + <d/db, b> + <d/dy, y>
@@ -314,8 +335,10 @@ TEST_F(ContractVmap, PerSampleGradients) {
   Params g = ft::vmap(ft::grad(loss), {.in_dims = {ft::none, 0, 0}})(p, xs, ys);
   EXPECT_EQ(g.w.sizes(), (Dims{4, 2, 3}));
   EXPECT_VALUES(g.b, (Dims{4, 2}), 4.5, 6, 5, 5, 9.5, 11, -.5, 1);
-  Params last = ft::vmap(ft::grad(ft::jit(loss)), {.in_dims = {ft::none, 0, -2}, .out_dims = 1, .randomness = ft::Randomness::different, .chunk_size = 64,
-                                                   .axis_name = "batch", .axis_size = 4})(p, xs, ys);
+  Params last = ft::vmap(
+      ft::grad(ft::jit(loss)),
+      {.in_dims = {ft::none, 0, -2}, .out_dims = 1, .randomness = ft::Randomness::different, .chunk_size = 64, .axis_name = "batch", .axis_size = 4})(
+      p, xs, ys);
   EXPECT_VALUES(last.b, (Dims{2, 4}), 4.5, 5, 9.5, -.5, 6, 5, 11, 1);
 }
 
@@ -391,20 +414,26 @@ TEST_F(ContractJit, Programs) {
 
 TEST_F(ContractJit, CustomRules) {
   auto exp_v = ft::custom_vjp([](Tensor t) { return ft::exp(t); },
-                              [](Tensor t) { Tensor e = ft::exp(t); return std::pair{e, e}; },
+                              [](Tensor t) {
+                                Tensor e = ft::exp(t);
+                                return std::pair{e, e};
+                              },
                               [](Tensor e, Tensor ct) { return e * ct; });
   EXPECT_VALUES(exp_v(0.0), Dims{}, 1);
   EXPECT_VALUES(ft::grad(exp_v)(1.0), Dims{}, std::exp(1.0));
-  auto square_j = ft::custom_jvp([](Tensor t) { return t * t; }, [](auto primals, auto tangents) {
-    auto [t] = primals;
-    auto [d] = tangents;
-    return std::pair{t * t, 2 * t * d};
-  });
+  auto square_j = ft::custom_jvp([](Tensor t) { return t * t; },
+                                 [](auto primals, auto tangents) {
+                                   auto [t] = primals;
+                                   auto [d] = tangents;
+                                   return std::pair{t * t, 2 * t * d};
+                                 });
   EXPECT_VALUES(ft::vmap(ft::grad(square_j))(x), Dims{3}, 2, 4, 6);
   EXPECT_VALUES(ft::grad(ft::grad(square_j))(3.0), Dims{}, 2);
   // A rule that is recognisably not the derivative, over a struct and a static argument.
   auto scaled_rule = ft::custom_vjp([](const Params& q, int n) { return (q.w * n).sum(); },
-                                    [](const Params& q, int n) { return std::pair{(q.w * n).sum(), std::tuple{q, n}}; },
+                                    [](const Params& q, int n) {
+                                      return std::pair{(q.w * n).sum(), std::tuple{q, n}};
+                                    },
                                     [](const std::tuple<Params, int>& res, const Tensor& ct) {
                                       auto& [q, n] = res;
                                       return std::tuple{Params{q.w * 0 + 100 * n * ct, q.b * 0}, ft::none};
@@ -421,11 +450,12 @@ TEST_F(ContractJit, ShapesAndChecks) {
   EXPECT_EQ(shapes.energy.dim(), 0);
   EXPECT_EQ(shapes.force.sizes(), (Dims{2, 3}));
   ft::check_grads(loss, std::tuple{Params{p.w.to(ft::f64), p.b.to(ft::f64)}, x.to(ft::f64), y.to(ft::f64)}, {.order = 2});
-  auto wrong = ft::custom_jvp([](Tensor t) { return t * t; }, [](auto primals, auto tangents) {
-    auto [t] = primals;
-    auto [d] = tangents;
-    return std::pair{t * t, 3 * t * d};
-  });
+  auto wrong = ft::custom_jvp([](Tensor t) { return t * t; },
+                              [](auto primals, auto tangents) {
+                                auto [t] = primals;
+                                auto [d] = tangents;
+                                return std::pair{t * t, 3 * t * d};
+                              });
   EXPECT_THROW(ft::check_grads(wrong, x.to(ft::f64)), ft::ValueError);
 }
 

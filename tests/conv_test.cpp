@@ -24,7 +24,8 @@ template <class T> std::vector<T> definition(const T* x, Shape xs, Shape xst, co
     for (Shape* s : {&g.pad_lo, &g.pad_hi}) *s = s->with(0, 0);
   }
   Shape out;
-  for (std::size_t i = 0; i < 3; ++i) out.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], g.lhs_dilation[i], g.rhs_dilation[i]));
+  for (std::size_t i = 0; i < 3; ++i)
+    out.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], g.lhs_dilation[i], g.rhs_dilation[i]));
   std::vector<T> y;
   Offset per = ws[0] / groups;
   for (Offset n = 0; n < xs[0]; ++n)
@@ -54,12 +55,16 @@ template <class T> std::vector<T> definition(const T* x, Shape xs, Shape xst, co
 }
 template <class T> void check(const Shape& xs, const Shape& ws, const ConvGeometry& g, Offset groups, bool transposed) {
   std::vector<T> x(static_cast<std::size_t>(std::max<Offset>(1, xs.numel()))), w(static_cast<std::size_t>(std::max<Offset>(1, ws.numel())));
-  for (auto* v : {&x, &w}) for (T& e : *v) e = static_cast<T>(pick(-3, 3));
+  for (auto* v : {&x, &w})
+    for (T& e : *v) e = static_cast<T>(pick(-3, 3));
   Shape xst = row_major(xs), wst = row_major(ws);
   if (transposed) {  // stored with the dimensions in reverse
     for (auto [s, st] : {std::pair{&xs, &xst}, std::pair{&ws, &wst}}) {
       Offset n = 1;
-      for (std::size_t i = 0; i < s->size(); ++i) { (*st)[i] = n; n *= (*s)[i]; }
+      for (std::size_t i = 0; i < s->size(); ++i) {
+        (*st)[i] = n;
+        n *= (*s)[i];
+      }
     }
   }
   auto want = definition(x.data(), xs, xst, w.data(), ws, wst, g, groups);

@@ -17,9 +17,19 @@ constexpr double inf = std::numeric_limits<double>::infinity(), NaN = std::numer
 double at(const Tensor& t) { return t.item<double>(); }
 Tensor of(double v) { return ft::tensor(v, ft::f64); }
 std::vector<double> values(const Tensor& t) { return t.to_vector<double>(); }
-#define EXPECT_LAW(...) do { bool ok_ = (__VA_ARGS__); ft::testing::count_law(ok_); EXPECT_TRUE(ok_) << #__VA_ARGS__; } while (0)
-#define EXPECT_MESSAGE(type, part, ...) \
-  do { try { (void)(__VA_ARGS__); ADD_FAILURE() << "no " #type; } catch (const ft::type& e) { EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what(); } } while (0)
+#define EXPECT_LAW(...)               \
+  do {                                \
+    bool ok_ = (__VA_ARGS__);         \
+    ft::testing::count_law(ok_);      \
+    EXPECT_TRUE(ok_) << #__VA_ARGS__; \
+  } while (0)
+#define EXPECT_MESSAGE(type, part, ...)                                                                         \
+  do {                                                                                                          \
+    try {                                                                                                       \
+      (void)(__VA_ARGS__);                                                                                      \
+      ADD_FAILURE() << "no " #type;                                                                             \
+    } catch (const ft::type& e) { EXPECT_NE(std::string(e.what()).find(part), std::string::npos) << e.what(); } \
+  } while (0)
 
 // n-th derivative of f at x, by nested grad.
 template <int n, class F> double derivative(F f, double x) {
@@ -39,7 +49,8 @@ TEST(Elementwise, TiesOfMaximumAndMinimumShareTheDerivative) {
     EXPECT_LAW(at(ft::grad([&](const Tensor& x) { return f(x, x); })(of(1.5))) == 1);
     EXPECT_LAW(std::isnan(at(f(NaN, of(1)))) && std::isnan(at(f(of(1), NaN))));
   }
-  auto [a, b] = ft::grad<0, 1>([](const Tensor& x, const Tensor& y) { return ft::sum(ft::maximum(x, y)); })(ft::tensor({1.0, 2.0, 3.0}), of(2).to(ft::f32));
+  auto [a, b] =
+      ft::grad<0, 1>([](const Tensor& x, const Tensor& y) { return ft::sum(ft::maximum(x, y)); })(ft::tensor({1.0, 2.0, 3.0}), of(2).to(ft::f32));
   EXPECT_EQ(values(a), (std::vector<double>{0, 0.5, 1}));
   EXPECT_EQ(at(b), 1.5);
   Tensor g = ft::vmap(ft::grad([](const Tensor& x) { return ft::maximum(x, 0.0); }))(ft::tensor({-1.0, 0.0, 1.0}));
@@ -193,7 +204,8 @@ TEST(Elementwise, OperatorsOfTruthValuesAndBits) {
   EXPECT_EQ(values(~i), (std::vector<double>{-6, 5, -8}));
   EXPECT_EQ(values(i << 2), (std::vector<double>{20, -24, 28}));
   EXPECT_EQ(values(i >> 1), (std::vector<double>{2, -3, 3}));
-  EXPECT_EQ(values(ft::prims::shift_right_logical(ft::tensor(std::vector<std::int8_t>{-8, 8}), ft::tensor(std::vector<std::int8_t>{1, 1}))), (std::vector<double>{124, 4}));
+  EXPECT_EQ(values(ft::prims::shift_right_logical(ft::tensor(std::vector<std::int8_t>{-8, 8}), ft::tensor(std::vector<std::int8_t>{1, 1}))),
+            (std::vector<double>{124, 4}));
   EXPECT_EQ(values(!ft::tensor({0.0, 2.0})), (std::vector<double>{1, 0}));
   EXPECT_EQ(values(i == ft::tensor({5, 6, 7})), (std::vector<double>{1, 0, 1}));
   EXPECT_EQ(values(i != 5), (std::vector<double>{0, 1, 1}));
@@ -206,8 +218,12 @@ TEST(Elementwise, ClampOfCrossedBoundsIsTheUpperOne) {
 }
 TEST(Elementwise, MembersAreTheFunctions) {
   Tensor x = ft::tensor({0.5, 2.0}, ft::f64);
-  auto is = [](const Tensor& a, const Tensor& b) { auto p = values(a), q = values(b); return p.size() == q.size() && std::equal(p.begin(), p.end(), q.begin(), same); };
-  EXPECT_TRUE(is(x.exp(), ft::exp(x)) && is(x.log(), ft::log(x)) && is(x.sin(), ft::sin(x)) && is(x.cos(), ft::cos(x)) && is(x.tanh(), ft::tanh(x)) && is(x.sqrt(), ft::sqrt(x)));
+  auto is = [](const Tensor& a, const Tensor& b) {
+    auto p = values(a), q = values(b);
+    return p.size() == q.size() && std::equal(p.begin(), p.end(), q.begin(), same);
+  };
+  EXPECT_TRUE(is(x.exp(), ft::exp(x)) && is(x.log(), ft::log(x)) && is(x.sin(), ft::sin(x)) && is(x.cos(), ft::cos(x)) && is(x.tanh(), ft::tanh(x)) &&
+              is(x.sqrt(), ft::sqrt(x)));
   EXPECT_TRUE(is((-x).abs(), x) && is(x.square(), x * x) && is(x.sigmoid(), ft::sigmoid(x)) && is(x.pow(2.5), ft::pow(x, 2.5)));
 }
 

@@ -39,13 +39,15 @@ using Floats = ::testing::Types<float, double>;
 TYPED_TEST_SUITE(Gemm, Floats);
 TYPED_TEST(Gemm, EqualsLoopForEverySizeAndTransposition) {
   using T = TypeParam;
-  const Shape sizes[] = {{0, 3, 2}, {3, 0, 2}, {3, 2, 0}, {1, 1, 1}, {4, 4, 4}, {7, 5, 3}, {13, 33, 17}, {1, 100, 300}, {100, 1, 300}, {31, 70, 600}, {300, 10, 90}, {130, 600, 40}, {129, 131, 127}, {200, 9, 300}};
+  const Shape sizes[] = {{0, 3, 2},     {3, 0, 2},     {3, 2, 0},     {1, 1, 1},     {4, 4, 4},      {7, 5, 3},       {13, 33, 17},
+                         {1, 100, 300}, {100, 1, 300}, {31, 70, 600}, {300, 10, 90}, {130, 600, 40}, {129, 131, 127}, {200, 9, 300}};
   for (const Shape& s : sizes)
     for (int t = 0; t < 8; ++t) {
       bool ta = t & 1, tb = t & 2, add = t & 4;
       Offset m = s[0], n = s[1], k = s[2], lda = (ta ? m : k) + pick(0, 3), ldb = (tb ? n : k * 0 + n) + pick(0, 3), ldc = n + pick(0, 2);
       if (tb) ldb = k + pick(0, 3);
-      auto a = numbers<T>(std::max<Offset>(1, lda * (ta ? k : m))), b = numbers<T>(std::max<Offset>(1, ldb * (tb ? n : k))), c = numbers<T>(std::max<Offset>(1, ldc * m)), before = c;
+      auto a = numbers<T>(std::max<Offset>(1, lda * (ta ? k : m))), b = numbers<T>(std::max<Offset>(1, ldb * (tb ? n : k))),
+           c = numbers<T>(std::max<Offset>(1, ldc * m)), before = c;
       gemm(dtype_of<T>, ta, tb, m, n, k, a.data(), lda, b.data(), ldb, c.data(), ldc, add);
       for (Offset i = 0; i < m; ++i)
         for (Offset j = 0; j < ldc; ++j) {
@@ -53,7 +55,8 @@ TYPED_TEST(Gemm, EqualsLoopForEverySizeAndTransposition) {
           T want = before[at];
           if (j < n) {
             if (!add) want = 0;
-            for (Offset l = 0; l < k; ++l) want += a[static_cast<std::size_t>(ta ? l * lda + i : i * lda + l)] * b[static_cast<std::size_t>(tb ? j * ldb + l : l * ldb + j)];
+            for (Offset l = 0; l < k; ++l)
+              want += a[static_cast<std::size_t>(ta ? l * lda + i : i * lda + l)] * b[static_cast<std::size_t>(tb ? j * ldb + l : l * ldb + j)];
           }
           ASSERT_EQ(c[at], want) << s << ta << tb << add << " at " << i << "," << j;
         }
@@ -62,9 +65,17 @@ TYPED_TEST(Gemm, EqualsLoopForEverySizeAndTransposition) {
 template <class T> void check_dot_general() {
   for (int round = 0; round < 150; ++round) {
     Offset nb = pick(0, 2), nc = pick(0, 2), nl = pick(0, 2), nr = pick(0, 2), most = round % 10 == 0 ? 40 : 5;
-    auto extents = [&](Offset n) { Shape s; for (Offset i = 0; i < n; ++i) s.push_back(pick(pick(0, 30) == 0 ? 0 : 1, most > 5 && n == 1 ? 70 : 5)); return s; };
+    auto extents = [&](Offset n) {
+      Shape s;
+      for (Offset i = 0; i < n; ++i) s.push_back(pick(pick(0, 30) == 0 ? 0 : 1, most > 5 && n == 1 ? 70 : 5));
+      return s;
+    };
     Shape batch = extents(nb), sum = extents(nc), left = extents(nl), right = extents(nr);
-    struct Side { Shape shape, strides, batch, sum, free; std::vector<T> memory; Offset offset = 0; };
+    struct Side {
+      Shape shape, strides, batch, sum, free;
+      std::vector<T> memory;
+      Offset offset = 0;
+    };
     auto make = [&](const Shape& free) {
       Side x;
       Shape logical = batch.concat(sum).concat(free);
@@ -83,11 +94,18 @@ template <class T> void check_dot_general() {
         if (kind == 0) continue;
         st[d] = n * (kind == 1 ? 2 : 1);
         n *= std::max<Offset>(1, logical[d]) * (kind == 1 ? 2 : 1);
-        if (kind == 2 && logical[d] > 0) { x.offset += st[d] * (logical[d] - 1); st[d] = -st[d]; }
+        if (kind == 2 && logical[d] > 0) {
+          x.offset += st[d] * (logical[d] - 1);
+          st[d] = -st[d];
+        }
       }
       x.strides = st.pick(Shape(order));
       x.memory = numbers<T>(n);
-      auto at = [&](Offset from, std::size_t count) { Shape r; for (std::size_t i = 0; i < count; ++i) r.push_back(where[static_cast<std::size_t>(from) + i]); return r; };
+      auto at = [&](Offset from, std::size_t count) {
+        Shape r;
+        for (std::size_t i = 0; i < count; ++i) r.push_back(where[static_cast<std::size_t>(from) + i]);
+        return r;
+      };
       x.batch = at(0, batch.size());
       x.sum = at(nb, sum.size());
       x.free = x.batch.concat(x.sum).others(logical.size());
@@ -96,12 +114,15 @@ template <class T> void check_dot_general() {
     Side a = make(left), b = make(right);
     Shape out_shape = batch.concat(a.shape.pick(a.free)).concat(b.shape.pick(b.free));
     std::vector<T> out(static_cast<std::size_t>(out_shape.numel()), T(99));
-    dot_general(dtype_of<T>, a.memory.data() + a.offset, a.shape, a.strides, b.memory.data() + b.offset, b.shape, b.strides, a.sum, b.sum, a.batch, b.batch, out.data());
+    dot_general(dtype_of<T>, a.memory.data() + a.offset, a.shape, a.strides, b.memory.data() + b.offset, b.shape, b.strides, a.sum, b.sum, a.batch,
+                b.batch, out.data());
     std::size_t o = 0;
     each(out_shape, [&](const Shape& i) {
       T want = 0;
       Shape ia = Shape::filled(a.shape.size(), 0), ib = Shape::filled(b.shape.size(), 0);
-      auto put = [](Shape& x, const Shape& dims, const Offset* v) { for (std::size_t d = 0; d < dims.size(); ++d) x[static_cast<std::size_t>(dims[d])] = v[d]; };
+      auto put = [](Shape& x, const Shape& dims, const Offset* v) {
+        for (std::size_t d = 0; d < dims.size(); ++d) x[static_cast<std::size_t>(dims[d])] = v[d];
+      };
       put(ia, a.batch, i.data());
       put(ib, b.batch, i.data());
       put(ia, a.free, i.data() + batch.size());
@@ -109,7 +130,8 @@ template <class T> void check_dot_general() {
       each(sum, [&](const Shape& k) {
         put(ia, a.sum, k.data());
         put(ib, b.sum, k.data());
-        want = static_cast<T>(want + a.memory[static_cast<std::size_t>(a.offset + dot(ia, a.strides))] * b.memory[static_cast<std::size_t>(b.offset + dot(ib, b.strides))]);
+        want = static_cast<T>(want + a.memory[static_cast<std::size_t>(a.offset + dot(ia, a.strides))] *
+                                         b.memory[static_cast<std::size_t>(b.offset + dot(ib, b.strides))]);
       });
       ASSERT_EQ(out[o++], want) << a.shape << a.strides << b.shape << b.strides << a.sum << b.sum << a.batch << b.batch;
     });
@@ -124,7 +146,8 @@ TEST(DotGeneral, EqualsLoopOverRandomViews) {
 TEST(DotGeneral, ErrorsOfRealNumbersStaySmall) {
   std::normal_distribution<float> normal;
   std::vector<float> a(64 * 5000), b(5000 * 48), c(64 * 48);
-  for (auto* v : {&a, &b}) for (float& x : *v) x = normal(rng);
+  for (auto* v : {&a, &b})
+    for (float& x : *v) x = normal(rng);
   dot_general(f32, a.data(), {64, 5000}, {5000, 1}, b.data(), {5000, 48}, {48, 1}, {1}, {0}, {}, {}, c.data());
   for (int i = 0; i < 64; ++i)
     for (int j = 0; j < 48; ++j) {

@@ -54,7 +54,11 @@ TEST(Grad, results_and_arguments_it_refuses) {
   Tensor through = ft::grad([](const Tensor& x) { return ft::sum(x.to(ft::i64).to(ft::f64)); })(some({3}));
   expect_close(through, ft::zeros({3}, ft::f64));
 }
-struct Mixed { Tensor w; Tensor index; int n = 3; };
+struct Mixed {
+  Tensor w;
+  Tensor index;
+  int n = 3;
+};
 TEST(Grad, integer_leaves_of_a_struct_get_zeros_of_their_dtype) {
   Mixed m{some({3}), ft::tensor({1, 2})};
   Mixed g = ft::grad([](const Mixed& p) { return ft::sum(p.w * p.w); })(m);
@@ -84,14 +88,20 @@ TEST(Grad, a_pullback_outlives_and_composes) {
 }
 TEST(Grad, linearize_does_not_run_the_primal_again) {
   int runs = 0;
-  auto [y, push] = ft::linearize([&](const Tensor& a) { ++runs; return ft::sin(a); }, some({3}));
+  auto [y, push] = ft::linearize(
+      [&](const Tensor& a) {
+        ++runs;
+        return ft::sin(a);
+      },
+      some({3}));
   Tensor t = some({3});
   expect_close(push(t), ft::cos(some({3})) * t);
   expect_close(push(t * 2.0), ft::cos(some({3})) * t * 2.0);
   EXPECT_EQ(runs, 1);
 }
 TEST(Grad, jvp_strict_refuses_independent_outputs) {
-  expect_throw<ft::ValueError>([] { ft::jvp([](const Tensor&) { return scalar(1.0); }, scalar(1.0), scalar(1.0), {.strict = true}); }, "does not depend");
+  expect_throw<ft::ValueError>([] { ft::jvp([](const Tensor&) { return scalar(1.0); }, scalar(1.0), scalar(1.0), {.strict = true}); },
+                               "does not depend");
   EXPECT_EQ(double(ft::jvp([](const Tensor&) { return scalar(1.0); }, scalar(1.0), scalar(1.0)).second), 0.0);
 }
 TEST(Jacobian, reverse_forward_and_differences_agree) {
@@ -100,7 +110,10 @@ TEST(Jacobian, reverse_forward_and_differences_agree) {
   Tensor r = ft::jacrev(f)(x), w = ft::jacfwd(f)(x);
   EXPECT_EQ(r.sizes(), (ft::Shape{3, 3, 3}));
   expect_close(r, w);
-  for (int chunk : {1, 2, 5}) { expect_close(ft::jacrev(f, {.chunk_size = chunk})(x), r); expect_close(ft::jacfwd(f, {.chunk_size = chunk})(x), r); }
+  for (int chunk : {1, 2, 5}) {
+    expect_close(ft::jacrev(f, {.chunk_size = chunk})(x), r);
+    expect_close(ft::jacfwd(f, {.chunk_size = chunk})(x), r);
+  }
   for (std::int64_t k = 0; k < 3; ++k) {
     Tensor e = ft::eye(3, ft::f64)[k] * 1e-6;
     expect_close(r.index({ft::Ellipsis, k}), (f(x + e) - f(x - e)) / 2e-6, 1e-7);
@@ -119,22 +132,38 @@ TEST(Jacobian, hessian_all_four_ways) {
 }
 TEST(Transforms, vmap_of_grad_is_a_loop_and_grad_of_vmap_a_sum) {
   Tensor X = some({4, 3}), w = some({3}) + 0.5;
-  auto loss = [](const Tensor& p, const Tensor& x) { Tensor s = ft::sum(p * x); return ft::sin(s) * s; };
+  auto loss = [](const Tensor& p, const Tensor& x) {
+    Tensor s = ft::sum(p * x);
+    return ft::sin(s) * s;
+  };
   Tensor per = ft::vmap(ft::grad(loss), {.in_dims = {ft::none, 0}})(w, X);
   Tensor total = ft::zeros({3}, ft::f64);
-  for (int i = 0; i < 4; ++i) { Tensor g = ft::grad(loss)(w, X[i]); expect_close(per[i], g); total += g; }
+  for (int i = 0; i < 4; ++i) {
+    Tensor g = ft::grad(loss)(w, X[i]);
+    expect_close(per[i], g);
+    total += g;
+  }
   expect_close(ft::grad([&](const Tensor& p) { return ft::sum(ft::vmap(loss, {.in_dims = {ft::none, 0}})(p, X)); })(w), total);
 }
 TEST(Transforms, escaped_tensors_raise_with_their_origin) {
   Tensor leaked;
-  ft::grad([&](const Tensor& x) { leaked = x * 2.0; return leaked; })(scalar(1.0));
+  ft::grad([&](const Tensor& x) {
+    leaked = x * 2.0;
+    return leaked;
+  })(scalar(1.0));
   expect_throw<ft::TracerError>([&] { (void)(leaked + 1.0); }, "grad");
   expect_throw<ft::TracerError>([&] { (void)leaked.item(); }, "has finished");
-  ft::vmap([&](const Tensor& x) { leaked = x; return x; })(some({2}));
+  ft::vmap([&](const Tensor& x) {
+    leaked = x;
+    return x;
+  })(some({2}));
   expect_throw<ft::TracerError>([&] { (void)ft::sin(leaked); }, "vmap");
   expect_throw<ft::TracerError>([&] { ft::grad([&](const Tensor& x) { return x * leaked; })(scalar(1.0)); }, "vmap");
   expect_throw<ft::TracerError>([&] { ft::vmap([&](const Tensor&) { return leaked; })(some({2})); }, "vmap");
-  ft::jit([&](const Tensor& x) { leaked = x; return x; })(some({2}));
+  ft::jit([&](const Tensor& x) {
+    leaked = x;
+    return x;
+  })(some({2}));
   expect_throw<ft::TracerError>([&] { (void)ft::sin(leaked); }, "recorded");
 }
 TEST(Transforms, from_many_threads_agree_with_serial_ones) {
@@ -145,13 +174,19 @@ TEST(Transforms, from_many_threads_agree_with_serial_ones) {
   std::vector<std::thread> threads;
   std::vector<Tensor> got(8);
   for (std::size_t i = 0; i < got.size(); ++i)
-    threads.emplace_back([&, i] { for (int k = 0; k < 20; ++k) got[i] = i % 2 ? fast(x) : f(x); });
+    threads.emplace_back([&, i] {
+      for (int k = 0; k < 20; ++k) got[i] = i % 2 ? fast(x) : f(x);
+    });
   for (auto& t : threads) t.join();
   for (auto& g : got) expect_close(g, want, 0);
 }
 TEST(Transforms, a_million_operations_trace_differentiate_print_parse_and_free) {
   const int n = 1000000;
-  auto f = [](const Tensor& x) { Tensor y = x; for (int i = 0; i < n; ++i) y = y * 1.0000001; return y; };
+  auto f = [](const Tensor& x) {
+    Tensor y = x;
+    for (int i = 0; i < n; ++i) y = y * 1.0000001;
+    return y;
+  };
   EXPECT_NEAR(double(ft::grad(f)(scalar(2.0))), std::pow(1.0000001, n), 1e-6);
   ft::Program p = ft::make_fx(f)(scalar(2.0));
   EXPECT_EQ(p.size(), static_cast<std::size_t>(n));

@@ -11,7 +11,9 @@ namespace {
 using V = std::vector<double>;
 V values(const Tensor& t) { return t.to_vector<double>(); }
 template <class E, class F> std::string message(F f) {
-  try { f(); } catch (const E& e) { return e.what(); }
+  try {
+    f();
+  } catch (const E& e) { return e.what(); }
   return "nothing thrown";
 }
 Tensor counting(const Shape& s) { return reshape(arange(s.numel(), f64), s); }
@@ -123,8 +125,10 @@ TEST(Indexing, WindowsThatDifferFromLaneToLane) {
   // Positions that are mapped: gather and scatter with batching dimensions.
   Tensor at = tensor({{0, 0}, {4, 1}, {2, 3}});
   EXPECT_EQ(values(vmap([](const Tensor& row, const Tensor& i) { return row[i]; })(x, at)), (V{0, 0, 9, 6, 12, 13}));
-  EXPECT_EQ(values(vmap([](const Tensor& i) { return zeros({5}, f64).index_put({i}, 1.0, true); })(at)), (V{2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0}));
-  EXPECT_EQ(values(vmap(grad([](const Tensor& row, const Tensor& i) { return sum(row[i]); }))(x, at)), (V{2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0}));
+  EXPECT_EQ(values(vmap([](const Tensor& i) { return zeros({5}, f64).index_put({i}, 1.0, true); })(at)),
+            (V{2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0}));
+  EXPECT_EQ(values(vmap(grad([](const Tensor& row, const Tensor& i) { return sum(row[i]); }))(x, at)),
+            (V{2, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 1, 0}));
 }
 TEST(Indexing, AlongADimensionAsTorch) {
   Tensor x = counting({2, 3});

@@ -25,13 +25,21 @@ struct Io : ::testing::Test {
   Io() { std::filesystem::create_directories(dir); }
   ~Io() override { std::filesystem::remove_all(dir); }
   std::string at(const std::string& name) const { return (dir / name).string(); }
-  std::string bytes(const std::string& name, const std::vector<unsigned char>& b) const { write_file(at(name), b); return at(name); }
+  std::string bytes(const std::string& name, const std::vector<unsigned char>& b) const {
+    write_file(at(name), b);
+    return at(name);
+  }
 };
-void same(bool ok) { functra::testing::count_law(ok); EXPECT_TRUE(ok); }
+void same(bool ok) {
+  functra::testing::count_law(ok);
+  EXPECT_TRUE(ok);
+}
 template <class F> void refused(F f, const std::string& file, const std::string& expected) {
   bool ok = false;
-  try { f(); ADD_FAILURE() << "expected an IoError: " << expected; }
-  catch (const IoError& e) {
+  try {
+    f();
+    ADD_FAILURE() << "expected an IoError: " << expected;
+  } catch (const IoError& e) {
     std::string what = e.what();
     ok = what.find(file) != what.npos && what.find(expected) != what.npos;
     EXPECT_TRUE(ok) << what << "\nexpected: " << expected;
@@ -65,7 +73,11 @@ TEST_F(Io, IdxReadsEveryElementTypeBigEndian) {
 }
 TEST_F(Io, IdxRefusesWhatIsNotIdxByItsName) {
   refused([&] { read_idx(at("none.gz")); }, "none.gz", "No such file");
-  refused([&] { read_idx(bytes("magic", {1, 2, 3, 4, 5})); }, "magic", "expected the magic number of an IDX file, 0x0000TTRR (element type, rank), found 0x01020304");
+  refused(
+      [&] {
+        read_idx(bytes("magic", {1, 2, 3, 4, 5}));
+      },
+      "magic", "expected the magic number of an IDX file, 0x0000TTRR (element type, rank), found 0x01020304");
   refused([&] { read_idx(bytes("type", {0, 0, 7, 1, 0, 0, 0, 1, 0})); }, "type", "IDX element type 7, expected 8 (u8)");
   refused([&] { read_idx(bytes("short", {0, 0, 8, 3, 0, 0})); }, "short", "truncated IDX header: rank 3 needs 16 bytes, found 6");
   refused([&] { read_idx(bytes("size", {0, 0, 8, 1, 0, 0, 0, 5, 1, 2})); }, "size", "IDX header says u8[5], which is 5 bytes; found 2");
@@ -82,7 +94,11 @@ TEST_F(Io, IdxRefusesWhatIsNotIdxByItsName) {
 }
 
 TEST_F(Io, NpyReadsWhatNumpyWroteAndWritesTheSameBytes) {
-  struct { const char* name; DType d; } files[] = {{"b1", bool_}, {"u1", u8}, {"u2", u16}, {"u4", u32}, {"u8", u64}, {"i1", i8}, {"i2", i16}, {"i4", i32}, {"i8", i64}, {"f2", f16}, {"f4", f32}, {"f8", f64}, {"c8", c64}, {"c16", c128}};
+  struct {
+    const char* name;
+    DType d;
+  } files[] = {{"b1", bool_}, {"u1", u8},  {"u2", u16}, {"u4", u32}, {"u8", u64}, {"i1", i8},  {"i2", i16},
+               {"i4", i32},   {"i8", i64}, {"f2", f16}, {"f4", f32}, {"f8", f64}, {"c8", c64}, {"c16", c128}};
   for (auto [name, d] : files) {
     SCOPED_TRACE(name);
     Tensor x = read_npy(data + name + ".npy");
@@ -168,7 +184,8 @@ TEST_F(Io, PicturesDrawTextCurvesAndImages) {
   auto v = c.tensor().to_vector<int>();
   const char* want[] = {"......", "..#...", ".#.#..", "#...#.", "#...#.", "#####.", "#...#.", "#...#.", "......", "......"};  // misc-fixed 6x10
   bool ok = true;
-  for (std::size_t y = 0; y < 10; ++y) for (std::size_t x = 0; x < 6; ++x) ok &= (v[(y * 20 + x) * 3] == 0) == (want[y][x] == '#');
+  for (std::size_t y = 0; y < 10; ++y)
+    for (std::size_t x = 0; x < 6; ++x) ok &= (v[(y * 20 + x) * 3] == 0) == (want[y][x] == '#');
   same(ok);
   same(line_plot({{"loss", {0, 1, 2}, {3, 1, 2}}}, "title", "step", "loss").sizes() == Shape{480, 720, 3});
   Tensor images = Tensor::uninitialized(u8, {3, 4, 5});

@@ -13,7 +13,10 @@ Tensor some(const ft::Shape& s) { return ft::sin(ft::arange(0, s.numel(), 1, ft:
 
 TEST(Jit, traces_once_per_signature) {
   int traces = 0;
-  auto f = ft::jit([&](const Tensor& x, double s) { ++traces; return x * s; });
+  auto f = ft::jit([&](const Tensor& x, double s) {
+    ++traces;
+    return x * s;
+  });
   expect_close(f(some({3}), 2.0), some({3}) * 2.0);
   expect_close(f(some({3}) + 1.0, 2.0), (some({3}) + 1.0) * 2.0);
   EXPECT_EQ(traces, 1);
@@ -27,7 +30,10 @@ TEST(Jit, traces_once_per_signature) {
 }
 TEST(Jit, transforms_of_a_jitted_function_do_not_call_it_again) {
   int traces = 0;
-  auto f = ft::jit([&](const Tensor& x) { ++traces; return ft::sum(ft::sin(x) * x); });
+  auto f = ft::jit([&](const Tensor& x) {
+    ++traces;
+    return ft::sum(ft::sin(x) * x);
+  });
   Tensor x = some({3});
   (void)f(x);
   auto g = [](const Tensor& v) { return ft::cos(v) * v + ft::sin(v); };
@@ -39,13 +45,19 @@ TEST(Jit, transforms_of_a_jitted_function_do_not_call_it_again) {
   EXPECT_EQ(traces, 1);
 }
 TEST(Jit, captured_tensors_of_outer_transforms_are_differentiated) {
-  auto outer = [](const Tensor& w) { auto f = ft::jit([&](const Tensor& x) { return ft::sum(w * x); }); return f(some({3})) * f(some({3})); };
+  auto outer = [](const Tensor& w) {
+    auto f = ft::jit([&](const Tensor& x) { return ft::sum(w * x); });
+    return f(some({3})) * f(some({3}));
+  };
   Tensor w = some({3}) + 1.0;
   double s = double(ft::sum(w * some({3})));
   expect_close(ft::grad(outer)(w), some({3}) * (2 * s));
 }
 TEST(Jit, forwarded_duplicated_unused_and_constant_outputs) {
-  auto f = ft::jit([](const Tensor& x, const Tensor&) { Tensor y = x * 2.0; return std::tuple{x, y, y, ft::tensor(3.0)}; });
+  auto f = ft::jit([](const Tensor& x, const Tensor&) {
+    Tensor y = x * 2.0;
+    return std::tuple{x, y, y, ft::tensor(3.0)};
+  });
   auto [a, b, c, d] = f(some({3}), some({2}));
   expect_close(a, some({3}));
   expect_close(b, some({3}) * 2.0);
@@ -53,13 +65,23 @@ TEST(Jit, forwarded_duplicated_unused_and_constant_outputs) {
   EXPECT_EQ(double(d), 3.0);
 }
 TEST(Jit, reading_a_value_while_tracing_names_the_way_out) {
-  expect_throw<ft::TracerError>([] { ft::jit([](const Tensor& x) { if (x > 0) return x; return -x; })(ft::tensor(1.0)); }, "jit");
+  expect_throw<ft::TracerError>(
+      [] {
+        ft::jit([](const Tensor& x) {
+          if (x > 0) return x;
+          return -x;
+        })(ft::tensor(1.0));
+      },
+      "jit");
   Tensor x = some({3});
   expect_close(ft::jit([](const Tensor& v) { return v * 2.0; })(x), x * 2.0);
 }
 TEST(Jit, disable_jit_runs_eagerly) {
   int calls = 0;
-  auto f = ft::jit([&](const Tensor& x) { ++calls; return x * 2.0; });
+  auto f = ft::jit([&](const Tensor& x) {
+    ++calls;
+    return x * 2.0;
+  });
   ft::disable_jit guard;
   f(some({2}));
   f(some({2}));
@@ -79,7 +101,8 @@ TEST(Program, replays_on_new_data_and_parses_back) {
   ft::Program q = ft::Program::parse(ft::to_string(p));
   EXPECT_TRUE(p == q);
   expect_close(q({other})[0], ft::cos(other));
-  expect_throw<ft::ValueError>([] { ft::Program::parse("program(v0: f64[]) {\n  v1: f64[] = no_such_thing(v0)\n  return v1\n}"); }, "unknown primitive 'no_such_thing'");
+  expect_throw<ft::ValueError>([] { ft::Program::parse("program(v0: f64[]) {\n  v1: f64[] = no_such_thing(v0)\n  return v1\n}"); },
+                               "unknown primitive 'no_such_thing'");
   expect_throw<ft::ValueError>([] { ft::Program::parse("program(v0: f64[]) {\n  v1: f32[] = sin(v0)\n  return v1\n}"); }, "equation 0 (sin)");
   expect_throw<ft::ShapeError>([&] { p({some({2})}); }, "input 0");
 }

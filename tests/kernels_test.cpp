@@ -57,13 +57,17 @@ template <class T> View<T> random_view(const Shape& shape, bool plain = false) {
     Offset step = kind == 1 ? 2 : 1;
     v.strides[d] = n * step;
     n *= std::max<Offset>(shape[d], 1) * step;
-    if (kind == 2 && shape[d] > 0) { v.offset += (shape[d] - 1) * v.strides[d]; v.strides[d] = -v.strides[d]; }
+    if (kind == 2 && shape[d] > 0) {
+      v.offset += (shape[d] - 1) * v.strides[d];
+      v.strides[d] = -v.strides[d];
+    }
   }
   v.memory.resize(static_cast<std::size_t>(n));
   for (T& x : v.memory) x = static_cast<T>(pick(-9, 9));
   return v;
 }
-const Shape shapes[] = {{}, {1}, {7}, {0}, {3, 0, 2}, {33}, {1000}, {5, 7}, {17, 130}, {130, 17}, {300, 3}, {2, 3, 4}, {19, 5, 33}, {4, 1, 6, 5}, {2, 3, 2, 5, 3}, {70, 90, 3}};
+const Shape shapes[] = {{},        {1},       {7},      {0},       {3, 0, 2},   {33},         {1000},          {5, 7},
+                        {17, 130}, {130, 17}, {300, 3}, {2, 3, 4}, {19, 5, 33}, {4, 1, 6, 5}, {2, 3, 2, 5, 3}, {70, 90, 3}};
 
 }  // namespace
 
@@ -99,7 +103,9 @@ TEST(Strided, CopyOfOtherSizesAndLargeTransposes) {
   test(std::int16_t(), {33, 5, 65});
   test(double(), {513, 400});
   test(float(), {16, 40, 1000});
-  struct Odd { char c[3]; } in[4] = {{"ab"}, {"cd"}, {"ef"}, {"gh"}}, out[4];
+  struct Odd {
+    char c[3];
+  } in[4] = {{"ab"}, {"cd"}, {"ef"}, {"gh"}}, out[4];
   copy(out, {2, 1}, in, {1, 2}, {2, 2}, 3);
   EXPECT_STREQ(out[1].c, "ef");
 }
@@ -154,7 +160,8 @@ TYPED_TEST(ReduceTyped, EqualsLoop) {
     for (const Shape& s : shapes)
       for (unsigned mask = 0; mask < (1u << s.size()); ++mask) {
         Shape dims;
-        for (std::size_t d = 0; d < s.size(); ++d) if (mask >> d & 1) dims.push_back(static_cast<Offset>(d));
+        for (std::size_t d = 0; d < s.size(); ++d)
+          if (mask >> d & 1) dims.push_back(static_cast<Offset>(d));
         if (round == 1) std::reverse(dims.begin(), dims.end());
         auto v = random_view<TypeParam>(s, round == 0);
         for (Reduce op : {Reduce::sum, Reduce::max, Reduce::min}) check_reduce(op, v, dims);
@@ -237,7 +244,8 @@ TYPED_TEST(ReduceTyped, ArgReduceAndCumulativeEqualLoops) {
             arg_reduce(max, dtype_of<T>, v.data(), s, v.strides, static_cast<int>(d), got.data());
             each(kept, [&](const Shape& i) {
               Shape j = i.with(d, 0), best = j;
-              for (; j[d] < s[d]; ++j[d]) if (max ? v.at(j) > v.at(best) : v.at(j) < v.at(best)) best = j;
+              for (; j[d] < s[d]; ++j[d])
+                if (max ? v.at(j) > v.at(best) : v.at(j) < v.at(best)) best = j;
               want[static_cast<std::size_t>(dot(i, st))] = best[d];
             });
             ASSERT_EQ(got, want) << s << v.strides;

@@ -13,11 +13,15 @@ namespace {
 namespace fs = std::filesystem;
 
 // The folders in the order in which data flows; a file includes only its own folder and earlier ones.
-const std::vector<std::string> order = {"base",     "tensor",  "tree", "kernels", "core", "prims", "ops", "transforms",
-                                        "compiler", "runtime", "aot",  "nn",      "optim", "io",   "data", "dist"};
+const std::vector<std::string> order = {"base",     "tensor",  "tree", "kernels", "core",  "prims", "ops",  "transforms",
+                                        "compiler", "runtime", "aot",  "nn",      "optim", "io",    "data", "dist"};
 constexpr long longest = 600;  // lines of one file
 
-struct Include { std::string path; bool quoted; long line; };
+struct Include {
+  std::string path;
+  bool quoted;
+  long line;
+};
 struct Source {
   std::string path;  // relative to the repository
   std::vector<Include> includes;
@@ -27,7 +31,8 @@ struct Source {
 bool ends_with(const std::string& s, const std::string& e) { return s.size() >= e.size() && s.compare(s.size() - e.size(), e.size(), e) == 0; }
 bool is_public(const std::string& path) { return ends_with(path, ".h") && !ends_with(path, "-inl.h"); }
 int rank_of(const std::string& folder) {
-  for (std::size_t i = 0; i < order.size(); ++i) if (order[i] == folder) return static_cast<int>(i);
+  for (std::size_t i = 0; i < order.size(); ++i)
+    if (order[i] == folder) return static_cast<int>(i);
   return -1;
 }
 // "functra/core/ir.h" -> "core"; "functra/functra.h" -> "" (the umbrella, above every folder)

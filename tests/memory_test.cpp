@@ -54,7 +54,11 @@ TEST(Memory, BlocksCrossThreadsAndOutliveThem) {
       }
     });
   for (auto& t : threads) t.join();
-  for (auto& v : kept) for (auto [p, n] : v) { EXPECT_EQ(p[n - 1], static_cast<char>(n)); deallocate(p, n); }
+  for (auto& v : kept)
+    for (auto [p, n] : v) {
+      EXPECT_EQ(p[n - 1], static_cast<char>(n));
+      deallocate(p, n);
+    }
 }
 TEST(Pool, RangesPartitionAndNestedCallsAreSerial) {
   int threads = num_threads();
@@ -63,7 +67,9 @@ TEST(Pool, RangesPartitionAndNestedCallsAreSerial) {
     std::vector<std::atomic<int>> hits(1003);
     parallel_for(1003, 7, [&](std::int64_t b, std::int64_t e) {
       EXPECT_EQ(b % 7, 0);
-      parallel_for(e - b, 1, [&](std::int64_t c, std::int64_t d) { for (; c < d; ++c) ++hits[static_cast<std::size_t>(b + c)]; });
+      parallel_for(e - b, 1, [&](std::int64_t c, std::int64_t d) {
+        for (; c < d; ++c) ++hits[static_cast<std::size_t>(b + c)];
+      });
     });
     for (auto& h : hits) ASSERT_EQ(h.load(), 1);
   }
@@ -71,7 +77,11 @@ TEST(Pool, RangesPartitionAndNestedCallsAreSerial) {
 }
 TEST(Pool, ExceptionsReachTheCallerAndThePoolGoesOn) {
   for (int i = 0; i < 20; ++i)
-    EXPECT_THROW(parallel_for(100, 1, [&](std::int64_t b, std::int64_t e) { if (b <= 57 && 57 < e) throw std::runtime_error("x"); }), std::runtime_error);
+    EXPECT_THROW(parallel_for(100, 1,
+                              [&](std::int64_t b, std::int64_t e) {
+                                if (b <= 57 && 57 < e) throw std::runtime_error("x");
+                              }),
+                 std::runtime_error);
   std::atomic<std::int64_t> total{0};
   parallel_for(100, 1, [&](std::int64_t b, std::int64_t e) { total += e - b; });
   EXPECT_EQ(total.load(), 100);
@@ -80,7 +90,9 @@ TEST(Pool, ManyCallersAtOnce) {
   std::atomic<std::int64_t> total{0};
   std::vector<std::thread> threads;
   for (int k = 0; k < 4; ++k)
-    threads.emplace_back([&] { for (int i = 0; i < 500; ++i) parallel_for(100, 7, [&](std::int64_t b, std::int64_t e) { total += e - b; }); });
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) parallel_for(100, 7, [&](std::int64_t b, std::int64_t e) { total += e - b; });
+    });
   for (auto& t : threads) t.join();
   EXPECT_EQ(total.load(), 4 * 500 * 100);
 }

@@ -11,7 +11,9 @@
 
 namespace {
 
-struct Misuse { const char *name, *code, *message; };
+struct Misuse {
+  const char *name, *code, *message;
+};
 
 // Each is the body of a function after the declarations below; the message is part of its only error.
 const Misuse cases[] = {
@@ -29,7 +31,8 @@ const Misuse cases[] = {
     {"static argument", "ft::grad<1>([](Tensor a, double s) { return a * s; })(x, 2.0);", "the chosen argument is static"},
     {"plain number", "ft::grad([](Tensor a) { return a.item<double>(); })(x);", "f returns a plain number"},
     {"aux without a pair", "ft::grad(ft::has_aux, sq)(x);", "f must return a pair (value, aux)"},
-    {"tangent of a static argument", "ft::jvp([](Tensor a, int n) { return a * n; }, std::tuple{x, 3}, std::tuple{x, 1});", "a tangent is given for a static argument"},
+    {"tangent of a static argument", "ft::jvp([](Tensor a, int n) { return a * n; }, std::tuple{x, 3}, std::tuple{x, 1});",
+     "a tangent is given for a static argument"},
     {"too few tangents", "ft::jvp(sq, std::tuple{x}, std::tuple{x, x});", "one tangent per argument"},
     {"argument of another type", "ft::vjp([](Tensor a) { return a; }, std::string());", "an argument does not convert to the type that f takes"},
     {"element of a temporary assigned", "x[0] = 2.0;", "="},
@@ -50,8 +53,9 @@ TEST(MustNotCompile, OneMessagePerMistake) {
   fs::path dir = fs::temp_directory_path() / ("functra_misuse_" + std::to_string(getpid()));
   fs::create_directories(dir);
   std::string pre = (dir / "pre.h").string(), flags = " -std=c++20 -I" + source + " ";
-  std::ofstream(pre) << "#include <functra/functra.h>\n#include <string>\nnamespace ft = functra;\nusing ft::Tensor;\ninline Tensor sq(Tensor x) { return x * x; }\n"
-                        "class Opaque { double d = 0; FUNCTRA_STATIC(Opaque); };\n";
+  std::ofstream(pre)
+      << "#include <functra/functra.h>\n#include <string>\nnamespace ft = functra;\nusing ft::Tensor;\ninline Tensor sq(Tensor x) { return x * x; }\n"
+         "class Opaque { double d = 0; FUNCTRA_STATIC(Opaque); };\n";
   auto built = run(cxx + flags + "-x c++-header " + pre + " -o " + pre + ".gch");
   ASSERT_EQ(built.status, 0) << built.output;
   for (const Misuse& m : cases) {

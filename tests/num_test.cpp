@@ -26,10 +26,59 @@ constexpr double allowed = 4;  // units of the last place; FUNCTRA_PRINT_ULPS=1 
 template <class T> std::vector<T> specials() {
   using L = std::numeric_limits<T>;
   std::vector<T> r;
-  for (T x : {T(0), L::denorm_min(), T(L::denorm_min() * 5), T(L::min() / 2), T(std::nextafter(L::min(), T(0))), L::min(), L::epsilon(), T(L::epsilon() / 4), T(1e-5), T(0.25),
-              T(0.41421357), T(0.5), T(0.7071068), T(0.75), T(std::nextafter(T(1), T(0))), T(1), T(std::nextafter(T(1), T(2))), T(1.5), T(2), T(2.5), T(3), T(M_PI), T(M_PI / 2),
-              T(M_PI / 4), T(10), T(22), T(27.2), T(88.7), T(89), T(103.9), T(104), T(127), T(128), T(709.7), T(709.8), T(710.47), T(745.1), T(746), T(1023), T(1024), T(1075),
-              T(65536), T(65537), T(8388607.5), T(8388609), T(1e10), T(0x1p40), T(0x1.8p41), T(1e22), T(L::max() / 4), T(L::max() / 2), L::max(), L::infinity()}) {
+  for (T x : {T(0),
+              L::denorm_min(),
+              T(L::denorm_min() * 5),
+              T(L::min() / 2),
+              T(std::nextafter(L::min(), T(0))),
+              L::min(),
+              L::epsilon(),
+              T(L::epsilon() / 4),
+              T(1e-5),
+              T(0.25),
+              T(0.41421357),
+              T(0.5),
+              T(0.7071068),
+              T(0.75),
+              T(std::nextafter(T(1), T(0))),
+              T(1),
+              T(std::nextafter(T(1), T(2))),
+              T(1.5),
+              T(2),
+              T(2.5),
+              T(3),
+              T(M_PI),
+              T(M_PI / 2),
+              T(M_PI / 4),
+              T(10),
+              T(22),
+              T(27.2),
+              T(88.7),
+              T(89),
+              T(103.9),
+              T(104),
+              T(127),
+              T(128),
+              T(709.7),
+              T(709.8),
+              T(710.47),
+              T(745.1),
+              T(746),
+              T(1023),
+              T(1024),
+              T(1075),
+              T(65536),
+              T(65537),
+              T(8388607.5),
+              T(8388609),
+              T(1e10),
+              T(0x1p40),
+              T(0x1.8p41),
+              T(1e22),
+              T(L::max() / 4),
+              T(L::max() / 2),
+              L::max(),
+              L::infinity()}) {
     r.push_back(x);
     r.push_back(-x);
   }
@@ -60,12 +109,17 @@ template <class T> void accuracy(const testing::UnaryCase& c) {
     T at = 0, got = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double u = ulps(y[i], c.reference(x[i]));
-      if (u > worst) { worst = u; at = x[i]; got = y[i]; }
+      if (u > worst) {
+        worst = u;
+        at = x[i];
+        got = y[i];
+      }
     }
     testing::count_law(worst <= allowed);
-    if (std::getenv("FUNCTRA_PRINT_ULPS")) std::printf("%-10s %s %-6s %.2f ulp\n", c.formula->name, std::string(name_of(dtype_of<T>)).c_str(), target, worst);
-    EXPECT_LE(worst, allowed) << c.formula->name << "<" << name_of(dtype_of<T>) << "> on " << target << " of " << std::hexfloat << at << std::defaultfloat << " (" << at << ") gives "
-                              << got << ", is " << static_cast<double>(c.reference(at));
+    if (std::getenv("FUNCTRA_PRINT_ULPS"))
+      std::printf("%-10s %s %-6s %.2f ulp\n", c.formula->name, std::string(name_of(dtype_of<T>)).c_str(), target, worst);
+    EXPECT_LE(worst, allowed) << c.formula->name << "<" << name_of(dtype_of<T>) << "> on " << target << " of " << std::hexfloat << at
+                              << std::defaultfloat << " (" << at << ") gives " << got << ", is " << static_cast<double>(c.reference(at));
   }
 }
 TEST(Num, UnaryFormulasAreAccurate) {
@@ -77,13 +131,21 @@ TEST(Num, UnaryFormulasAreAccurate) {
 
 template <class T> void accuracy(const testing::BinaryCase& c) {
   std::vector<T> x, y;
-  for (T a : specials<T>()) for (T b : specials<T>()) { x.push_back(a); y.push_back(b); }
+  for (T a : specials<T>())
+    for (T b : specials<T>()) {
+      x.push_back(a);
+      y.push_back(b);
+    }
   const auto near = samples<T>(-5, 5, 10000, 2), far = samples<T>(-30, 30, 10000, 3);
   for (std::size_t i = 0; i < near.size(); ++i) {
-    x.push_back(near[i]); y.push_back(far[(i * 7) % far.size()]);
-    x.push_back(std::fabs(near[i])); y.push_back(far[(i * 11 + 5) % far.size()]);
-    x.push_back(near[i]); y.push_back(std::rint(far[(i * 13 + 2) % far.size()]));
-    x.push_back(1 + near[i] * T(1e-4)); y.push_back(far[i] * 1000);
+    x.push_back(near[i]);
+    y.push_back(far[(i * 7) % far.size()]);
+    x.push_back(std::fabs(near[i]));
+    y.push_back(far[(i * 11 + 5) % far.size()]);
+    x.push_back(near[i]);
+    y.push_back(std::rint(far[(i * 13 + 2) % far.size()]));
+    x.push_back(1 + near[i] * T(1e-4));
+    y.push_back(far[i] * 1000);
   }
   std::vector<T> z(x.size());
   const void* in[] = {x.data(), y.data()};
@@ -93,12 +155,16 @@ template <class T> void accuracy(const testing::BinaryCase& c) {
     std::size_t at = 0;
     for (std::size_t i = 0; i < x.size(); ++i) {
       const double u = ulps(z[i], c.reference(x[i], y[i]));
-      if (u > worst) { worst = u; at = i; }
+      if (u > worst) {
+        worst = u;
+        at = i;
+      }
     }
     testing::count_law(worst <= allowed);
-    if (std::getenv("FUNCTRA_PRINT_ULPS")) std::printf("%-10s %s %-6s %.2f ulp\n", c.formula->name, std::string(name_of(dtype_of<T>)).c_str(), target, worst);
-    EXPECT_LE(worst, allowed) << c.formula->name << "<" << name_of(dtype_of<T>) << "> on " << target << " of " << x[at] << ", " << y[at] << " gives " << z[at] << ", is "
-                              << static_cast<double>(c.reference(x[at], y[at]));
+    if (std::getenv("FUNCTRA_PRINT_ULPS"))
+      std::printf("%-10s %s %-6s %.2f ulp\n", c.formula->name, std::string(name_of(dtype_of<T>)).c_str(), target, worst);
+    EXPECT_LE(worst, allowed) << c.formula->name << "<" << name_of(dtype_of<T>) << "> on " << target << " of " << x[at] << ", " << y[at] << " gives "
+                              << z[at] << ", is " << static_cast<double>(c.reference(x[at], y[at]));
   }
 }
 TEST(Num, BinaryFormulasAreAccurate) {
@@ -124,7 +190,8 @@ template <class T> void positions(const Formula& f) {
           T one;
           const void* at[] = {x.data() + from + i};
           t->one[static_cast<int>(dtype_of<T>)](at, &one, nullptr);
-          ASSERT_TRUE(same_bits(y[i], one)) << f.name << " on " << target << " of " << x[from + i] << ": " << y[i] << " in a loop, " << one << " alone";
+          ASSERT_TRUE(same_bits(y[i], one)) << f.name << " on " << target << " of " << x[from + i] << ": " << y[i] << " in a loop, " << one
+                                            << " alone";
         }
         EXPECT_EQ(y[static_cast<std::size_t>(n)], T(-77)) << f.name << ": written past the end";
       }
@@ -222,11 +289,13 @@ TEST(Num, EmittedCodeComputesTheFormula) {
       for (double b : {-3.0, -0.5, 0.0, 2.0, 11.0}) {
         testing::TestEmitter e;
         const Sym in[] = {e.input(a), e.input(b)};
-        EXPECT_LE(ulps(e.value<double>(c.formula->emit(e, std::span<const Sym>(in), nullptr)), c.reference(a, b)), allowed) << c.formula->name << " of " << a << ", " << b;
+        EXPECT_LE(ulps(e.value<double>(c.formula->emit(e, std::span<const Sym>(in), nullptr)), c.reference(a, b)), allowed)
+            << c.formula->name << " of " << a << ", " << b;
       }
 }
 TEST(Num, EmittedIntegersAgreeWithTheLoops) {
-  for (const char* name : {"add", "mul", "div", "fmod", "remainder", "floor_divide", "max", "min", "shift_left", "shift_right", "bitwise_xor", "less"})
+  for (const char* name :
+       {"add", "mul", "div", "fmod", "remainder", "floor_divide", "max", "min", "shift_left", "shift_right", "bitwise_xor", "less"})
     for (int a : {-128, -7, -1, 0, 1, 5, 127})
       for (int b : {-128, -3, -1, 0, 1, 2, 9, 127}) {
         const Formula& f = testing::formula_of(name);
@@ -244,7 +313,10 @@ TEST(Num, EmittedIntegersAgreeWithTheLoops) {
 TEST(Num, HalvesAreComputedInSingle) {
   std::vector<f16_t> x, y(70);
   std::vector<bf16_t> u, v(70);
-  for (int i = 0; i < 70; ++i) { x.push_back(to_f16(0.1f * i - 3)); u.push_back(to_bf16(0.1f * i - 3)); }
+  for (int i = 0; i < 70; ++i) {
+    x.push_back(to_f16(0.1f * i - 3));
+    u.push_back(to_bf16(0.1f * i - 3));
+  }
   const void *in[] = {x.data()}, *bin[] = {u.data()};
   const Formula& f = testing::formula_of("tanh");
   f.loop(f16)(in, y.data(), 70, 0, nullptr);
@@ -315,7 +387,8 @@ TEST(Cast, AllPairsConvertSmallNumbersExactly) {
       kernels::cast_loop(t, f)(in, y, 70, 0, nullptr);
       for (int i = 0; i < 70; ++i) {
         const int value = is_bool(f) ? i % 2 : i;
-        ASSERT_EQ(Scalar::load(t, y + static_cast<std::size_t>(i) * size_of(t)).real(), is_bool(t) ? value != 0 : value) << name_of(f) << " to " << name_of(t);
+        ASSERT_EQ(Scalar::load(t, y + static_cast<std::size_t>(i) * size_of(t)).real(), is_bool(t) ? value != 0 : value)
+            << name_of(f) << " to " << name_of(t);
       }
     }
 }
@@ -339,11 +412,15 @@ TEST(Elementwise, StridesAreFollowed) {
   const kernels::Operand in[] = {{a.data(), &sa, 4}, {b.data(), &sb, 4}};
   kernels::elementwise(testing::formula_of("mul").loop(f32), in, r.data(), 4, shape);
   int k = 0;
-  for (int i = 0; i < 4; ++i) for (int j = 0; j < 3; ++j) for (int l = 0; l < 5; ++l) EXPECT_EQ(r[k++], a[i + 4 * j + 12 * l] * b[l]);
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int l = 0; l < 5; ++l) EXPECT_EQ(r[k++], a[i + 4 * j + 12 * l] * b[l]);
   bool less[60];
   kernels::elementwise(testing::formula_of("less").loop(f32), in, less, 1, shape);
   k = 0;
-  for (int i = 0; i < 4; ++i) for (int j = 0; j < 3; ++j) for (int l = 0; l < 5; ++l) EXPECT_EQ(less[k++], a[i + 4 * j + 12 * l] < b[l]);
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int l = 0; l < 5; ++l) EXPECT_EQ(less[k++], a[i + 4 * j + 12 * l] < b[l]);
   EXPECT_TRUE(testing::formula_of("less").predicate);
   EXPECT_FALSE(testing::formula_of("mul").predicate);
 }

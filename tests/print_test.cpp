@@ -43,19 +43,30 @@ TEST(Print, EmptyTensorsShowSizeAndDtype) {
   EXPECT_EQ(text(zeros({0}, i64)), "tensor([], dtype=torch.int64)");
 }
 TEST(Print, LongLinesWrapAndLargeTensorsAreSummarised) {
-  EXPECT_EQ(text(arange(30)),
-            "tensor([ 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, 15, 16, 17,\n        18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29])");
+  EXPECT_EQ(
+      text(arange(30)),
+      "tensor([ 0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14, 15, 16, 17,\n        18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29])");
   EXPECT_EQ(text(arange(1001)), "tensor([   0,    1,    2,  ...,  998,  999, 1000])");
   EXPECT_EQ(text(reshape(arange(2000), {1000, 2})),
-            "tensor([[   0,    1],\n        [   2,    3],\n        [   4,    5],\n        ...,\n        [1994, 1995],\n        [1996, 1997],\n        [1998, 1999]])");
+            "tensor([[   0,    1],\n        [   2,    3],\n        [   4,    5],\n        ...,\n        [1994, 1995],\n        [1996, 1997],\n       "
+            " [1998, 1999]])");
 }
 TEST(Print, TracedValuesShowTheirWrapper) {
   std::string seen;
-  grad([&](const Tensor& x) { seen = text(x); return x * x; })(tensor(3.0));
+  grad([&](const Tensor& x) {
+    seen = text(x);
+    return x * x;
+  })(tensor(3.0));
   EXPECT_EQ(seen, "GradTracer(value=tensor(3.))");
-  vmap([&](const Tensor& x) { seen = text(x); return x; })(tensor({1.0, 2.0}));
+  vmap([&](const Tensor& x) {
+    seen = text(x);
+    return x;
+  })(tensor({1.0, 2.0}));
   EXPECT_EQ(seen, "BatchedTensor(dim=0, value=tensor([1., 2.]))");
-  make_fx([&](const Tensor& x) { seen = text(x); return x; })(tensor({1.0, 2.0}));
+  make_fx([&](const Tensor& x) {
+    seen = text(x);
+    return x;
+  })(tensor({1.0, 2.0}));
   EXPECT_EQ(seen, "Tracer(f32[2])");
   std::ostringstream out;
   out << tensor({1, 2});

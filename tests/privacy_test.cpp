@@ -15,7 +15,11 @@ using optim::PrivacyAccountant;
 using optim::rdp_sampled_gaussian;
 
 TEST(Privacy, EpsilonEqualsThatOfPublicAccountants) {
-  struct { double q, sigma; long steps; double delta, opacus, integer_orders; } cases[] = {
+  struct {
+    double q, sigma;
+    long steps;
+    double delta, opacus, integer_orders;
+  } cases[] = {
 #include "tests/data/accountant_reference.inc"
   };
   std::vector<double> integers;
@@ -38,7 +42,8 @@ TEST(Privacy, DivergenceEqualsItsDefinitionIntegrated) {
     for (double s : {0.8, 1.5, 4.0})
       for (double order : {1.1, 1.5, 2.0, 3.7, 8.0, 10.9, 32.0}) {
         double lo = -40 * s, hi = order + 40 * s, h = s / 400, sum = 0;
-        for (double z = lo; z <= hi; z += h) sum += std::exp(-z * z / (2 * s * s) + order * std::log((1 - q) + q * std::exp((2 * z - 1) / (2 * s * s)))) * h;
+        for (double z = lo; z <= hi; z += h)
+          sum += std::exp(-z * z / (2 * s * s) + order * std::log((1 - q) + q * std::exp((2 * z - 1) / (2 * s * s)))) * h;
         double want = std::log(sum / (s * std::sqrt(2 * M_PI))) / (order - 1), got = rdp_sampled_gaussian(q, s, order);
         bool ok = std::abs(got - want) <= 1e-9 * std::abs(want) + 1e-12;
         functra::testing::count_law(ok);

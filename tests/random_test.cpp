@@ -16,7 +16,8 @@ namespace {
 using R = Randomness;
 
 const std::map<std::string, Tensor>& reference() {
-  static const auto* r = new std::map<std::string, Tensor>(io::read_npz(std::string(functra::testing::source_dir()) + "/tests/data/random_reference.npz"));
+  static const auto* r =
+      new std::map<std::string, Tensor>(io::read_npz(std::string(functra::testing::source_dir()) + "/tests/data/random_reference.npz"));
   return *r;
 }
 Tensor row(const Tensor& t, int i) { return unbind(t)[static_cast<std::size_t>(i)]; }
@@ -52,7 +53,8 @@ TEST(Random, KeysAndDistributionsEqualJax) {
     equals(stack({k1, k2}), s + "split2");
     equals(random::split(k, 5), s + "split5");
     equals(random::fold_in(k, 7), s + "fold_in7");
-    for (auto [d, n] : {std::pair(u8, "8"), std::pair(u16, "16"), std::pair(u32, "32"), std::pair(u64, "64")}) equals(random::bits(k, {3, 7}, d), s + "bits" + n);
+    for (auto [d, n] : {std::pair(u8, "8"), std::pair(u16, "16"), std::pair(u32, "32"), std::pair(u64, "64")})
+      equals(random::bits(k, {3, 7}, d), s + "bits" + n);
     for (auto [d, n] : {std::pair(f32, std::string("float32")), std::pair(f64, std::string("float64"))}) {
       double eps = d == f32 ? 1e-5 : 1e-12;
       equals(random::uniform(k, {5, 7}, d), s + "uniform_" + n);
@@ -62,7 +64,8 @@ TEST(Random, KeysAndDistributionsEqualJax) {
       close_to(random::gumbel(k, {40}, d), s + "gumbel_" + n, eps);
       equals(random::bernoulli(k, tensor(0.3, d), Shape{50}), s + "bernoulli_" + n);
     }
-    for (auto [d, n] : {std::pair(i8, "int8"), std::pair(u8, "uint8"), std::pair(i32, "int32"), std::pair(i64, "int64"), std::pair(u32, "uint32")}) equals(random::randint(k, {40}, 3, 100, d), s + "randint_" + n);
+    for (auto [d, n] : {std::pair(i8, "int8"), std::pair(u8, "uint8"), std::pair(i32, "int32"), std::pair(i64, "int64"), std::pair(u32, "uint32")})
+      equals(random::randint(k, {40}, 3, 100, d), s + "randint_" + n);
     equals(random::randint(k, {40}, -(std::int64_t{1} << 40), std::int64_t{1} << 45), s + "randint_wide");
     std::vector<float> l;
     for (int i = 1; i <= 12; ++i) l.push_back(std::log(static_cast<float>(i)));
@@ -90,7 +93,8 @@ TEST(Random, MomentsAreThoseOfTheDistributions) {
   };
   auto near = [&](const Tensor& t, double mean, double variance) {
     auto [m, v] = moments(t);
-    law(std::abs(m - mean) < 5 * std::sqrt(variance / n) && std::abs(v / variance - 1) < 0.03, "mean " + std::to_string(m) + ", variance " + std::to_string(v));
+    law(std::abs(m - mean) < 5 * std::sqrt(variance / n) && std::abs(v / variance - 1) < 0.03,
+        "mean " + std::to_string(m) + ", variance " + std::to_string(v));
   };
   manual_seed(1);
   near(random::uniform(random::key(1), {n}), 0.5, 1.0 / 12);
@@ -112,7 +116,8 @@ TEST(Random, KeysUnderTransforms) {
   for (int i = 0; i < 3; ++i) law(values(row(folded, i)) == values(fold(row(keys, 0), row(data, i))), "vmap over data");
   for (int i = 0; i < 4; ++i) law(values(row(both, i)) == values(fold(row(keys, i), Tensor(2))), "vmap over keys of fold_in");
   Tensor grid = vmap([&](const Tensor& k) { return vmap([&](const Tensor& i) { return fold(k, i); })(data); })(keys);
-  for (int i = 0; i < 4; ++i) for (int j = 0; j < 3; ++j) law(values(row(row(grid, i), j)) == values(fold(row(keys, i), row(data, j))), "nested vmap");
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j < 3; ++j) law(values(row(row(grid, i), j)) == values(fold(row(keys, i), row(data, j))), "nested vmap");
   law(values(jit(f)(row(keys, 1))) == values(f(row(keys, 1))), "jit");
   Program p = make_fx(f)(row(keys, 0));
   law(values(p({row(keys, 2)})[0]) == values(f(row(keys, 2))), "a traced program takes any key");
@@ -129,11 +134,14 @@ TEST(Random, SeedRepeatsTheStatefulDraws) {
 }
 TEST(Random, RandomnessErrorRefusesEveryDraw) {
   Tensor x = ones({3, 2});
-  std::vector<std::function<Tensor(const Tensor&)>> draws = {[](const Tensor&) { return rand({2}); }, [](const Tensor&) { return randn({2}); }, [](const Tensor& r) { return rand_like(r); },
-                                                             [](const Tensor& r) { return dropout(r); }, [](const Tensor& r) { return bernoulli(r * 0.5); }};
+  std::vector<std::function<Tensor(const Tensor&)>> draws = {[](const Tensor&) { return rand({2}); }, [](const Tensor&) { return randn({2}); },
+                                                             [](const Tensor& r) { return rand_like(r); }, [](const Tensor& r) { return dropout(r); },
+                                                             [](const Tensor& r) { return bernoulli(r * 0.5); }};
   for (auto& f : draws) {
     bool ok = false;
-    try { vmap(f)(x); } catch (const ValueError& e) { ok = std::string(e.what()).find("Randomness::same") != std::string::npos; }
+    try {
+      vmap(f)(x);
+    } catch (const ValueError& e) { ok = std::string(e.what()).find("Randomness::same") != std::string::npos; }
     law(ok, "refused with the way out");
     EXPECT_THROW(make_fx(f)(x), TracerError);
     EXPECT_THROW(jit(f)(x), TracerError);
@@ -156,12 +164,14 @@ TEST(Random, RandomnessSameAndDifferent) {
   Tensor cube = randn({3, 4, 2});
   manual_seed(11);
   auto g = [](const Tensor& r) { return r + randn({2}); };
-  law(values(vmap(vmap(g, {.randomness = R::different}), {.randomness = R::different})(zeros({3, 4, 2}))) == values(cube), "two nested different equal one draw");
+  law(values(vmap(vmap(g, {.randomness = R::different}), {.randomness = R::different})(zeros({3, 4, 2}))) == values(cube),
+      "two nested different equal one draw");
   manual_seed(11);
   Tensor rows = randn({3, 2});
   manual_seed(11);
   Tensor mixed = vmap(vmap(g, {.randomness = R::same}), {.randomness = R::different})(zeros({3, 4, 2}));
-  for (int i = 0; i < 3; ++i) for (int j = 0; j < 4; ++j) law(values(row(row(mixed, i), j)) == values(row(rows, i)), "same in different");
+  for (int i = 0; i < 3; ++i)
+    for (int j = 0; j < 4; ++j) law(values(row(row(mixed, i), j)) == values(row(rows, i)), "same in different");
   manual_seed(11);
   Tensor kept = dropout(ones({4, 2}), 0.5);
   manual_seed(11);
@@ -180,7 +190,8 @@ TEST(Random, MisuseIsRefused) {
   EXPECT_THROW(random::fold_in(random::key(0), 0.5), ShapeError);
   EXPECT_THROW(rand({-1}), ShapeError);
   EXPECT_THROW(dropout(ones({2}), 1.5), ValueError);
-  law(values(dropout(ones({3}), 1.0)) == std::vector<double>(3, 0) && values(dropout(ones({3}), 0.5, false)) == std::vector<double>(3, 1), "ends of dropout");
+  law(values(dropout(ones({3}), 1.0)) == std::vector<double>(3, 0) && values(dropout(ones({3}), 0.5, false)) == std::vector<double>(3, 1),
+      "ends of dropout");
   law(random::uniform(random::key(0), {0, 3}).sizes() == Shape{0, 3} && random::normal(random::key(0)).dim() == 0, "empty and 0-d");
 }
 

@@ -11,7 +11,9 @@ namespace {
 using V = std::vector<double>;
 V values(const Tensor& t) { return t.to_vector<double>(); }
 template <class E, class F> std::string message(F f) {
-  try { f(); } catch (const E& e) { return e.what(); }
+  try {
+    f();
+  } catch (const E& e) { return e.what(); }
   return "nothing thrown";
 }
 }  // namespace

@@ -16,13 +16,16 @@ TEST(Tour, ChecksEveryTransformAndEndsWithItsThreeLines) {
   auto r = testing::run(testing::shell_word(program) + " --quick --out " + testing::shell_word(out));
   EXPECT_EQ(r.status, 0) << r.output;
   EXPECT_EQ(r.output.find("FAILED"), r.output.npos) << r.output;
-  EXPECT_TRUE(std::regex_search(r.output, std::regex("\\ntest accuracy [0-9]+\\.[0-9] %\\ntraining seconds [0-9]+\\nepsilon [0-9]+\\.[0-9] at delta 1e-5\\n$"))) << r.output;
+  EXPECT_TRUE(std::regex_search(r.output,
+                                std::regex("\\ntest accuracy [0-9]+\\.[0-9] %\\ntraining seconds [0-9]+\\nepsilon [0-9]+\\.[0-9] at delta 1e-5\\n$")))
+      << r.output;
   for (const char* picture : {"/loss.png", "/misclassified.png"}) EXPECT_TRUE(std::filesystem::exists(out + picture)) << out << picture;
 }
 TEST(Tour, NamesAMissingDataSet) {
   std::string program = std::string(testing::binary_dir()) + "/examples/fashion_mnist";
   if (!std::filesystem::exists(program)) GTEST_SKIP() << program << " is not built";
-  auto r = testing::run(testing::shell_word(program) + " --quick --data /no/such/folder --out " + testing::shell_word(std::string(testing::binary_dir()) + "/tour"));
+  auto r = testing::run(testing::shell_word(program) + " --quick --data /no/such/folder --out " +
+                        testing::shell_word(std::string(testing::binary_dir()) + "/tour"));
   EXPECT_NE(r.status, 0);
   EXPECT_NE(r.output.find("/no/such/folder/train-images-idx3-ubyte.gz"), r.output.npos) << r.output;
 }

@@ -12,8 +12,15 @@ using ft::Axes, ft::none, ft::Tensor, ft::TreeRef;
 namespace {
 
 enum class Act { relu, tanh };
-struct Params { Tensor w, b; };
-struct Layer { Tensor w; std::optional<Tensor> bias; std::string name = "l"; int width = 1; };
+struct Params {
+  Tensor w, b;
+};
+struct Layer {
+  Tensor w;
+  std::optional<Tensor> bias;
+  std::string name = "l";
+  int width = 1;
+};
 struct Net {
   std::vector<Layer> layers;
   std::map<std::string, Params> heads;
@@ -21,7 +28,10 @@ struct Net {
   std::variant<Tensor, double> reg = 0.1;
   const int version = 1;
 };
-struct Tree { Tensor v; std::vector<Tree> kids; };
+struct Tree {
+  Tensor v;
+  std::vector<Tree> kids;
+};
 class Private {
   Tensor w_;
   double k_;
@@ -30,8 +40,13 @@ class Private {
  public:
   Private(Tensor w, double k) : w_(std::move(w)), k_(k) {}
 };
-struct Base { Tensor a; };
-struct Derived : Base { Tensor b; FUNCTRA_TREE(Derived, a, b); };
+struct Base {
+  Tensor a;
+};
+struct Derived : Base {
+  Tensor b;
+  FUNCTRA_TREE(Derived, a, b);
+};
 template <class T> class Boxed {
   T value_;
   FUNCTRA_TREE(Boxed, value_);
@@ -73,19 +88,30 @@ std::string key(const auto& t) {
   return k;
 }
 template <class E> std::string message(auto f) {
-  try { f(); } catch (const E& e) { return e.what(); }
+  try {
+    f();
+  } catch (const E& e) { return e.what(); }
   return "nothing was thrown";
 }
 
 TEST(Tree, LeavesAndPathsOfNestedContainers) {
   Net net = example();
   EXPECT_EQ(values(net), (std::vector<double>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
-  EXPECT_EQ(ft::tree_paths(net), (std::vector<std::string>{"layers[0].w", "layers[0].bias", "layers[1].w", "heads['a'].w", "heads['a'].b", "heads['b'].w",
-                                                           "heads['b'].b", "scale[0]", "scale[1]", "reg"}));
+  EXPECT_EQ(ft::tree_paths(net), (std::vector<std::string>{"layers[0].w", "layers[0].bias", "layers[1].w", "heads['a'].w", "heads['a'].b",
+                                                           "heads['b'].w", "heads['b'].b", "scale[0]", "scale[1]", "reg"}));
   EXPECT_EQ(ft::tree_paths(Tensor(1.0)), std::vector<std::string>{""});
   EXPECT_EQ((ft::tree_paths(std::map<int, Tensor>{{-3, 1.0}})), std::vector<std::string>{"[-3]"});
-  auto tuple = std::tuple{Tensor(1.0), 3, std::string("s"), Act::relu, std::pair{Tensor(2.0), true}, none, std::complex<float>(1, 2), ft::f32,
-                          ft::Shape{2}, ft::DimsOrAll{1}, std::monostate{}};
+  auto tuple = std::tuple{Tensor(1.0),
+                          3,
+                          std::string("s"),
+                          Act::relu,
+                          std::pair{Tensor(2.0), true},
+                          none,
+                          std::complex<float>(1, 2),
+                          ft::f32,
+                          ft::Shape{2},
+                          ft::DimsOrAll{1},
+                          std::monostate{}};
   EXPECT_EQ(ft::tree_leaves(tuple).size(), 2u);
 }
 
@@ -97,7 +123,12 @@ TEST(Tree, StructsOfManyKinds) {
   Derived d;
   d.a = 1.0, d.b = 2.0;
   EXPECT_EQ(ft::tree_paths(d), (std::vector<std::string>{"a", "b"}));
-  struct Local { Tensor q; std::vector<bool> flags; std::pair<int, Tensor> r; int pad; };
+  struct Local {
+    Tensor q;
+    std::vector<bool> flags;
+    std::pair<int, Tensor> r;
+    int pad;
+  };
   EXPECT_EQ((ft::tree_paths(Local{1.0, {true}, {1, 2.0}, 0})[1]), "r[1]");
   struct None {};
   EXPECT_TRUE(ft::tree_leaves(None{}).empty());
@@ -126,7 +157,8 @@ TEST(Tree, FlattenAndUnflatten) {
   EXPECT_FALSE(ft::tree_flatten(net).second == structure);
   leaves.pop_back();
   EXPECT_EQ(message<ft::StructureError>([&] { ft::tree_unflatten<Net>(structure, leaves); }), "the tree has 10 tensors, but 9 were given");
-  EXPECT_EQ(message<ft::StructureError>([&] { ft::tree_unflatten<Params>(structure, leaves); }), "tree_unflatten: the structure is that of another type");
+  EXPECT_EQ(message<ft::StructureError>([&] { ft::tree_unflatten<Params>(structure, leaves); }),
+            "tree_unflatten: the structure is that of another type");
 }
 
 TEST(Tree, Map) {
@@ -139,20 +171,29 @@ TEST(Tree, Map) {
   EXPECT_EQ(values(p), (std::vector<double>{4, 6}));
   using Lists = std::vector<std::vector<Tensor>>;
   auto add = [](Tensor a, Tensor b) { return a + b; };
-  EXPECT_EQ(message<ft::StructureError>([&] { ft::tree_map(add, Lists{{1.0, 2.0}, {3.0}}, Lists{{1.0}, {2.0, 3.0}}); }),
+  EXPECT_EQ(message<ft::StructureError>([&] {
+              ft::tree_map(add, Lists{{1.0, 2.0}, {3.0}}, Lists{{1.0}, {2.0, 3.0}});
+            }),
             "tree_map: tree 1 has the structure [[*], [*, *]], but the first has [[*, *], [*]]");
 }
 
 TEST(Tree, KeysHoldStructureAndStaticValues) {
   auto same = [](const auto& a, const auto& b) { return key(a) == key(b) && ft::tree::hash(key(a)) == ft::tree::hash(key(b)); };
   EXPECT_TRUE(same(example(), ft::tree_map([](const Tensor& t) { return t + 1; }, example())));
-  auto changed = [&](auto change) { Net n = example(); change(n); return key(n) != key(example()); };
+  auto changed = [&](auto change) {
+    Net n = example();
+    change(n);
+    return key(n) != key(example());
+  };
   EXPECT_TRUE(changed([](Net& n) { n.layers[1].width = 3; }));
   EXPECT_TRUE(changed([](Net& n) { n.layers[1].name = "k"; }));
   EXPECT_TRUE(changed([](Net& n) { n.layers[1].bias = 1.0; }));
   EXPECT_TRUE(changed([](Net& n) { n.layers.pop_back(); }));
   EXPECT_TRUE(changed([](Net& n) { n.reg = 0.1; }));
-  EXPECT_TRUE(changed([](Net& n) { n.heads.erase("b"); n.heads["c"]; }));
+  EXPECT_TRUE(changed([](Net& n) {
+    n.heads.erase("b");
+    n.heads["c"];
+  }));
   EXPECT_FALSE(same(std::vector<std::string>{"ab", "c"}, std::vector<std::string>{"a", "bc"}));
   EXPECT_FALSE(same(0.0, -0.0));
   EXPECT_TRUE(same(std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()));
@@ -200,7 +241,9 @@ struct Prefix : testing::Test {
     const TreeRef refs[] = {TreeRef(t)...};
     return ft::tree::broadcast_prefix(a, refs, "vmap: in_dims");
   }
-  static std::string error(const Axes& a, auto&... t) { return message<ft::StructureError>([&] { spread(a, t...); }); }
+  static std::string error(const Axes& a, auto&... t) {
+    return message<ft::StructureError>([&] { spread(a, t...); });
+  }
 };
 
 TEST_F(Prefix, NumbersAndNoneStandForEverythingBelow) {
@@ -214,7 +257,8 @@ TEST_F(Prefix, StaticLeaves) {
   EXPECT_EQ(spread({0}, mixed), (Dims{0}));
   EXPECT_EQ(spread({ft::axes({0, none})}, mixed), (Dims{0}));
   EXPECT_EQ(error({0, 0}, x, n), "vmap: in_dims[1] is 0, but argument 1 is the static value 3, which has no dimensions: give none");
-  EXPECT_EQ(error({ft::axes({0, 1})}, mixed), "vmap: in_dims[0][1] is 1, but argument 0[1] is the static value 7, which has no dimensions: give none");
+  EXPECT_EQ(error({ft::axes({0, 1})}, mixed),
+            "vmap: in_dims[0][1] is 1, but argument 0[1] is the static value 7, which has no dimensions: give none");
   EXPECT_EQ(error({0, ft::axes({none})}, x, n), "vmap: in_dims[1] is a list, but argument 1 is the static value 3: give none");
 }
 

@@ -40,7 +40,9 @@ TEST(Vmap, out_dims_place_the_mapped_dimension) {
   expect_throw<ft::IndexError>([&] { ft::vmap(f, {.out_dims = 3})(m); }, "out_dims 3 is out of range");
   expect_throw<ft::IndexError>([&] { ft::vmap(f, {.in_dims = 3})(m); }, "in_dims 3");
 }
-struct Pair { Tensor w, b; };
+struct Pair {
+  Tensor w, b;
+};
 TEST(Vmap, prefixes_of_a_struct_and_paths_in_errors) {
   auto f = [](const Pair& p, const Tensor& x) { return ft::sum(p.w * x) + p.b; };
   Pair p{grid({3}), grid({4})};
@@ -72,7 +74,16 @@ TEST(Vmap, inner_vmap_closes_over_an_outer_mapped_tensor) {
 }
 TEST(Vmap, reading_a_batched_value_says_what_to_do) {
   expect_throw<ft::TracerError>([&] { ft::vmap([](const Tensor& x) { return x * x.item<double>(); })(grid({3})); }, "where(");
-  expect_throw<ft::TracerError>([&] { ft::vmap([](const Tensor& x) { if (x > 0) return x; return -x; }, {.axis_name = "batch"})(grid({3})); }, "axis 'batch'");
+  expect_throw<ft::TracerError>(
+      [&] {
+        ft::vmap(
+            [](const Tensor& x) {
+              if (x > 0) return x;
+              return -x;
+            },
+            {.axis_name = "batch"})(grid({3}));
+      },
+      "axis 'batch'");
 }
 TEST(Vmap, chunks_equal_the_whole_for_every_dim) {
   Tensor m = grid({4, 5, 6});

@@ -52,7 +52,12 @@ bool under(const WindowGeometry& g, const Shape& s, const Shape& o, const Shape&
   }
   return true;
 }
-struct Array { Shape shape, strides; std::vector<float> v; Offset offset = 0; const float* data() const { return v.data() + offset; } };
+struct Array {
+  Shape shape, strides;
+  std::vector<float> v;
+  Offset offset = 0;
+  const float* data() const { return v.data() + offset; }
+};
 Array random_array(Offset rank, Offset low, Offset high) {
   Array a;
   for (Offset i = 0; i < rank; ++i) a.shape.push_back(pick(low, high));
@@ -60,8 +65,14 @@ Array random_array(Offset rank, Offset low, Offset high) {
   Offset n = std::max<Offset>(1, a.shape.numel());
   if (pick(0, 1) && rank > 0) {  // transposed, the last dimension reversed
     Offset p = 1;
-    for (std::size_t i = 0; i < a.shape.size(); ++i) { a.strides[i] = p; p *= a.shape[i]; }
-    if (a.shape.back() > 0) { a.offset = a.strides.back() * (a.shape.back() - 1); a.strides[a.shape.size() - 1] *= -1; }
+    for (std::size_t i = 0; i < a.shape.size(); ++i) {
+      a.strides[i] = p;
+      p *= a.shape[i];
+    }
+    if (a.shape.back() > 0) {
+      a.offset = a.strides.back() * (a.shape.back() - 1);
+      a.strides[a.shape.size() - 1] *= -1;
+    }
   }
   a.v.resize(static_cast<std::size_t>(n));
   for (float& x : a.v) x = static_cast<float>(pick(-5, 5));
@@ -96,7 +107,8 @@ TEST(Window, SelectionEqualsTheDefinition) {
     if (round % 7 == 0) a.v[a.v.size() / 2] = std::numeric_limits<float>::quiet_NaN();
     WindowGeometry g = random_geometry(a.shape, false);
     Shape out = window_shape(a.shape, g), st = row_major(out), xst = row_major(a.shape), i, best;
-    std::vector<float> source(static_cast<std::size_t>(out.numel())), want(static_cast<std::size_t>(a.shape.numel())), got(want.size(), 9.f), gather(source.size()), taken(source.size(), 9.f);
+    std::vector<float> source(static_cast<std::size_t>(out.numel())), want(static_cast<std::size_t>(a.shape.numel())), got(want.size(), 9.f),
+        gather(source.size()), taken(source.size(), 9.f);
     for (float& x : source) x = static_cast<float>(pick(1, 9));
     bool max = round % 2;
     each(out, [&](const Shape& o) {

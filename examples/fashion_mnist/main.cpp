@@ -25,17 +25,24 @@ namespace {
 constexpr double kBatch = 512, kClip = 0.1, kNoise = 0.8, kMomentum = 0.9, kRate = 2.0, kDelta = 1e-5;
 const char* const kClasses[] = {"T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"};
 
-struct Set { Tensor images, labels; };  // u8 [n, 28, 28], u8 [n]
-struct Batch { Tensor images, labels; };  // f32 [b, 28, 28], i64 [b]
+struct Set {
+  Tensor images, labels;
+};  // u8 [n, 28, 28], u8 [n]
+struct Batch {
+  Tensor images, labels;
+};  // f32 [b, 28, 28], i64 [b]
 
-Set load(const std::string& folder, const std::string& name) { return {ft::io::read_idx(folder + "/" + name + "-images-idx3-ubyte.gz"), ft::io::read_idx(folder + "/" + name + "-labels-idx1-ubyte.gz")}; }
+Set load(const std::string& folder, const std::string& name) {
+  return {ft::io::read_idx(folder + "/" + name + "-images-idx3-ubyte.gz"), ft::io::read_idx(folder + "/" + name + "-labels-idx1-ubyte.gz")};
+}
 Batch pick(const Set& s, const std::vector<std::int64_t>& which) {
   std::vector<float> pixels;
   std::vector<std::int64_t> labels;
   pixels.reserve(which.size() * 784);
   const auto *images = s.images.data<unsigned char>(), *classes = s.labels.data<unsigned char>();
   for (std::int64_t i : which) {
-    for (std::int64_t p = 0; p < 784; ++p) pixels.push_back((static_cast<float>(images[i * 784 + p]) / 255 - 0.286f) / 0.353f);  // mean and deviation of the training pixels
+    for (std::int64_t p = 0; p < 784; ++p)
+      pixels.push_back((static_cast<float>(images[i * 784 + p]) / 255 - 0.286f) / 0.353f);  // mean and deviation of the training pixels
     labels.push_back(classes[i]);
   }
   std::int64_t n = static_cast<std::int64_t>(which.size());
@@ -68,13 +75,19 @@ Net clipped_sum(const Net& gradients, double clip) {
   Tensor squares = 0.0;
   for (const Tensor& g : ft::tree_leaves(gradients)) squares = squares + ft::sum(ft::square(g.reshape({g.size(0), -1})), 1);
   Tensor scale = ft::minimum(clip / (ft::sqrt(squares) + 1e-9), 1.0).unsqueeze(0);
-  return ft::tree_map([&](const Tensor& g) {
-    ft::Shape shape = g.sizes();
-    return ft::matmul(scale, g.reshape({shape[0], -1})).reshape(shape.without(0));
-  }, gradients);
+  return ft::tree_map(
+      [&](const Tensor& g) {
+        ft::Shape shape = g.sizes();
+        return ft::matmul(scale, g.reshape({shape[0], -1})).reshape(shape.without(0));
+      },
+      gradients);
 }
 
-struct Training { Net net; std::vector<double> step, loss; double seconds, epsilon; };
+struct Training {
+  Net net;
+  std::vector<double> step, loss;
+  double seconds, epsilon;
+};
 
 Training train(Net net, const Set& data, int steps, int epochs) {
   double n = static_cast<double>(data.images.size(0)), rate = kBatch / n;
@@ -91,13 +104,15 @@ Training train(Net net, const Set& data, int steps, int epochs) {
     std::vector<std::int64_t> chosen;  // each image independently with probability `rate`
     Tensor draw = ft::random::uniform(keys[0], {data.images.size(0)});
     auto u = draw.span<float>();
-    for (std::size_t k = 0; k < u.size(); ++k) if (u[k] < rate) chosen.push_back(static_cast<std::int64_t>(k));
+    for (std::size_t k = 0; k < u.size(); ++k)
+      if (u[k] < rate) chosen.push_back(static_cast<std::int64_t>(k));
     if (!chosen.empty()) {
       Batch b = pick(data, chosen);
       auto [gradients, values] = gradients_of(net, b.images, b.labels);
       Net sum = clipped_sum(gradients, kClip);
       int leaf = 0;
-      Net noisy = ft::tree_map([&](const Tensor& g) { return (g + kNoise * kClip * ft::random::normal(ft::random::fold_in(keys[1], leaf++), g.sizes())) / kBatch; }, sum);
+      Net noisy = ft::tree_map(
+          [&](const Tensor& g) { return (g + kNoise * kClip * ft::random::normal(ft::random::fold_in(keys[1], leaf++), g.sizes())) / kBatch; }, sum);
       momentum = ft::tree_map([](const Tensor& m, const Tensor& g) { return kMomentum * m + g; }, momentum, noisy);
       net = ft::tree_map([](const Tensor& p, const Tensor& m) { return p - kRate * m; }, net, momentum);
       double mean = ft::mean(values).item<double>();
@@ -108,7 +123,8 @@ Training train(Net net, const Set& data, int steps, int epochs) {
     bool last = i + 1 == steps;
     if (terminal || last || (i + 1) % std::max(1, steps / (4 * epochs)) == 0) {
       int filled = 30 * (i + 1) / steps;
-      fmt::print("{}[{}{}] step {}/{}  loss {:.3f}  {:.0f} s{}", terminal ? "\r" : "", std::string(static_cast<std::size_t>(filled), '#'), std::string(static_cast<std::size_t>(30 - filled), '.'), i + 1, steps, smooth, seconds(), terminal && !last ? "" : "\n");
+      fmt::print("{}[{}{}] step {}/{}  loss {:.3f}  {:.0f} s{}", terminal ? "\r" : "", std::string(static_cast<std::size_t>(filled), '#'),
+                 std::string(static_cast<std::size_t>(30 - filled), '.'), i + 1, steps, smooth, seconds(), terminal && !last ? "" : "\n");
       std::fflush(stdout);
     }
   }
@@ -150,7 +166,10 @@ int main(int argc, char** argv) try {
     else if (is("--epochs") && i + 1 < argc) epochs = std::max(1, std::atoi(argv[++i]));
     else if (is("--data") && i + 1 < argc) folder = argv[++i];
     else if (is("--out") && i + 1 < argc) out = argv[++i];
-    else { fmt::print(stderr, "usage: fashion_mnist [--quick] [--epochs N] [--data FOLDER] [--out FOLDER]\n"); return 2; }
+    else {
+      fmt::print(stderr, "usage: fashion_mnist [--quick] [--epochs N] [--data FOLDER] [--out FOLDER]\n");
+      return 2;
+    }
   }
   std::filesystem::create_directories(out);
   whirlwind();

@@ -36,8 +36,8 @@ Net make_net(const Tensor& key) {
     double bound = 1 / std::sqrt(static_cast<double>(inputs));
     return ft::random::uniform(keys[i++], shape, ft::f32, -bound, bound);
   };
-  return {uniform({16, 1, 8, 8}, 64),  uniform({16}, 64),  uniform({32, 16, 4, 4}, 256), uniform({32}, 256),
-          uniform({32, 512}, 512),     uniform({32}, 512), uniform({10, 32}, 32),        uniform({10}, 32)};
+  return {uniform({16, 1, 8, 8}, 64), uniform({16}, 64),  uniform({32, 16, 4, 4}, 256), uniform({32}, 256),
+          uniform({32, 512}, 512),    uniform({32}, 512), uniform({10, 32}, 32),        uniform({10}, 32)};
 }
 Tensor logits(const Net& net, const Tensor& image) {
   Tensor x = ft::pad(image, {3, 3, 3, 3}).reshape({1, 34, 34});
@@ -61,7 +61,8 @@ bool close(const Tensor& a, const Tensor& b, double tolerance) {
   auto x = a.to_vector<double>(), y = b.to_vector<double>();
   double largest = 1e-30;
   for (double v : y) largest = std::max(largest, std::abs(v));
-  for (std::size_t i = 0; i < x.size(); ++i) if (!(std::abs(x[i] - y[i]) <= tolerance * largest)) return false;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (!(std::abs(x[i] - y[i]) <= tolerance * largest)) return false;
   return true;
 }
 int failures() { return failed; }

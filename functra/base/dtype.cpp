@@ -7,13 +7,15 @@
 
 namespace functra {
 namespace {
-constexpr std::string_view names[dtype_count] = {"bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64", "c64", "c128"};
+constexpr std::string_view names[dtype_count] = {"bool", "u8",  "u16",  "u32", "u64", "i8",  "i16", "i32",
+                                                 "i64",  "f16", "bf16", "f32", "f64", "c64", "c128"};
 std::atomic<DType> the_default{DType::f32};
 }  // namespace
 
 std::string_view name_of(DType d) { return names[static_cast<int>(d)]; }
 std::optional<DType> dtype_of_name(std::string_view s) {
-  for (int i = 0; i < dtype_count; ++i) if (names[i] == s) return static_cast<DType>(i);
+  for (int i = 0; i < dtype_count; ++i)
+    if (names[i] == s) return static_cast<DType>(i);
   return std::nullopt;
 }
 DType promote(DType a, DType b) {
@@ -36,7 +38,8 @@ DType promote(DType a, DType b) {
 }
 DType default_dtype() { return the_default.load(std::memory_order_relaxed); }
 void set_default_dtype(DType d) {
-  if (d != DType::f32 && d != DType::f64) throw DTypeError("set_default_dtype: " + std::string(name_of(d)) + " cannot be the default; choose f32 or f64");
+  if (d != DType::f32 && d != DType::f64)
+    throw DTypeError("set_default_dtype: " + std::string(name_of(d)) + " cannot be the default; choose f32 or f64");
   the_default.store(d, std::memory_order_relaxed);
 }
 
@@ -61,7 +64,7 @@ f16_t to_f16(float x) {
   u &= 0x7fffffffu;
   if (u > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00)};
   if (u >= 0x47800000u) return {static_cast<std::uint16_t>(sign | 0x7c00)};  // 65536 and above
-  if (u < 0x38800000u) {                                                      // below 2^-14: adding 0.5 rounds to multiples of 2^-24
+  if (u < 0x38800000u) {                                                     // below 2^-14: adding 0.5 rounds to multiples of 2^-24
     float f = std::bit_cast<float>(u) + 0.5f;
     return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(f) - 0x3f000000u))};
   }

@@ -11,9 +11,33 @@ namespace functra {
 
 // The operations of the Num concept (base/num.h has their meaning).
 enum class NumOp : std::uint8_t {
-  neg, abs, sqrt, floor, ceil, rint, trunc, invert,                       // unary; invert: bitwise, logical on bool
-  add, sub, mul, div, rem, min, max, copysign, and_, or_, xor_, shl, shr,  // binary; shr is arithmetic on signed types
-  eq, ne, lt, le, gt, ge,                                                  // binary, bool result
+  neg,
+  abs,
+  sqrt,
+  floor,
+  ceil,
+  rint,
+  trunc,
+  invert,  // unary; invert: bitwise, logical on bool
+  add,
+  sub,
+  mul,
+  div,
+  rem,
+  min,
+  max,
+  copysign,
+  and_,
+  or_,
+  xor_,
+  shl,
+  shr,  // binary; shr is arithmetic on signed types
+  eq,
+  ne,
+  lt,
+  le,
+  gt,
+  ge,  // binary, bool result
 };
 
 // Values are numbered by the Emitter. A dtype argument is the type of the operands (of both branches for select).

@@ -29,15 +29,16 @@ struct FormulaTable {
 struct Formula {
   const char* name;
   int n_in;
-  bool predicate;                        // the result is bool
-  const FormulaTable& (*resolve)();      // for the instruction set of this machine
+  bool predicate;                    // the result is bool
+  const FormulaTable& (*resolve)();  // for the instruction set of this machine
   // Operands of one type among f32, f64, integers and bool; 16-bit floats are converted by the caller.
   Sym (*emit)(Emitter&, std::span<const Sym>, const void* params);
   mutable std::atomic<const FormulaTable*> chosen{nullptr};
 
   const FormulaTable& table() const {
     const FormulaTable* t = chosen.load(std::memory_order_relaxed);
-    if (!t) [[unlikely]] chosen.store(t = &resolve(), std::memory_order_relaxed);
+    if (!t) [[unlikely]]
+      chosen.store(t = &resolve(), std::memory_order_relaxed);
     return *t;
   }
   Loop loop(DType d) const { return table().loop[static_cast<int>(d)]; }

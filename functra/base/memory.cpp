@@ -40,9 +40,15 @@ inline std::size_t size_of_class(int c) {
   int octave = (c - kSmallClasses) / 4 + 10, quarter = (c - kSmallClasses) % 4;
   return static_cast<std::size_t>(5 + quarter) << (octave - 2);
 }
-[[maybe_unused]] inline std::uint32_t chain_length(std::size_t size) { return static_cast<std::uint32_t>(std::clamp<std::size_t>(65536 / size, 2, 64)); }
+[[maybe_unused]] inline std::uint32_t chain_length(std::size_t size) {
+  return static_cast<std::uint32_t>(std::clamp<std::size_t>(65536 / size, 2, 64));
+}
 
-struct Block { Block* next; Block* next_chain; std::uint32_t count; };  // written into free blocks; count and next_chain in a chain's head
+struct Block {
+  Block* next;
+  Block* next_chain;
+  std::uint32_t count;
+};  // written into free blocks; count and next_chain in a chain's head
 
 struct Shared {
   std::mutex mutex;
@@ -85,7 +91,11 @@ void release_chains(std::unique_lock<std::mutex>&) {
   for (int c = kSmallClasses; c < kThreadClasses; ++c)
     for (Block*& chain = shared.chains[c]; chain;) {
       Block* next_chain = chain->next_chain;
-      for (Block* b = chain; b;) { Block* next = b->next; std::free(b); b = next; }
+      for (Block* b = chain; b;) {
+        Block* next = b->next;
+        std::free(b);
+        b = next;
+      }
       chain = next_chain;
     }
   shared.chain_bytes = 0;
@@ -111,7 +121,12 @@ void count_large(std::size_t bytes) {
 #ifndef FUNCTRA_ASAN
 
 // Two chains per class: the one in use and a spare, so that a thread alternating around a boundary does not visit the shared lists.
-struct ThreadLists { Block* head[kThreadClasses]; std::uint32_t count[kThreadClasses]; Block* spare[kThreadClasses]; bool open, closed; };
+struct ThreadLists {
+  Block* head[kThreadClasses];
+  std::uint32_t count[kThreadClasses];
+  Block* spare[kThreadClasses];
+  bool open, closed;
+};
 [[gnu::tls_model("initial-exec")]] constinit thread_local ThreadLists lists{};
 
 void give_chain(int c, Block* chain, std::uint32_t count) {
@@ -261,7 +276,8 @@ void* allocate(std::size_t bytes) {
   if (bytes > kThreadMax) return allocate_large(bytes);
   int c = class_of(bytes);
   Block* b = lists.head[c];
-  if (!b) [[unlikely]] return refill(c);
+  if (!b) [[unlikely]]
+    return refill(c);
   lists.head[c] = b->next;
   --lists.count[c];
   return b;
@@ -275,7 +291,8 @@ void deallocate(void* p, std::size_t bytes) noexcept {
   lists.head[c] = b;
   // A thread's first free, a full chain, and every free after the thread's lists were given up take the slow path.
   std::uint32_t full = c < kSmallClasses ? 64 : chain_length(size_of_class(c));
-  if (++lists.count[c] >= full || !lists.open || lists.closed) [[unlikely]] spill(c);
+  if (++lists.count[c] >= full || !lists.open || lists.closed) [[unlikely]]
+    spill(c);
 }
 
 #endif
@@ -293,7 +310,11 @@ void release_cached_memory() {
 #ifndef FUNCTRA_ASAN
   for (int c = kSmallClasses; c < kThreadClasses; ++c)
     for (Block** list : {&lists.head[c], &lists.spare[c]}) {
-      for (Block* b = *list; b;) { Block* next = b->next; std::free(b); b = next; }
+      for (Block* b = *list; b;) {
+        Block* next = b->next;
+        std::free(b);
+        b = next;
+      }
       *list = nullptr;
       lists.count[c] = 0;
     }

@@ -12,7 +12,9 @@ void* allocate(std::size_t bytes);
 void deallocate(void* p, std::size_t bytes) noexcept;
 
 // Blocks above 32 KiB only: what is handed out, what is kept for reuse, and the highest in_use since the last reset_peak_memory.
-struct MemoryStats { std::size_t in_use = 0, cached = 0, peak = 0; };
+struct MemoryStats {
+  std::size_t in_use = 0, cached = 0, peak = 0;
+};
 MemoryStats memory_stats();
 void reset_peak_memory();
 // Returns to the system the blocks above 1 KiB that are kept for reuse (other threads keep their own few of at most 32 KiB).

@@ -12,7 +12,9 @@ struct NoneType {
 inline constexpr NoneType none{}, None{};
 struct EllipsisType {};
 inline constexpr EllipsisType Ellipsis{};
-struct HasAux { explicit HasAux() = default; };
+struct HasAux {
+  explicit HasAux() = default;
+};
 inline constexpr HasAux has_aux{};  // comes first: f returns a pair (value, aux)
 
 }  // namespace functra

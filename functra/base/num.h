@@ -31,8 +31,16 @@
 namespace functra::num {
 
 // C functions that `rare` falls back to.
-struct Fallback1 { const char *f64_name, *f32_name; double (*f64)(double); float (*f32)(float); };
-struct Fallback2 { const char *f64_name, *f32_name; double (*f64)(double, double); float (*f32)(float, float); };
+struct Fallback1 {
+  const char *f64_name, *f32_name;
+  double (*f64)(double);
+  float (*f32)(float);
+};
+struct Fallback2 {
+  const char *f64_name, *f32_name;
+  double (*f64)(double, double);
+  float (*f32)(float, float);
+};
 inline constexpr Fallback1 libm_sin{"sin", "sinf", ::sin, ::sinf}, libm_cos{"cos", "cosf", ::cos, ::cosf}, libm_tan{"tan", "tanf", ::tan, ::tanf};
 inline constexpr Fallback2 libm_fmod{"fmod", "fmodf", ::fmod, ::fmodf};
 
@@ -48,7 +56,9 @@ template <class X> struct NumTypes {
   using mask = bool;
   using bits = typename UnsignedOf<sizeof(X)>::type;
 };
-template <class X> requires requires { typename X::Scalar; } struct NumTypes<X> {
+template <class X>
+requires requires { typename X::Scalar; }
+struct NumTypes<X> {
   using scalar = typename X::Scalar;
   using mask = typename X::Mask;
   using bits = typename X::Bits;
@@ -74,24 +84,33 @@ template <class T> struct SymOf {
 };
 #define FUNCTRA_SYM_UNARY(name, op) \
   template <class T> SymOf<T> name(SymOf<T> x) { return {x.e, x.e->unary(NumOp::op, dtype_of<T>, x.id)}; }
-FUNCTRA_SYM_UNARY(operator-, neg) FUNCTRA_SYM_UNARY(abs, abs) FUNCTRA_SYM_UNARY(sqrt, sqrt) FUNCTRA_SYM_UNARY(floor, floor)
-FUNCTRA_SYM_UNARY(ceil, ceil) FUNCTRA_SYM_UNARY(rint, rint) FUNCTRA_SYM_UNARY(trunc, trunc) FUNCTRA_SYM_UNARY(operator~, invert)
+FUNCTRA_SYM_UNARY(operator-, neg)
+FUNCTRA_SYM_UNARY(abs, abs)
+FUNCTRA_SYM_UNARY(sqrt, sqrt) FUNCTRA_SYM_UNARY(floor, floor) FUNCTRA_SYM_UNARY(ceil, ceil) FUNCTRA_SYM_UNARY(rint, rint)
+    FUNCTRA_SYM_UNARY(trunc, trunc) FUNCTRA_SYM_UNARY(operator~, invert)
 #undef FUNCTRA_SYM_UNARY
-inline SymOf<bool> operator!(SymOf<bool> x) { return ~x; }
+        inline SymOf<bool>
+        operator!(SymOf<bool> x) {
+  return ~x;
+}
 #define FUNCTRA_SYM_BINARY(name, op) \
   template <class T> SymOf<T> name(SymOf<T> a, SymOf<T> b) { return {a.e, a.e->binary(NumOp::op, dtype_of<T>, a.id, b.id)}; }
-FUNCTRA_SYM_BINARY(operator+, add) FUNCTRA_SYM_BINARY(operator-, sub) FUNCTRA_SYM_BINARY(operator*, mul)
-FUNCTRA_SYM_BINARY(operator/, div) FUNCTRA_SYM_BINARY(rem, rem) FUNCTRA_SYM_BINARY(min, min) FUNCTRA_SYM_BINARY(max, max)
-FUNCTRA_SYM_BINARY(copysign, copysign) FUNCTRA_SYM_BINARY(operator&, and_) FUNCTRA_SYM_BINARY(operator|, or_)
-FUNCTRA_SYM_BINARY(operator^, xor_) FUNCTRA_SYM_BINARY(shl, shl) FUNCTRA_SYM_BINARY(shr, shr)
+FUNCTRA_SYM_BINARY(operator+, add)
+FUNCTRA_SYM_BINARY(operator-, sub)
+FUNCTRA_SYM_BINARY(operator*, mul) FUNCTRA_SYM_BINARY(operator/, div) FUNCTRA_SYM_BINARY(rem, rem) FUNCTRA_SYM_BINARY(min, min)
+    FUNCTRA_SYM_BINARY(max, max) FUNCTRA_SYM_BINARY(copysign, copysign) FUNCTRA_SYM_BINARY(operator&, and_) FUNCTRA_SYM_BINARY(operator|, or_)
+        FUNCTRA_SYM_BINARY(operator^, xor_) FUNCTRA_SYM_BINARY(shl, shl) FUNCTRA_SYM_BINARY(shr, shr)
 #undef FUNCTRA_SYM_BINARY
 #define FUNCTRA_SYM_COMPARE(name, op) \
   template <class T> SymOf<bool> name(SymOf<T> a, SymOf<T> b) { return {a.e, a.e->binary(NumOp::op, dtype_of<T>, a.id, b.id)}; }
-FUNCTRA_SYM_COMPARE(operator==, eq) FUNCTRA_SYM_COMPARE(operator!=, ne) FUNCTRA_SYM_COMPARE(operator<, lt)
-FUNCTRA_SYM_COMPARE(operator<=, le) FUNCTRA_SYM_COMPARE(operator>, gt) FUNCTRA_SYM_COMPARE(operator>=, ge)
+            FUNCTRA_SYM_COMPARE(operator==, eq) FUNCTRA_SYM_COMPARE(operator!=, ne) FUNCTRA_SYM_COMPARE(operator<, lt)
+                FUNCTRA_SYM_COMPARE(operator<=, le) FUNCTRA_SYM_COMPARE(operator>, gt) FUNCTRA_SYM_COMPARE(operator>=, ge)
 #undef FUNCTRA_SYM_COMPARE
 
-template <class T> SymOf<T> fma(SymOf<T> a, SymOf<T> b, SymOf<T> c) { return {a.e, a.e->fma(dtype_of<T>, a.id, b.id, c.id)}; }
+                    template <class T>
+                    SymOf<T> fma(SymOf<T> a, SymOf<T> b, SymOf<T> c) {
+  return {a.e, a.e->fma(dtype_of<T>, a.id, b.id, c.id)};
+}
 template <class T> SymOf<T> fma_exact(SymOf<T> a, SymOf<T> b, SymOf<T> c) { return fma(a, b, c); }
 template <class T> SymOf<T> select(SymOf<bool> m, SymOf<T> a, SymOf<T> b) { return {m.e, m.e->select(dtype_of<T>, m.id, a.id, b.id)}; }
 template <int k, class T> SymOf<T> shl(SymOf<T> x) { return shl(x, SymOf<T>(k)); }
@@ -100,11 +119,12 @@ template <class T> bits_of<SymOf<T>> bits(SymOf<T> x) {
   using U = typename UnsignedOf<sizeof(T)>::type;
   return {x.e, x.e->bitcast(dtype_of<U>, dtype_of<T>, x.id)};
 }
-template <class X, class U> requires std::is_same_v<X, SymOf<scalar_of<X>>> X from_bits(SymOf<U> u) {
-  return {u.e, u.e->bitcast(dtype_of<scalar_of<X>>, dtype_of<U>, u.id)};
-}
+template <class X, class U>
+requires std::is_same_v<X, SymOf<scalar_of<X>>> X from_bits(SymOf<U> u) { return {u.e, u.e->bitcast(dtype_of<scalar_of<X>>, dtype_of<U>, u.id)}; }
 template <class To, class T> SymOf<To> convert_to(SymOf<T> x) { return {x.e, x.e->convert(dtype_of<To>, dtype_of<T>, x.id)}; }
-template <class F, class... X> SymOf<float> widen(F f, SymOf<float> x, X... more) { return convert_to<float>(f(convert_to<double>(x), convert_to<double>(more)...)); }
+template <class F, class... X> SymOf<float> widen(F f, SymOf<float> x, X... more) {
+  return convert_to<float>(f(convert_to<double>(x), convert_to<double>(more)...));
+}
 template <class T, class F, class... X> SymOf<T> rare(SymOf<bool> m, SymOf<T> value, const F& f, X... args) {
   const Emitter::Id ids[] = {args.id...};
   return {m.e, m.e->rare(dtype_of<T>, m.id, value.id, std::is_same_v<T, float> ? f.f32_name : f.f64_name, ids)};

@@ -6,15 +6,19 @@ template <class X> inline constexpr int mantissa_bits = is_float<X> ? 23 : 52;
 template <class X> inline constexpr int exponent_bias = is_float<X> ? 127 : 1023;
 
 // exp(x) = 2^k (1 + p), |log(1 + p)| <= log(2)/2; `power` is k + 2 bias. |x| < 2^10.
-template <class X> struct ExpParts { X p, k; bits_of<X> power; };
+template <class X> struct ExpParts {
+  X p, k;
+  bits_of<X> power;
+};
 template <class X> FUNCTRA_INLINE X expm1_reduced(X r) {
   X q = r;
   if constexpr (is_float<X>) {
     static constexpr double c[] = {0.5, 0.1666666716337204, 0.04166632518172264, 0.008333220146596432, 0.0013943205121904612, 0.00019962227088399231};
     q = poly(r, c);
   } else {
-    static constexpr double c[] = {0.5000000000000002, 0.1666666666666664, 0.04166666666662236, 0.008333333333348836, 0.001388888890932854, 0.0001984126981934781,
-                                   2.4801548623750825e-05, 2.7557309376595825e-06, 2.758939534303757e-07, 2.5087010371035584e-08, 1.120940835599425e-09};
+    static constexpr double c[] = {0.5000000000000002,    0.1666666666666664,     0.04166666666662236,    0.008333333333348836,
+                                   0.001388888890932854,  0.0001984126981934781,  2.4801548623750825e-05, 2.7557309376595825e-06,
+                                   2.758939534303757e-07, 2.5087010371035584e-08, 1.120940835599425e-09};
     q = poly(r, c);
   }
   return fma(r * r, q, r);
@@ -84,7 +88,7 @@ template <class X> FUNCTRA_INLINE X sinh(X x) {
     static constexpr double c[] = {0.1666666716337204, 0.00833331048488617, 0.0001984289410756901, 2.7822300125990296e-06};
     p = poly(z, c);
   } else {
-    static constexpr double c[] = {0.1666666666666667, 0.008333333333332357, 0.00019841269841960446, 2.7557318995709535e-06,
+    static constexpr double c[] = {0.1666666666666667,    0.008333333333332357,  0.00019841269841960446, 2.7557318995709535e-06,
                                    2.505214792941145e-08, 1.605539232521915e-10, 7.813600088782252e-13};
     p = poly(z, c);
   }
@@ -100,7 +104,7 @@ template <class X> FUNCTRA_INLINE LogParts<X> log_parts(X x) {
   const auto u = bits(select(small, x * X(is_float<X> ? 0x1p25 : 0x1p54), x)) + (bits(X(1)) - root);
   const X big = X(is_float<X> ? 0x1p23 : 0x1p52);
   const X k = from_bits<X>(shr<mantissa_bits<X>>(u) | bits(big)) - select(small, big + X(exponent_bias<X> + shift), big + X(exponent_bias<X>));
-  return {k, from_bits<X>((u & bits_of<X>((std::uint64_t{1} << mantissa_bits<X>) - 1)) + root)};
+  return {k, from_bits<X>((u & bits_of<X>((std::uint64_t{1} << mantissa_bits<X>)-1)) + root)};
 }
 // 2^k (1 + f) (1 + c) for a tiny c: the logarithm with f itself kept apart from the corrections (fdlibm's e_log.c).
 template <class X> FUNCTRA_INLINE X log_of_parts(X k, X f, X c) {
@@ -110,7 +114,8 @@ template <class X> FUNCTRA_INLINE X log_of_parts(X k, X f, X c) {
     static constexpr double l[] = {0.6666666269302368, 0.40000972151756287, 0.28498801589012146, 0.2427828162908554};
     p = poly(z, l);
   } else {
-    static constexpr double l[] = {0.6666666666666734, 0.3999999999941703, 0.2857142874191351, 0.22222198618006103, 0.18183562151188393, 0.15314103024158326, 0.1479545098232367};
+    static constexpr double l[] = {0.6666666666666734,  0.3999999999941703,  0.2857142874191351, 0.22222198618006103,
+                                   0.18183562151188393, 0.15314103024158326, 0.1479545098232367};
     p = poly(z, l);
   }
   const X low = fma(s, fma(z, p, half), fma(k, ln2_lo<X>(), c));
@@ -167,7 +172,7 @@ template <class X> FUNCTRA_INLINE Pair<X> product(X a, X b) {
 }
 // log(a) to about 2^-66, for 0 < a < inf: 2 s + 2/3 s^3 + s^5 P(s^2) with s = (m - 1) / (m + 1).
 template <class X> FUNCTRA_INLINE Pair<X> log_pair(X a) {
-  static constexpr double c[] = {0.3999999999999998, 0.28571428571443835, 0.22222222217791784, 0.18181818843699288,
+  static constexpr double c[] = {0.3999999999999998,  0.28571428571443835, 0.22222222217791784, 0.18181818843699288,
                                  0.15384558450053473, 0.13336263639612617, 0.11675798575229698, 0.11981601921818197};
   const auto l = log_parts(a);
   const X f = l.m - X(1);
@@ -205,13 +210,15 @@ template <class X> FUNCTRA_INLINE X pow_specials(X x, X y, X m) {
 }
 template <class X> FUNCTRA_INLINE X pow(X x, X y) {
   if constexpr (is_float<X>) {
-    return widen([](auto a, auto b) {
-      using W = decltype(a);
-      const W t = abs(a);
-      const auto l = log_parts(t);
-      const W m = exp(b * log_of_parts(l.k, l.m - W(1), W(0)));
-      return pow_specials(a, b, m);
-    }, x, y);
+    return widen(
+        [](auto a, auto b) {
+          using W = decltype(a);
+          const W t = abs(a);
+          const auto l = log_parts(t);
+          const W m = exp(b * log_of_parts(l.k, l.m - W(1), W(0)));
+          return pow_specials(a, b, m);
+        },
+        x, y);
   } else {
     return pow_specials(x, y, pow_of_log(log_pair(abs(x)), y));
   }
@@ -221,7 +228,10 @@ template <class X> FUNCTRA_INLINE X integer_pow(X x, std::int64_t n) {
   std::uint64_t m = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
   if (m == 0) return X(1);
   X square = x;
-  while (!(m & 1)) { square = square * square; m >>= 1; }
+  while (!(m & 1)) {
+    square = square * square;
+    m >>= 1;
+  }
   X r = square;
   while (m >>= 1) {
     square = square * square;

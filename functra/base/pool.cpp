@@ -179,9 +179,7 @@ void parallel_for(std::int64_t n, std::int64_t grain, RangeBody body) {
   body(0, n);
 }
 
-int num_threads() {
-  return pool().threads.load(std::memory_order_relaxed);
-}
+int num_threads() { return pool().threads.load(std::memory_order_relaxed); }
 void set_num_threads(int n) {
   if (n < 1 || n > 1024) throw ValueError("set_num_threads: " + std::to_string(n) + " threads; give a number from 1 to 1024");
   if (in_parallel) throw ValueError("set_num_threads: called within a parallel_for; call it between parallel operations");

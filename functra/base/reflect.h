@@ -11,7 +11,9 @@ inline constexpr std::size_t max_fields = 64;
 
 namespace detail {
 
-struct Any { template <class T> operator T() const; };  // stands for any initialiser; never evaluated
+struct Any {
+  template <class T> operator T() const;
+};  // stands for any initialiser; never evaluated
 
 template <class T, std::size_t... I> constexpr bool takes(std::index_sequence<I...>) {
   return requires { T{(void(I), Any{})...}; };
@@ -24,7 +26,10 @@ template <class T, std::size_t N = 0> constexpr std::size_t count() {
   else return N;
 }
 
-template <class T> struct AnyBase { template <class U> requires(std::is_base_of_v<U, T> && !std::is_same_v<U, T>) operator U() const; };
+template <class T> struct AnyBase {
+  template <class U>
+  requires(std::is_base_of_v<U, T> && !std::is_same_v<U, T>) operator U() const;
+};
 
 // A value that is never defined: only addresses of its fields are taken, as template arguments whose printed form holds the name.
 template <class T> struct Wrap { T value; };
@@ -64,6 +69,7 @@ template <class T, std::size_t I> constexpr std::string_view field_name() {
 
 template <class T> inline constexpr auto names = []<std::size_t... I>(std::index_sequence<I...>) {
   return std::array<std::string_view, sizeof...(I)>{field_name<T, I>()...};
-}(std::make_index_sequence<arity<T>>{});
+}
+(std::make_index_sequence<arity<T>>{});
 
 }  // namespace functra::reflect

@@ -7,7 +7,11 @@
 
 namespace functra {
 namespace {
-template <class T> T load_as(const void* p) { T v; std::memcpy(&v, p, sizeof v); return v; }
+template <class T> T load_as(const void* p) {
+  T v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
 template <class T> void store_as(void* p, T v) { std::memcpy(p, &v, sizeof v); }
 std::string shortest(double v) {
   char b[32];

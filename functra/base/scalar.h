@@ -27,10 +27,15 @@ class Scalar {
     if (!integral()) return static_cast<T>(re_);
     return type_ == DType::u64 ? static_cast<T>(static_cast<std::uint64_t>(int_)) : static_cast<T>(int_);
   }
-  template <ComplexNumber T> explicit operator T() const { return {static_cast<typename T::value_type>(real()), static_cast<typename T::value_type>(im_)}; }
+  template <ComplexNumber T> explicit operator T() const {
+    return {static_cast<typename T::value_type>(real()), static_cast<typename T::value_type>(im_)};
+  }
   constexpr double real() const { return integral() ? static_cast<double>(*this) : re_; }
   constexpr double imag() const { return im_; }
-  bool operator==(const Scalar& o) const { return integral() == o.integral() && (integral() ? int_ == o.int_ && (type_ == DType::u64) == (o.type_ == DType::u64) : re_ == o.re_ && im_ == o.im_); }
+  bool operator==(const Scalar& o) const {
+    return integral() == o.integral() &&
+           (integral() ? int_ == o.int_ && (type_ == DType::u64) == (o.type_ == DType::u64) : re_ == o.re_ && im_ == o.im_);
+  }
   std::string str() const;  // shortest text that reads back to the same value
 
  private:

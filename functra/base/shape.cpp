@@ -26,7 +26,8 @@ Shape Shape::with(std::size_t at, std::int64_t v) const {
 Shape Shape::without(std::size_t at) const {
   Shape r;
   r.reserve(n_);
-  for (std::size_t i = 0; i < n_; ++i) if (i != at) r.push_back((*this)[i]);
+  for (std::size_t i = 0; i < n_; ++i)
+    if (i != at) r.push_back((*this)[i]);
   return r;
 }
 Shape Shape::concat(const Shape& o) const {
@@ -43,7 +44,8 @@ Shape Shape::pick(const Shape& at) const {
 }
 Shape Shape::others(std::size_t rank) const {
   Shape r;
-  for (std::size_t i = 0; i < rank; ++i) if (!has(static_cast<std::int64_t>(i))) r.push_back(static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < rank; ++i)
+    if (!has(static_cast<std::int64_t>(i))) r.push_back(static_cast<std::int64_t>(i));
   return r;
 }
 std::string Shape::str() const {
@@ -56,7 +58,10 @@ std::ostream& operator<<(std::ostream& o, const Shape& s) { return o << s.str();
 Shape row_major(const Shape& shape) {
   Shape r = shape;
   std::int64_t p = 1;
-  for (std::size_t i = shape.size(); i-- > 0;) { r[i] = p; p *= shape[i]; }
+  for (std::size_t i = shape.size(); i-- > 0;) {
+    r[i] = p;
+    p *= shape[i];
+  }
   return r;
 }
 bool is_row_major(const Shape& shape, const Shape& strides) {
@@ -73,15 +78,26 @@ bool view_strides(const Shape& shape, const Shape& strides, const Shape& as, Sha
   if (shape.numel() == 0) return true;
   // Match runs of dimensions with equal products; within a run the old dimensions must be one strided block.
   Shape old_n, old_s;
-  for (std::size_t i = 0; i < shape.size(); ++i) if (shape[i] != 1) { old_n.push_back(shape[i]); old_s.push_back(strides[i]); }
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    if (shape[i] != 1) {
+      old_n.push_back(shape[i]);
+      old_s.push_back(strides[i]);
+    }
   std::size_t oi = 0, ni = 0;
   while (oi < old_n.size() && ni < as.size()) {
     std::size_t o0 = oi, n0 = ni;
     std::int64_t op = old_n[oi++], np = as[ni++];
-    while (op != np) { if (np < op) np *= as[ni++]; else op *= old_n[oi++]; }
-    for (std::size_t k = o0; k + 1 < oi; ++k) if (old_s[k] != old_n[k + 1] * old_s[k + 1]) return false;
+    while (op != np) {
+      if (np < op) np *= as[ni++];
+      else op *= old_n[oi++];
+    }
+    for (std::size_t k = o0; k + 1 < oi; ++k)
+      if (old_s[k] != old_n[k + 1] * old_s[k + 1]) return false;
     std::int64_t s = old_s[oi - 1];
-    for (std::size_t k = ni; k-- > n0;) { out[k] = s; s *= as[k]; }
+    for (std::size_t k = ni; k-- > n0;) {
+      out[k] = s;
+      s *= as[k];
+    }
   }
   for (; ni < as.size(); ++ni) out[ni] = 1;
   return true;
@@ -92,7 +108,8 @@ Shape inverse(const Shape& perm) {
   return r;
 }
 bool is_iota(const Shape& perm) {
-  for (std::size_t i = 0; i < perm.size(); ++i) if (perm[i] != static_cast<std::int64_t>(i)) return false;
+  for (std::size_t i = 0; i < perm.size(); ++i)
+    if (perm[i] != static_cast<std::int64_t>(i)) return false;
   return true;
 }
 Shape broadcast_shapes(const Shape& a, const Shape& b, const char* who) {
@@ -102,15 +119,16 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, const char* who) {
     std::int64_t& d = r[off + i];
     if (d == 1) d = s[i];
     else if (s[i] != 1 && s[i] != d)
-      throw ShapeError(std::string(who) + ": shapes " + a.str() + " and " + b.str() + " do not broadcast: " + std::to_string(a.size() >= b.size() ? d : s[i]) + " against " +
-                       std::to_string(a.size() >= b.size() ? s[i] : d) + " at dimension " + std::to_string(off + i) + "; reshape one, or index it with none");
+      throw ShapeError(std::string(who) + ": shapes " + a.str() + " and " + b.str() + " do not broadcast: " +
+                       std::to_string(a.size() >= b.size() ? d : s[i]) + " against " + std::to_string(a.size() >= b.size() ? s[i] : d) +
+                       " at dimension " + std::to_string(off + i) + "; reshape one, or index it with none");
   }
   return r;
 }
 int wrap_dim(std::int64_t dim, int rank, const char* who) {
   if (dim < -rank || dim >= rank)
-    throw IndexError(std::string(who) + ": dimension " + std::to_string(dim) + " is out of range for a tensor of " + std::to_string(rank) + " dimensions" +
-                     (rank ? " (expected " + std::to_string(-rank) + " to " + std::to_string(rank - 1) + ")" : ""));
+    throw IndexError(std::string(who) + ": dimension " + std::to_string(dim) + " is out of range for a tensor of " + std::to_string(rank) +
+                     " dimensions" + (rank ? " (expected " + std::to_string(-rank) + " to " + std::to_string(rank - 1) + ")" : ""));
   return static_cast<int>(dim < 0 ? dim + rank : dim);
 }
 Shape wrap_dims(const DimsOrAll& dims, int rank, const char* who) {

@@ -29,11 +29,15 @@ Tensor add_ct(Tensor a, Tensor b) {
   if (is_zero(a)) return b;
   if (is_zero(b)) return a;
   // Nobody else sees the storage of a: add in place. Strided gaps would be written too, so only contiguous arrays.
-  if (plain() && a.unique_storage() && b.is_array() && a.is_contiguous() && b.is_contiguous() && a.array().storage->block && a.raw_dtype() == b.raw_dtype() && a.shape_ref() == b.shape_ref()) {
+  if (plain() && a.unique_storage() && b.is_array() && a.is_contiguous() && b.is_contiguous() && a.array().storage->block &&
+      a.raw_dtype() == b.raw_dtype() && a.shape_ref() == b.shape_ref()) {
     auto loop = add_p.lowering.formula->loop(a.raw_dtype());
     std::size_t size = size_of(a.raw_dtype());
     const kernels::Operand ops[2] = {{a.bytes(), nullptr, size}, {b.bytes(), nullptr, size}};
-    if (loop) { kernels::elementwise(loop, ops, a.mutable_bytes(), size, a.shape_ref()); return a; }
+    if (loop) {
+      kernels::elementwise(loop, ops, a.mutable_bytes(), size, a.shape_ref());
+      return a;
+    }
   }
   return add(a, b);
 }

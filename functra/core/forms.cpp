@@ -5,7 +5,10 @@ namespace functra::core {
 
 std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n) {
   std::string s = name;
-  for (const Mask& m : masks) { s += ':'; for (auto b : m) s += static_cast<char>('0' + b); }
+  for (const Mask& m : masks) {
+    s += ':';
+    for (auto b : m) s += static_cast<char>('0' + b);
+  }
   return s + ":" + std::to_string(n);
 }
 Mask nonzero_mask(Ins t) {
@@ -13,7 +16,10 @@ Mask nonzero_mask(Ins t) {
   for (const Tensor& x : t) m.push_back(!is_zero(x));
   return m;
 }
-void append_nonzero(Vec& to, Ins t) { for (const Tensor& x : t) if (!is_zero(x)) to.push_back(x); }
+void append_nonzero(Vec& to, Ins t) {
+  for (const Tensor& x : t)
+    if (!is_zero(x)) to.push_back(x);
+}
 Mask depends(const Program& p, const Mask& in, bool& all) {
   Mask d(p.type_of.size()), out;
   for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
@@ -93,12 +99,17 @@ std::shared_ptr<const JvpForm> jvp_program(const ProgramPtr& p, const Mask& nonz
     JvpForm r;
     std::vector<Aval> in = p->in_types();
     std::size_t n = nonzero.size();
-    for (std::size_t i = 0; i < n; ++i) if (nonzero[i]) in.push_back(in[i]);
+    for (std::size_t i = 0; i < n; ++i)
+      if (nonzero[i]) in.push_back(in[i]);
     r.program = trace_program(in, [&](Ins a) {
       JvpInterp j("jvp", false);
       Vec x(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n)), y;
-      for (std::size_t i = 0, k = n; i < n; ++i) if (nonzero[i]) x[i] = j.wrap(x[i], a[k++]);
-      { Scope s(&j); y = eval_program(*p, x); }
+      for (std::size_t i = 0, k = n; i < n; ++i)
+        if (nonzero[i]) x[i] = j.wrap(x[i], a[k++]);
+      {
+        Scope s(&j);
+        y = eval_program(*p, x);
+      }
       Vec out;
       for (auto& t : y) out.push_back(j.primal(t));
       for (std::size_t i = 0; i < y.size(); ++i) {
@@ -120,8 +131,12 @@ std::shared_ptr<const LinForm> linearize_program(const ProgramPtr& p, const Mask
       Scope sr(&rec);
       JvpInterp j("linearize", true);
       Vec x(a.begin(), a.end()), y;
-      for (std::size_t i = 0; i < x.size(); ++i) if (nonzero[i]) x[i] = j.wrap(x[i], rec.input(x[i].aval()));
-      { Scope s(&j); y = eval_program(*p, x); }
+      for (std::size_t i = 0; i < x.size(); ++i)
+        if (nonzero[i]) x[i] = j.wrap(x[i], rec.input(x[i].aval()));
+      {
+        Scope s(&j);
+        y = eval_program(*p, x);
+      }
       Vec out, tan;
       for (auto& t : y) out.push_back(j.primal(t));
       for (std::size_t i = 0; i < y.size(); ++i) {
@@ -142,15 +157,21 @@ std::shared_ptr<const LinForm> linearize_program(const ProgramPtr& p, const Mask
 ProgramPtr transpose_program(const ProgramPtr& p, const Mask& linear, const Mask& ct_nonzero) {
   auto make = [&] {
     std::vector<Aval> in;
-    for (std::size_t i = 0; i < linear.size(); ++i) if (!linear[i]) in.push_back(p->type(p->inputs[i]));
-    for (std::size_t i = 0; i < ct_nonzero.size(); ++i) if (ct_nonzero[i]) in.push_back(p->out_type(i));
+    for (std::size_t i = 0; i < linear.size(); ++i)
+      if (!linear[i]) in.push_back(p->type(p->inputs[i]));
+    for (std::size_t i = 0; i < ct_nonzero.size(); ++i)
+      if (ct_nonzero[i]) in.push_back(p->out_type(i));
     return trace_program(in, [&](Ins a) {
       Vec env(p->type_of.size()), ct(p->type_of.size());
       std::size_t k = 0;
-      for (std::size_t i = 0; i < linear.size(); ++i) if (!linear[i]) env[static_cast<std::size_t>(p->inputs[i])] = a[k++];
+      for (std::size_t i = 0; i < linear.size(); ++i)
+        if (!linear[i]) env[static_cast<std::size_t>(p->inputs[i])] = a[k++];
       for (std::size_t i = 0; i < ct_nonzero.size(); ++i) {
         if (!ct_nonzero[i]) continue;
-        if (Var v = p->outputs[i]; v >= 0) { auto& slot = ct[static_cast<std::size_t>(v)]; slot = add_ct(slot, a[k]); }
+        if (Var v = p->outputs[i]; v >= 0) {
+          auto& slot = ct[static_cast<std::size_t>(v)];
+          slot = add_ct(slot, a[k]);
+        }
         ++k;
       }
       backward(*p, env.data(), ct.data(), false);
@@ -166,12 +187,20 @@ std::shared_ptr<const BatchForm> batch_program(const ProgramPtr& p, const BatchC
   auto make = [&] {
     BatchForm r;
     std::vector<Aval> in = p->in_types();
-    for (std::size_t i = 0; i < in.size(); ++i) if (batched[i]) { in[i].shape = in[i].shape.with(0, ctx.size); in[i].weak = false; }
+    for (std::size_t i = 0; i < in.size(); ++i)
+      if (batched[i]) {
+        in[i].shape = in[i].shape.with(0, ctx.size);
+        in[i].weak = false;
+      }
     r.program = trace_program(in, [&](Ins a) {
       BatchInterp b(ctx.size, ctx.draws, *ctx.axis_name);
       Vec x(a.begin(), a.end()), y;
-      for (std::size_t i = 0; i < x.size(); ++i) if (batched[i]) x[i] = b.wrap(x[i], 0);
-      { Scope s(&b); y = eval_program(*p, x); }
+      for (std::size_t i = 0; i < x.size(); ++i)
+        if (batched[i]) x[i] = b.wrap(x[i], 0);
+      {
+        Scope s(&b);
+        y = eval_program(*p, x);
+      }
       Vec out;
       for (std::size_t i = 0; i < y.size(); ++i) {
         Batched v = b.unwrap(y[i]);

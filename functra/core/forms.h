@@ -9,14 +9,20 @@ namespace functra::core {
 // Traces f on inputs of these types. f closes over no traced tensors; concrete ones become constants.
 ProgramPtr trace_program(const std::vector<Aval>& in, function_ref<Vec(Ins)> f, bool intern = false);
 
-struct JvpForm { ProgramPtr program; Mask nonzero; };    // (inputs, nonzero tangents) -> (outputs, nonzero tangents)
+struct JvpForm {
+  ProgramPtr program;
+  Mask nonzero;
+};  // (inputs, nonzero tangents) -> (outputs, nonzero tangents)
 struct LinForm {
-  ProgramPtr primal;                                     // inputs -> outputs, residuals (which may repeat inputs and outputs)
-  ProgramPtr linear;                                     // residuals, nonzero tangents -> nonzero output tangents
+  ProgramPtr primal;  // inputs -> outputs, residuals (which may repeat inputs and outputs)
+  ProgramPtr linear;  // residuals, nonzero tangents -> nonzero output tangents
   Mask nonzero;
   std::size_t n_res;
 };
-struct BatchForm { ProgramPtr program; Mask batched; };  // mapped dimension 0 everywhere
+struct BatchForm {
+  ProgramPtr program;
+  Mask batched;
+};  // mapped dimension 0 everywhere
 
 // `nonzero`, `batched`: per input; `force`: outputs that are to be nonzero (mapped) whatever comes out.
 std::shared_ptr<const JvpForm> jvp_program(const ProgramPtr&, const Mask& nonzero, const Mask& force);

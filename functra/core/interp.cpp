@@ -18,7 +18,9 @@ template <class N> void delete_node(Node* n) {
   deallocate(n, sizeof(N));
 }
 const char* kind_name(Tensor::Kind k) {
-  return k == Tensor::Kind::Var ? "a recorded value (jit, make_fx or linearize)" : k == Tensor::Kind::Jvp ? "a differentiated value (grad, vjp or jvp)" : "a batched value (vmap)";
+  return k == Tensor::Kind::Var   ? "a recorded value (jit, make_fx or linearize)"
+         : k == Tensor::Kind::Jvp ? "a differentiated value (grad, vjp or jvp)"
+                                  : "a batched value (vmap)";
 }
 // Programs keep their capacity from one recording to the next: a warm gradient allocates nothing here.
 thread_local std::vector<Program> spare;
@@ -26,7 +28,12 @@ thread_local std::vector<Program> spare;
 }  // namespace
 
 Interp::Interp(const char* name, bool records_all)
-    : tag(next_tag.fetch_add(1, std::memory_order_relaxed)), parent(current), tracer(records_all ? this : current ? current->tracer : nullptr), name(name) {}
+    : tag(next_tag.fetch_add(1, std::memory_order_relaxed)),
+      parent(current),
+      tracer(records_all ? this
+             : current   ? current->tracer
+                         : nullptr),
+      name(name) {}
 
 Interp* owner_of(const Tensor& t) {
   Interp* i = current;
@@ -37,7 +44,9 @@ void escaped(const Tensor& t, const char* where) {
   throw TracerError(std::string(where) + ": the tensor is " + kind_name(t.kind()) + " of transform #" + std::to_string(t.tag()) +
                     ", which has finished or runs on another thread; return it from the transformed function instead of storing it");
 }
-void check_alive(const Tensor& t, const char* where) { if (t.tag() && !owner_of(t)) escaped(t, where); }
+void check_alive(const Tensor& t, const char* where) {
+  if (t.tag() && !owner_of(t)) escaped(t, where);
+}
 
 // ---------------------------------------------------------------- jvp
 Tensor JvpInterp::wrap(const Tensor& p, const Tensor& t) {
@@ -50,19 +59,31 @@ Tensor JvpInterp::wrap(const Tensor& p, const Tensor& t) {
 void JvpInterp::process(const Call& c, Ins in, Outs out) {
   Borrowed<4> x(in.size()), t(in.size());  // the operands keep these alive
   for (std::size_t k = 0; k < in.size(); ++k) {
-    if (in[k].tag() == tag) { auto& n = in[k].node_as<JvpNode>(); x.set(k, n.primal); t.set(k, n.tangent); }
-    else { x.set(k, in[k]); t.null(k); }
+    if (in[k].tag() == tag) {
+      auto& n = in[k].node_as<JvpNode>();
+      x.set(k, n.primal);
+      t.set(k, n.tangent);
+    } else {
+      x.set(k, in[k]);
+      t.null(k);
+    }
   }
   auto rule = linearizing && c.prim.linearize ? c.prim.linearize : c.prim.jvp;
-  if (!rule) throw MissingRuleError(std::string(c.prim.name) + " has no derivative rule, needed by " + name + "; wrap the part that uses it in custom_jvp or stop_gradient");
+  if (!rule)
+    throw MissingRuleError(std::string(c.prim.name) + " has no derivative rule, needed by " + name +
+                           "; wrap the part that uses it in custom_jvp or stop_gradient");
   Buf<Tensor, 2> dy(out.size());
   Scope s(parent);
   rule(c, x, t, out, dy);
-  for (std::size_t k = 0; k < out.size(); ++k) if (!is_zero(dy[k])) out[k] = wrap(out[k], dy[k]);
+  for (std::size_t k = 0; k < out.size(); ++k)
+    if (!is_zero(dy[k])) out[k] = wrap(out[k], dy[k]);
 }
 
 // ---------------------------------------------------------------- batching
-BatchInterp::BatchInterp(std::int64_t size, Draws draws, std::string axis) : Interp("vmap"), axis_name(std::move(axis)), context{size, draws, &axis_name} { wants = seen_random; }
+BatchInterp::BatchInterp(std::int64_t size, Draws draws, std::string axis)
+    : Interp("vmap"), axis_name(std::move(axis)), context{size, draws, &axis_name} {
+  wants = seen_random;
+}
 Tensor BatchInterp::wrap(const Tensor& v, int dim) {
   if (dim < 0) return v;
   auto* n = new_node<BatchNode>();
@@ -74,7 +95,9 @@ void BatchInterp::process(const Call& c, Ins in, Outs out) {
   Buf<Batched, 3> x(in.size());
   Buf<Batched, 2> y(out.size());
   for (std::size_t k = 0; k < in.size(); ++k) x[k] = unwrap(in[k]);
-  if (!c.prim.batch) throw MissingRuleError(std::string(c.prim.name) + " has no batching rule, needed by vmap" + (axis_name.empty() ? "" : " over axis '" + axis_name + "'"));
+  if (!c.prim.batch)
+    throw MissingRuleError(std::string(c.prim.name) + " has no batching rule, needed by vmap" +
+                           (axis_name.empty() ? "" : " over axis '" + axis_name + "'"));
   Scope s(parent);
   c.prim.batch(c, context, x, y);
   for (std::size_t k = 0; k < out.size(); ++k) out[k] = wrap(y[k].value, y[k].dim);
@@ -82,10 +105,16 @@ void BatchInterp::process(const Call& c, Ins in, Outs out) {
 
 // ---------------------------------------------------------------- recording
 Recording::Recording(const char* name, bool everything) : Interp(name, everything) {
-  if (!spare.empty()) { prog = std::move(spare.back()); spare.pop_back(); }
+  if (!spare.empty()) {
+    prog = std::move(spare.back());
+    spare.pop_back();
+  }
 }
 Recording::~Recording() {
-  if (spare.size() < 8 && prog.pool.capacity() < 1 << 16) { prog.clear(); spare.push_back(std::move(prog)); }
+  if (spare.size() < 8 && prog.pool.capacity() < 1 << 16) {
+    prog.clear();
+    spare.push_back(std::move(prog));
+  }
 }
 Tensor Recording::input(const Aval& a) {
   Var v = prog.new_var(a);
@@ -96,7 +125,10 @@ Var Recording::var_of(const Tensor& t) {
   if (t.tag() == tag) return static_cast<Var>(t.var());
   if (!t.defined()) throw ValueError(std::string(name) + ": an undefined Tensor (default constructed) reached an operation");
   if (t.literal() || (bake && t.concrete())) return prog.new_literal(t);
-  if (t.tag()) { Scope s(parent); check_alive(t, name); }
+  if (t.tag()) {
+    Scope s(parent);
+    check_alive(t, name);
+  }
   Var v = t.rank0() ? prog.new_rank0(t.raw_dtype(), t.weak()) : prog.new_var(t.aval());
   hidden.push_back(v);
   captured.push_back(t);
@@ -105,7 +137,8 @@ Var Recording::var_of(const Tensor& t) {
 void Recording::process(const Call& c, Ins in, Outs out) {
   bool everything = tracer == this;
   if (everything && (c.prim.seen & seen_random))
-    throw TracerError(std::string(c.prim.name) + ": drawing from the stateful generator while tracing (" + name + ") would fix one draw for ever; pass a key and use ft::random (random::normal(key, shape))");
+    throw TracerError(std::string(c.prim.name) + ": drawing from the stateful generator while tracing (" + name +
+                      ") would fix one draw for ever; pass a key and use ft::random (random::normal(key, shape))");
   if (!everything && c.prim.mixed) {
     // A Program linear in our operands may hold work on the others. Linearizing it at zero splits it: what is known runs in the
     // parent, what is linear comes back here.
@@ -114,14 +147,19 @@ void Recording::process(const Call& c, Ins in, Outs out) {
     if (c.prim.mixed(c, own)) {
       Scope s(this);
       Buf<Tensor, 4> x(in.size()), t(in.size()), dy(out.size());
-      for (std::size_t k = 0; k < in.size(); ++k) { x[k] = own[k] ? zeros(in[k].aval()) : in[k]; if (own[k]) t[k] = in[k]; }
+      for (std::size_t k = 0; k < in.size(); ++k) {
+        x[k] = own[k] ? zeros(in[k].aval()) : in[k];
+        if (own[k]) t[k] = in[k];
+      }
       c.prim.linearize(c, x, t, out, dy);
-      for (std::size_t k = 0; k < out.size(); ++k) if (!is_zero(dy[k])) out[k] = dy[k];
+      for (std::size_t k = 0; k < out.size(); ++k)
+        if (!is_zero(dy[k])) out[k] = dy[k];
       return;
     }
   }
   if (!everything && !c.prim.transpose)
-    throw MissingRuleError(std::string(c.prim.name) + " of a tangent: a derivative rule must be linear in its tangents, and " + c.prim.name + " has no transpose rule");
+    throw MissingRuleError(std::string(c.prim.name) + " of a tangent: a derivative rule must be linear in its tangents, and " + c.prim.name +
+                           " has no transpose rule");
   auto at = static_cast<std::uint32_t>(prog.pool.size());
   bool rank0 = c.prim.elementwise != Elementwise::no;
   for (const Tensor& t : in) {
@@ -146,7 +184,8 @@ void Recording::process(const Call& c, Ins in, Outs out) {
       out[k] = Tensor::variable(tag, static_cast<std::uint32_t>(v), oa[k].dtype, oa[k].weak, oa[k].shape.empty());
     }
   }
-  prog.eqns.push_back({&c.prim, ParamRef(c.params), at, first, static_cast<std::uint32_t>(in.size()), static_cast<std::uint32_t>(out.size()), current_site});
+  prog.eqns.push_back(
+      {&c.prim, ParamRef(c.params), at, first, static_cast<std::uint32_t>(in.size()), static_cast<std::uint32_t>(out.size()), current_site});
 }
 
 void bind_seen(const Call& c, Ins in, Outs out) {
@@ -186,20 +225,28 @@ const Tensor* readable(const Tensor& t, const char* who) {
   if (!t.defined()) throw ValueError(std::string(who) + ": the Tensor is undefined (default constructed)");
   check_alive(t, who);
   switch (t.kind()) {
-    case Tensor::Kind::Jvp: { const Tensor& p = t.node_as<JvpNode>().primal; return p.concrete() ? &p : readable(p, who); }
+    case Tensor::Kind::Jvp: {
+      const Tensor& p = t.node_as<JvpNode>().primal;
+      return p.concrete() ? &p : readable(p, who);
+    }
     case Tensor::Kind::Batch: {
       auto* b = static_cast<BatchInterp*>(owner_of(t));
-      throw TracerError(std::string(who) + ": the value differs from example to example under vmap" + (b->axis_name.empty() ? "" : " (axis '" + b->axis_name + "')") +
+      throw TracerError(std::string(who) + ": the value differs from example to example under vmap" +
+                        (b->axis_name.empty() ? "" : " (axis '" + b->axis_name + "')") +
                         ", so it cannot be read or decide an if; use where(condition, a, b), or return it");
     }
-    default: throw TracerError(std::string(who) + ": the value is not known while " + owner_of(t)->name + " traces the function; use where(condition, a, b), pass it as a static argument, or call outside of " + owner_of(t)->name);
+    default:
+      throw TracerError(std::string(who) + ": the value is not known while " + owner_of(t)->name +
+                        " traces the function; use where(condition, a, b), pass it as a static argument, or call outside of " + owner_of(t)->name);
   }
 }
 std::string text(const Tensor& t) {
   switch (t.kind()) {
     case Tensor::Kind::Jvp: return "GradTracer(value=" + to_string(t.node_as<JvpNode>().primal) + ")";
-    case Tensor::Kind::Batch: return "BatchedTensor(dim=" + std::to_string(t.node_as<BatchNode>().dim) + ", value=" + to_string(t.node_as<BatchNode>().value) + ")";
-    default: return owner_of(t) ? "Tracer(" + t.aval().str() + ")" : "Tracer(" + std::string(name_of(t.dtype())) + ", of a transform that has finished)";
+    case Tensor::Kind::Batch:
+      return "BatchedTensor(dim=" + std::to_string(t.node_as<BatchNode>().dim) + ", value=" + to_string(t.node_as<BatchNode>().value) + ")";
+    default:
+      return owner_of(t) ? "Tracer(" + t.aval().str() + ")" : "Tracer(" + std::string(name_of(t.dtype())) + ", of a transform that has finished)";
   }
 }
 void destroy(Tensor::Kind kind, Node* node) {

@@ -11,7 +11,7 @@ struct Interp {
   virtual ~Interp() = default;
   Interp(const Interp&) = delete;
   virtual void process(const Call&, Ins in, Outs out) = 0;
-  std::uint64_t tag;       // unique in the process
+  std::uint64_t tag;  // unique in the process
   Interp* parent;
   Interp* tracer;          // the nearest of this and its ancestors that records every operation
   const char* name;        // of the transform, for messages
@@ -29,18 +29,25 @@ struct Scope {  // makes an interpreter current; restored on every way out
 // The address that called the operation now being bound; equations keep it as their source location.
 inline thread_local constinit const void* current_site = nullptr;
 struct Site {
-  explicit Site(const void* address) : saved(current_site) { if (!saved) current_site = address; }
+  explicit Site(const void* address) : saved(current_site) {
+    if (!saved) current_site = address;
+  }
   ~Site() { current_site = saved; }
   Site(const Site&) = delete;
   const void* saved;
 };
 
-Interp* owner_of(const Tensor& t);                        // null: none on the current chain
+Interp* owner_of(const Tensor& t);  // null: none on the current chain
 [[noreturn]] void escaped(const Tensor& t, const char* where);
-void check_alive(const Tensor& t, const char* where);     // raises unless concrete or owned by current or an ancestor
+void check_alive(const Tensor& t, const char* where);  // raises unless concrete or owned by current or an ancestor
 
-struct JvpNode : Node { Tensor primal, tangent; };
-struct BatchNode : Node { Tensor value; int dim; };
+struct JvpNode : Node {
+  Tensor primal, tangent;
+};
+struct BatchNode : Node {
+  Tensor value;
+  int dim;
+};
 
 // Dual numbers. `linearizing`: tangents belong to a recorder, so holders of Programs are split into a known and a linear part.
 struct JvpInterp final : Interp {
@@ -55,8 +62,10 @@ struct JvpInterp final : Interp {
 struct BatchInterp final : Interp {
   explicit BatchInterp(std::int64_t size, Draws draws = Draws::error, std::string axis_name = {});
   void process(const Call&, Ins in, Outs out) override;
-  Tensor wrap(const Tensor& v, int dim);                     // dim -1 wraps nothing
-  Batched unwrap(const Tensor& t) const { return t.tag() == tag ? Batched{t.node_as<BatchNode>().value, t.node_as<BatchNode>().dim} : Batched{t, -1}; }
+  Tensor wrap(const Tensor& v, int dim);  // dim -1 wraps nothing
+  Batched unwrap(const Tensor& t) const {
+    return t.tag() == tag ? Batched{t.node_as<BatchNode>().value, t.node_as<BatchNode>().dim} : Batched{t, -1};
+  }
   std::string axis_name;
   BatchContext context;
 };
@@ -67,11 +76,11 @@ struct Recording final : Interp {
   ~Recording() override;
   void process(const Call&, Ins in, Outs out) override;
   Tensor input(const Aval& a);
-  Var var_of(const Tensor& t);     // own variable, literal, or a captured tensor (a hidden input)
+  Var var_of(const Tensor& t);  // own variable, literal, or a captured tensor (a hidden input)
   Closed finish(Ins outputs, bool intern = true);
-  bool bake = false;               // concrete tensors met become constants (programs derived from programs)
+  bool bake = false;  // concrete tensors met become constants (programs derived from programs)
   Program prog;
-  std::vector<Var> hidden;         // the variable of captured[i]; increasing, each numbered just before the equation that first uses it
+  std::vector<Var> hidden;  // the variable of captured[i]; increasing, each numbered just before the equation that first uses it
   Vec captured;
 };
 
@@ -85,9 +94,12 @@ inline void bind_prim(const Call& c, Ins in, Outs out) {
     if (i) i = i->tracer;
   } else {
     for (; i && i->tracer != i; i = i->parent)
-      for (const Tensor& t : in) if (t.tag() == i->tag) goto found;
+      for (const Tensor& t : in)
+        if (t.tag() == i->tag) goto found;
   found:
-    if (!i) for (const Tensor& t : in) if (t.tag()) escaped(t, c.prim.name);
+    if (!i)
+      for (const Tensor& t : in)
+        if (t.tag()) escaped(t, c.prim.name);
   }
   if (i) i->process(c, in, out);
   else c.prim.eval(c, in, out);
@@ -95,9 +107,17 @@ inline void bind_prim(const Call& c, Ins in, Outs out) {
 // Nobody records operations on concrete tensors: evaluation may go ahead at once.
 inline bool plain() { return !current || !current->tracer; }
 
-[[nodiscard]] inline Tensor bind1(const Primitive& p, Ins in) { Tensor r; bind_prim({p, {}}, in, {&r, 1}); return r; }
+[[nodiscard]] inline Tensor bind1(const Primitive& p, Ins in) {
+  Tensor r;
+  bind_prim({p, {}}, in, {&r, 1});
+  return r;
+}
 [[nodiscard]] inline Tensor bind1(const Primitive& p, const Tensor& a) { return bind1(p, Ins(&a, 1)); }
-template <class P> [[nodiscard]] Tensor bind1(const Primitive& p, Ins in, const P& q) { Tensor r; bind_prim({p, params(q)}, in, {&r, 1}); return r; }
+template <class P> [[nodiscard]] Tensor bind1(const Primitive& p, Ins in, const P& q) {
+  Tensor r;
+  bind_prim({p, params(q)}, in, {&r, 1});
+  return r;
+}
 template <class P> [[nodiscard]] Tensor bind1(const Primitive& p, const Tensor& a, const P& q) { return bind1(p, Ins(&a, 1), q); }
 template <class P> [[nodiscard]] Vec bind_all(const Primitive& p, Ins in, const P& q) {
   Params v = params(q);

@@ -21,7 +21,8 @@ std::shared_ptr<const void> FormCache::insert(const std::string& key, std::share
 const Aval& Program::rank0_type(std::uint32_t code) {
   static const std::vector<Aval> table = [] {
     std::vector<Aval> t;
-    for (int d = 0; d < dtype_count; ++d) for (bool weak : {false, true}) t.push_back({static_cast<DType>(d), weak, {}});
+    for (int d = 0; d < dtype_count; ++d)
+      for (bool weak : {false, true}) t.push_back({static_cast<DType>(d), weak, {}});
     return t;
   }();
   return table[code];
@@ -29,7 +30,8 @@ const Aval& Program::rank0_type(std::uint32_t code) {
 std::uint32_t Program::type_id(const Aval& a) {
   if (a.shape.empty()) return rank0_code(a.dtype, a.weak);
   std::size_t n = types.size();
-  for (std::size_t i = n, stop = n > 16 ? n - 16 : 0; i-- > stop;) if (types[i] == a) return kRank0 + static_cast<std::uint32_t>(i);
+  for (std::size_t i = n, stop = n > 16 ? n - 16 : 0; i-- > stop;)
+    if (types[i] == a) return kRank0 + static_cast<std::uint32_t>(i);
   types.push_back(a);
   return kRank0 + static_cast<std::uint32_t>(n);
 }
@@ -44,7 +46,14 @@ std::vector<Aval> Program::out_types() const {
   return r;
 }
 void Program::clear() {
-  types.clear(); type_of.clear(); pool.clear(); last.clear(); eqns.clear(); inputs.clear(); outputs.clear(); literals.clear();
+  types.clear();
+  type_of.clear();
+  pool.clear();
+  last.clear();
+  eqns.clear();
+  inputs.clear();
+  outputs.clear();
+  literals.clear();
   n_hidden = 0;
   hash = 0;
   effects = false;
@@ -61,19 +70,21 @@ bool has_effect(const Eqn& e) {
 
 std::vector<std::uint8_t> live_vars(const Program& p, const std::vector<Var>& outputs, bool effects) {
   std::vector<std::uint8_t> live(p.type_of.size());
-  for (Var v : outputs) if (v >= 0) live[static_cast<std::size_t>(v)] = 1;
+  for (Var v : outputs)
+    if (v >= 0) live[static_cast<std::size_t>(v)] = 1;
   for (std::size_t i = p.eqns.size(); i-- > 0;) {
     const Eqn& e = p.eqns[i];
     bool any = effects && has_effect(e);
     for (std::uint32_t k = 0; k < e.n_out; ++k) any |= live[e.out + k];
     if (!any) continue;
     for (std::uint32_t k = 0; k < e.n_out; ++k) live[e.out + k] = 1;
-    for (Var v : p.operands(e)) if (v >= 0) live[static_cast<std::size_t>(v)] = 1;
+    for (Var v : p.operands(e))
+      if (v >= 0) live[static_cast<std::size_t>(v)] = 1;
   }
   return live;
 }
-Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_hidden, const std::vector<Var>& outputs, const std::vector<std::uint8_t>& live,
-                const std::vector<std::pair<Var, Var>>& alias) {
+Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_hidden, const std::vector<Var>& outputs,
+                const std::vector<std::uint8_t>& live, const std::vector<std::pair<Var, Var>>& alias) {
   Program q;
   std::vector<Var> to(p.type_of.size(), -1);
   auto var = [&](Var v) { return v >= 0 ? to[static_cast<std::size_t>(v)] : q.new_literal(p.literals[static_cast<std::size_t>(~v)]); };
@@ -85,11 +96,17 @@ Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_
     for (std::uint32_t k = 0; k < e.n_out; ++k) any |= live[e.out + k];
     if (!any) continue;
     auto at = static_cast<std::uint32_t>(q.pool.size()), first = static_cast<std::uint32_t>(q.type_of.size());
-    for (Var v : p.operands(e)) { Var w = var(v); q.pool.push_back(w); }
+    for (Var v : p.operands(e)) {
+      Var w = var(v);
+      q.pool.push_back(w);
+    }
     for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = q.new_var(p.type(static_cast<Var>(e.out + k)));
     q.eqns.push_back({e.prim, e.params, at, first, e.n_in, e.n_out, e.site});
   }
-  for (Var v : outputs) { Var w = var(v); q.outputs.push_back(w); }
+  for (Var v : outputs) {
+    Var w = var(v);
+    q.outputs.push_back(w);
+  }
   return q;
 }
 ProgramPtr with_outputs(const Program& p, const std::vector<Var>& outputs, bool effects) {
@@ -142,8 +159,10 @@ bool same_program(const Program& a, const Program& b) {
     Params p = x.params, q = y.params;
     if (x.prim != y.prim || x.n_in != y.n_in || x.n_out != y.n_out || p.type != q.type || (p.type && !p.type->equal(p.value, q.value))) return false;
   }
-  for (std::size_t i = 0; i < a.type_of.size(); ++i) if (!(a.type(static_cast<Var>(i)) == b.type(static_cast<Var>(i)))) return false;
-  for (std::size_t i = 0; i < a.literals.size(); ++i) if (!same_literal(a.literals[i], b.literals[i])) return false;
+  for (std::size_t i = 0; i < a.type_of.size(); ++i)
+    if (!(a.type(static_cast<Var>(i)) == b.type(static_cast<Var>(i)))) return false;
+  for (std::size_t i = 0; i < a.literals.size(); ++i)
+    if (!same_literal(a.literals[i], b.literals[i])) return false;
   return true;
 }
 std::size_t hash_of(const ProgramPtr& p) {
@@ -158,7 +177,8 @@ ProgramPtr seal(Program&& p, bool intern) {
   p.effects = std::any_of(p.eqns.begin(), p.eqns.end(), has_effect);
   p.last.assign(p.pool.size(), 0);
   std::vector<std::uint8_t> used(p.type_of.size());
-  for (Var v : p.outputs) if (v >= 0) used[static_cast<std::size_t>(v)] = 1;
+  for (Var v : p.outputs)
+    if (v >= 0) used[static_cast<std::size_t>(v)] = 1;
   for (std::size_t i = p.pool.size(); i-- > 0;) {
     Var v = p.pool[i];
     if (v >= 0 && !used[static_cast<std::size_t>(v)]) used[static_cast<std::size_t>(v)] = p.last[i] = 1;
@@ -173,21 +193,31 @@ ProgramPtr seal(Program&& p, bool intern) {
     ProgramPtr q = it->second.lock();
     if (!q) it = t.table.erase(it);
     else if (same_program(p, *q)) return q;
-    else { gone.push_back(std::move(q)); ++it; }
+    else {
+      gone.push_back(std::move(q));
+      ++it;
+    }
   }
   std::size_t h = p.hash;
   bool small = p.eqns.size() < 1000;
   auto r = std::make_shared<const Program>(std::move(p));
   t.table.emplace(h, r);
-  if (small) { auto& slot = t.recent[t.turn++ % t.recent.size()]; gone.push_back(std::move(slot)); slot = r; }
-  if (t.table.size() > 4096) for (auto it = t.table.begin(); it != t.table.end();) it = it->second.expired() ? t.table.erase(it) : std::next(it);
+  if (small) {
+    auto& slot = t.recent[t.turn++ % t.recent.size()];
+    gone.push_back(std::move(slot));
+    slot = r;
+  }
+  if (t.table.size() > 4096)
+    for (auto it = t.table.begin(); it != t.table.end();) it = it->second.expired() ? t.table.erase(it) : std::next(it);
   return r;
 }
 
 namespace {
 struct SameTensor {
   std::size_t operator()(const Tensor& t) const { return mix(t.identity(), t.tag()); }
-  bool operator()(const Tensor& a, const Tensor& b) const { return a.identity() == b.identity() && a.tag() == b.tag() && a.kind() == b.kind() && a.raw_dtype() == b.raw_dtype(); }
+  bool operator()(const Tensor& a, const Tensor& b) const {
+    return a.identity() == b.identity() && a.tag() == b.tag() && a.kind() == b.kind() && a.raw_dtype() == b.raw_dtype();
+  }
 };
 }  // namespace
 Closed Recording::finish(Ins outs, bool intern) {
@@ -201,7 +231,10 @@ Closed Recording::finish(Ins outs, bool intern) {
   for (std::size_t i = 0; i < hidden.size(); ++i) {
     if (!live[static_cast<std::size_t>(hidden[i])]) continue;
     auto [it, fresh] = captured[i].is_scalar() ? std::pair{seen.end(), true} : seen.emplace(captured[i], hidden[i]);
-    if (!fresh) { alias.push_back({hidden[i], it->second}); continue; }
+    if (!fresh) {
+      alias.push_back({hidden[i], it->second});
+      continue;
+    }
     inputs.push_back(hidden[i]);
     c.captured.push_back(captured[i]);
   }
@@ -217,7 +250,8 @@ void verify(const Program& p) {
   auto fail = [](const std::string& where, const std::string& what) { throw ValueError("Program::verify: " + where + ": " + what); };
   auto number = [](Var v) { return "v" + std::to_string(v); };
   auto check_use = [&](Var v, const std::string& where) {
-    if (v < 0 ? static_cast<std::size_t>(~v) >= p.literals.size() : static_cast<std::size_t>(v) >= defined.size() || !defined[static_cast<std::size_t>(v)])
+    if (v < 0 ? static_cast<std::size_t>(~v) >= p.literals.size()
+              : static_cast<std::size_t>(v) >= defined.size() || !defined[static_cast<std::size_t>(v)])
       fail(where, v < 0 ? "a literal that does not exist" : number(v) + " is used before it is defined");
   };
   auto define = [&](Var v, const std::string& where) {
@@ -231,16 +265,23 @@ void verify(const Program& p) {
     std::string where = "equation " + std::to_string(i) + " (" + e.prim->name + ")";
     Params q = e.params;
     if (e.prim->params != q.type) fail(where, "parameters of another primitive");
-    if (e.prim->n_in >= 0 && static_cast<std::uint32_t>(e.prim->n_in) != e.n_in) fail(where, "takes " + std::to_string(e.prim->n_in) + " operands, has " + std::to_string(e.n_in));
-    if (static_cast<std::uint32_t>(e.prim->results(q)) != e.n_out) fail(where, "gives " + std::to_string(e.prim->results(q)) + " results, binds " + std::to_string(e.n_out));
+    if (e.prim->n_in >= 0 && static_cast<std::uint32_t>(e.prim->n_in) != e.n_in)
+      fail(where, "takes " + std::to_string(e.prim->n_in) + " operands, has " + std::to_string(e.n_in));
+    if (static_cast<std::uint32_t>(e.prim->results(q)) != e.n_out)
+      fail(where, "gives " + std::to_string(e.prim->results(q)) + " results, binds " + std::to_string(e.n_out));
     std::vector<Aval> in, out(e.n_out);
-    for (Var v : p.operands(e)) { check_use(v, where); in.push_back(p.operand_type(v)); }
+    for (Var v : p.operands(e)) {
+      check_use(v, where);
+      in.push_back(p.operand_type(v));
+    }
     if (q.type) {
       std::vector<ProgramPtr> inner;
       q.type->programs(q.value, inner);
       for (auto& r : inner) verify(*r);
     }
-    try { e.prim->shape({*e.prim, q}, in, out); } catch (const Error& err) { fail(where, err.what()); }
+    try {
+      e.prim->shape({*e.prim, q}, in, out);
+    } catch (const Error& err) { fail(where, err.what()); }
     for (std::uint32_t k = 0; k < e.n_out; ++k) {
       auto v = static_cast<Var>(e.out + k);
       define(v, where);
@@ -252,7 +293,8 @@ void verify(const Program& p) {
 
 // ---------------------------------------------------------------- evaluation
 void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs) {
-  if (args.size() != p.inputs.size()) throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
+  if (args.size() != p.inputs.size())
+    throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
   Buf<Tensor, 24> env(p.type_of.size());
   for (std::size_t i = 0; i < args.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = std::move(args[i]);
   for (const Eqn& e : p.eqns) {
@@ -262,7 +304,8 @@ void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs)
       in.set(k, v < 0 ? p.literals[static_cast<std::size_t>(~v)] : env[static_cast<std::size_t>(v)]);
     }
     bind_prim({*e.prim, e.params}, in, {&env[e.out], e.n_out});
-    for (std::uint32_t k = 0; k < e.n_in; ++k) if (p.last[e.in + k]) env[static_cast<std::size_t>(p.pool[e.in + k])] = Tensor();
+    for (std::uint32_t k = 0; k < e.n_in; ++k)
+      if (p.last[e.in + k]) env[static_cast<std::size_t>(p.pool[e.in + k])] = Tensor();
   }
   for (std::size_t i = 0; i < outs.size(); ++i) {
     Var v = p.outputs[i];

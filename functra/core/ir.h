@@ -42,32 +42,48 @@ struct Program {
   std::vector<Aval> types;             // distinct types of positive rank
   std::vector<std::uint32_t> type_of;  // per variable: a 0-d type's code, or kRank0 + index in types
   std::vector<Var> pool;
-  std::vector<std::uint8_t> last;      // per pool entry: the last use, where evaluation drops the operand
+  std::vector<std::uint8_t> last;  // per pool entry: the last use, where evaluation drops the operand
   std::vector<Eqn> eqns;
   std::vector<Var> inputs, outputs;
   std::size_t n_hidden = 0;
-  bool effects = false;                // holds an effect, at any depth
+  bool effects = false;  // holds an effect, at any depth
   Vec literals;
   mutable std::size_t hash = 0;
-  std::unique_ptr<FormCache> forms;    // of sealed programs
+  std::unique_ptr<FormCache> forms;  // of sealed programs
 
   static constexpr std::uint32_t kRank0 = 2 * dtype_count;
   static std::uint32_t rank0_code(DType d, bool weak) { return 2 * static_cast<std::uint32_t>(d) + weak; }
   static const Aval& rank0_type(std::uint32_t code);
-  const Aval& type(Var v) const { std::uint32_t t = type_of[static_cast<std::size_t>(v)]; return t < kRank0 ? rank0_type(t) : types[t - kRank0]; }
+  const Aval& type(Var v) const {
+    std::uint32_t t = type_of[static_cast<std::size_t>(v)];
+    return t < kRank0 ? rank0_type(t) : types[t - kRank0];
+  }
   Aval operand_type(Var v) const { return v < 0 ? literals[static_cast<std::size_t>(~v)].aval() : type(v); }
   Aval out_type(std::size_t i) const { return operand_type(outputs[i]); }
   std::vector<Aval> in_types() const;
   std::vector<Aval> out_types() const;
   std::span<const Var> operands(const Eqn& e) const { return {pool.data() + e.in, e.n_in}; }
   std::uint32_t type_id(const Aval& a);
-  Var new_rank0(DType d, bool weak) { type_of.push_back(rank0_code(d, weak)); return static_cast<Var>(type_of.size() - 1); }
-  Var new_var(const Aval& a) { type_of.push_back(type_id(a)); return static_cast<Var>(type_of.size() - 1); }
-  Var new_literal(const Tensor& t) { literals.push_back(t); return ~static_cast<Var>(literals.size() - 1); }
+  Var new_rank0(DType d, bool weak) {
+    type_of.push_back(rank0_code(d, weak));
+    return static_cast<Var>(type_of.size() - 1);
+  }
+  Var new_var(const Aval& a) {
+    type_of.push_back(type_id(a));
+    return static_cast<Var>(type_of.size() - 1);
+  }
+  Var new_literal(const Tensor& t) {
+    literals.push_back(t);
+    return ~static_cast<Var>(literals.size() - 1);
+  }
   void clear();
   // Appends text that read_program() reads back to an equal Program. `indent` spaces before every line but the first.
   void write(std::string& out, int indent = 0, bool sites = false) const;
-  std::string str() const { std::string s; write(s); return s; }
+  std::string str() const {
+    std::string s;
+    write(s);
+    return s;
+  }
 };
 
 bool has_effect(const Eqn& e);
@@ -97,6 +113,9 @@ void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs)
 Vec eval_program(const Program& p, Ins args);
 
 // A Program and the values of its hidden inputs.
-struct Closed { ProgramPtr program; Vec captured; };
+struct Closed {
+  ProgramPtr program;
+  Vec captured;
+};
 
 }  // namespace functra::core

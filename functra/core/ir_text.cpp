@@ -18,7 +18,10 @@ namespace {
 void write_literal(std::string& out, const Tensor& t) {
   if (t.rank0()) {
     out += Scalar::load(t.raw_dtype(), t.bytes()).str();
-    if (!t.weak()) { out += ':'; out += name_of(t.raw_dtype()); }
+    if (!t.weak()) {
+      out += ':';
+      out += name_of(t.raw_dtype());
+    }
     return;
   }
   Tensor c = t.contiguous();
@@ -45,7 +48,10 @@ class Reader {
     }
     in_.expect("{");
     while (!in_.eat("return")) equation();
-    while (!in_.eat("}")) { p_.outputs.push_back(operand()); in_.eat(","); }
+    while (!in_.eat("}")) {
+      p_.outputs.push_back(operand());
+      in_.eat(",");
+    }
     return std::move(p_);
   }
 
@@ -74,7 +80,10 @@ class Reader {
     Tensor t = Tensor::uninitialized(*d, s);
     auto* p = static_cast<std::byte*>(t.mutable_bytes());
     in_.expect("(");
-    for (std::int64_t i = 0, n = t.numel(); i < n; ++i, p += size_of(*d)) { if (i) in_.expect(","); in_.number().store(*d, p); }
+    for (std::int64_t i = 0, n = t.numel(); i < n; ++i, p += size_of(*d)) {
+      if (i) in_.expect(",");
+      in_.number().store(*d, p);
+    }
     in_.expect(")");
     return p_.new_literal(t);
   }
@@ -109,7 +118,11 @@ class Reader {
     if (!prim) in_.fail("unknown primitive '" + op + "'");
     auto at = static_cast<std::uint32_t>(p_.pool.size());
     in_.expect("(");
-    while (!in_.eat(")")) { Var v = operand(); p_.pool.push_back(v); if (in_.peek() != ')') in_.expect(","); }
+    while (!in_.eat(")")) {
+      Var v = operand();
+      p_.pool.push_back(v);
+      if (in_.peek() != ')') in_.expect(",");
+    }
     ParamRef params;
     if (prim->params) {
       in_.expect("{");
@@ -133,33 +146,56 @@ class Reader {
 
 void Program::write(std::string& out, int indent, bool sites) const {
   std::string pad(static_cast<std::size_t>(indent), ' ');
-  auto name = [&](Var v) { if (v < 0) write_literal(out, literals[static_cast<std::size_t>(~v)]); else out += "v" + std::to_string(v); };
-  auto typed = [&](Var v) { name(v); out += ": " + type(v).str(); };
+  auto name = [&](Var v) {
+    if (v < 0) write_literal(out, literals[static_cast<std::size_t>(~v)]);
+    else out += "v" + std::to_string(v);
+  };
+  auto typed = [&](Var v) {
+    name(v);
+    out += ": " + type(v).str();
+  };
   out += "program(";
-  for (std::size_t i = 0; i < inputs.size(); ++i) { out += i ? ", " : ""; out += i < n_hidden ? "captured " : ""; typed(inputs[i]); }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    out += i ? ", " : "";
+    out += i < n_hidden ? "captured " : "";
+    typed(inputs[i]);
+  }
   out += ") {\n";
   for (const Eqn& e : eqns) {
     out += pad + "  ";
-    for (std::uint32_t k = 0; k < e.n_out; ++k) { out += k ? ", " : ""; typed(static_cast<Var>(e.out + k)); }
+    for (std::uint32_t k = 0; k < e.n_out; ++k) {
+      out += k ? ", " : "";
+      typed(static_cast<Var>(e.out + k));
+    }
     out += e.n_out ? " = " : "= ";
     out += e.prim->name;
     out += '(';
     bool first = true;
-    for (Var v : operands(e)) { out += first ? "" : ", "; first = false; name(v); }
+    for (Var v : operands(e)) {
+      out += first ? "" : ", ";
+      first = false;
+      name(v);
+    }
     out += ')';
     Params q = e.params;
     if (q.type) {
       std::string text;
       q.type->write(text, q.value);
       out += " {";
-      for (char c : text) { out += c; if (c == '\n') out += pad + "  "; }
+      for (char c : text) {
+        out += c;
+        if (c == '\n') out += pad + "  ";
+      }
       out += '}';
     }
     if (sites && e.site) out += "  # " + symbol_of(e.site);
     out += '\n';
   }
   out += pad + "  return";
-  for (std::size_t i = 0; i < outputs.size(); ++i) { out += i ? ", " : " "; name(outputs[i]); }
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    out += i ? ", " : " ";
+    name(outputs[i]);
+  }
   out += "\n" + pad + "}";
 }
 ProgramPtr read_program(TextReader& in) { return seal(Reader(in).read(), true); }

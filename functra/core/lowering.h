@@ -14,8 +14,11 @@ struct Call;
 
 // output index -> operand index, per operand dimension: offset + sum over output dimensions of step * index.
 struct IndexMap {
-  struct Row { std::int64_t offset = 0; Shape steps; };  // steps: one per output dimension
-  std::vector<Row> rows;                                 // one per operand dimension
+  struct Row {
+    std::int64_t offset = 0;
+    Shape steps;
+  };                      // steps: one per output dimension
+  std::vector<Row> rows;  // one per operand dimension
 };
 enum class ReduceOp : std::uint8_t { sum, prod, max, min, and_, or_ };
 
@@ -30,11 +33,13 @@ struct Lowering {
   };
   Kind kind = Kind::none;
   const Formula* formula = nullptr;
-  const void* (*formula_params)(const Params&) = nullptr;                       // what the formula takes besides its operands
+  const void* (*formula_params)(const Params&) = nullptr;  // what the formula takes besides its operands
   IndexMap (*map)(const Call&, std::span<const Aval> in) = nullptr;
   ReduceOp reduce = ReduceOp::sum;
   Shape (*dims)(const Params&) = nullptr;
-  struct Contraction { Shape left, right, left_batch, right_batch; };
+  struct Contraction {
+    Shape left, right, left_batch, right_batch;
+  };
   Contraction (*contraction)(const Params&) = nullptr;
 };
 

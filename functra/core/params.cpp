@@ -18,10 +18,16 @@ void write(std::string& out, const Shape& s) { out += s.str(); }
 void write(std::string& out, const std::string& s) { out += quote(s); }
 void write(std::string& out, const Scalar& s) { out += s.str(); }
 void write(std::string& out, DType d) { out += name_of(d); }
-void write(std::string& out, const ProgramPtr& p) { if (p) p->write(out); else out += "none"; }
+void write(std::string& out, const ProgramPtr& p) {
+  if (p) p->write(out);
+  else out += "none";
+}
 void read(TextReader& in, Shape& s) {
   in.expect("[");
-  while (!in.eat("]")) { s.push_back(in.integer()); in.eat(","); }
+  while (!in.eat("]")) {
+    s.push_back(in.integer());
+    in.eat(",");
+  }
 }
 void read(TextReader& in, std::string& s) { s = in.quoted(); }
 void read(TextReader& in, Scalar& s) { s = in.number(); }
@@ -31,6 +37,9 @@ void read(TextReader& in, DType& d) {
   if (!found) in.fail("unknown dtype '" + std::string(w) + "'");
   d = *found;
 }
-void read(TextReader& in, ProgramPtr& p) { if (in.eat("none")) p = nullptr; else p = read_program(in); }
+void read(TextReader& in, ProgramPtr& p) {
+  if (in.eat("none")) p = nullptr;
+  else p = read_program(in);
+}
 
 }  // namespace functra::core

@@ -13,19 +13,32 @@
 namespace functra::core {
 
 struct Primitive;
-struct Call { const Primitive& prim; Params params; };
+struct Call {
+  const Primitive& prim;
+  Params params;
+};
 
 // An operand of a linear equation, for transposition: a known value, or linear (value == nullptr).
 struct Operand {
   const Tensor* value = nullptr;
   const Aval* type = nullptr;
   bool linear() const { return !value; }
-  const Tensor& operator*() const { if (!value) not_known(); return *value; }
+  const Tensor& operator*() const {
+    if (!value) not_known();
+    return *value;
+  }
   [[noreturn]] static void not_known();
 };
-struct Batched { Tensor value; int dim = -1; };  // dim -1: not mapped
+struct Batched {
+  Tensor value;
+  int dim = -1;
+};  // dim -1: not mapped
 enum class Draws : std::uint8_t { error, same, different };
-struct BatchContext { std::int64_t size; Draws draws; const std::string* axis_name; };
+struct BatchContext {
+  std::int64_t size;
+  Draws draws;
+  const std::string* axis_name;
+};
 
 // What makes a primitive interesting to an interpreter that owns none of its operands.
 enum Seen : std::uint8_t { seen_random = 1 };
@@ -38,22 +51,22 @@ struct Primitive {
   bool linear = false;                        // in all operands together (structural operations, sum, add)
   bool effect = false;                        // kept by dead-code removal, in order
   std::uint8_t seen = 0;
-  const ParamType* params = nullptr;          // for reading text; null: no parameters
-  int n_in = -1;                              // operands; -1: any number
-  int (*n_out)(const Params&) = nullptr;      // null: one
+  const ParamType* params = nullptr;      // for reading text; null: no parameters
+  int n_in = -1;                          // operands; -1: any number
+  int (*n_out)(const Params&) = nullptr;  // null: one
   void (*shape)(const Call&, std::span<const Aval> in, std::span<Aval> out) = nullptr;
   void (*eval)(const Call&, Ins in, Outs out) = nullptr;
-  void (*jvp)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;        // t: null is a symbolic zero; not all are
-  void (*linearize)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;  // as jvp, choosing residuals; for holders of Programs
+  void (*jvp)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                          // t: null is a symbolic zero; not all are
+  void (*linearize)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                    // as jvp, choosing residuals; for holders of Programs
   void (*transpose)(const Call&, Ins ct, std::span<const Operand> in, Outs ct_in) = nullptr;  // fills ct_in of linear operands
-  bool (*mixed)(const Call&, const Mask& own) = nullptr;  // holds equations that touch no own operand
+  bool (*mixed)(const Call&, const Mask& own) = nullptr;                                      // holds equations that touch no own operand
   void (*batch)(const Call&, const BatchContext&, std::span<Batched> in, std::span<Batched> out) = nullptr;
   Lowering lowering{};
 
   int results(const Params& p) const { return n_out ? n_out(p) : 1; }
 };
 
-const Primitive* find_primitive(std::string_view name);       // null: no such primitive
-std::span<const Primitive* const> all_primitives();           // of every family (the list is in prims/)
+const Primitive* find_primitive(std::string_view name);  // null: no such primitive
+std::span<const Primitive* const> all_primitives();      // of every family (the list is in prims/)
 
 }  // namespace functra::core

@@ -34,12 +34,14 @@ std::vector<Tensor> Program::operator()(TensorList leaves) const {
   args.insert(args.end(), leaves.begin(), leaves.end());
   if (args.size() != p.inputs.size())
     throw ValueError("Program: takes " + std::to_string(p.inputs.size() - p.n_hidden) + " leaves" +
-                     (p.n_hidden ? " after the " + std::to_string(p.n_hidden) + " tensors it captured" : "") + ", got " + std::to_string(leaves.size()));
+                     (p.n_hidden ? " after the " + std::to_string(p.n_hidden) + " tensors it captured" : "") + ", got " +
+                     std::to_string(leaves.size()));
   for (std::size_t i = 0; i < args.size(); ++i) {
     const Aval &want = p.type(p.inputs[i]), got = args[i].aval();
     if (got == want) continue;
     if (got.weak && !want.weak && want.shape.empty()) args[i] = Tensor::strong(args[i].item(), want.dtype);
-    else if (!(got.dtype == want.dtype && got.shape == want.shape)) throw ShapeError("Program: input " + std::to_string(i) + " has type " + want.str() + ", got " + got.str());
+    else if (!(got.dtype == want.dtype && got.shape == want.shape))
+      throw ShapeError("Program: input " + std::to_string(i) + " has type " + want.str() + ", got " + got.str());
   }
   return core::eval_program(p, args);
 }

@@ -18,7 +18,10 @@ namespace {
 std::string function_of(const void* address) {
   Dl_info info{};
   char text[64];
-  if (!dladdr(address, &info) || !info.dli_sname) { std::snprintf(text, sizeof text, "%p", address); return text; }
+  if (!dladdr(address, &info) || !info.dli_sname) {
+    std::snprintf(text, sizeof text, "%p", address);
+    return text;
+  }
   int status = 0;
   char* plain = abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status);
   std::string s = status == 0 ? plain : info.dli_sname;
@@ -32,7 +35,10 @@ std::string line_of(const void* address) {
   std::lock_guard lock(mutex);
   static Dwfl* dwfl = [] {
     Dwfl* d = dwfl_begin(&callbacks);
-    if (d && (dwfl_linux_proc_report(d, getpid()) != 0 || dwfl_report_end(d, nullptr, nullptr) != 0)) { dwfl_end(d); d = nullptr; }
+    if (d && (dwfl_linux_proc_report(d, getpid()) != 0 || dwfl_report_end(d, nullptr, nullptr) != 0)) {
+      dwfl_end(d);
+      d = nullptr;
+    }
     return d;
   }();
   if (!dwfl) return {};

@@ -13,7 +13,8 @@ bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c =
 void TextReader::skip_space() {
   while (at_ < text_.size()) {
     if (std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
-    else if (text_[at_] == '#') while (at_ < text_.size() && text_[at_] != '\n') ++at_;
+    else if (text_[at_] == '#')
+      while (at_ < text_.size() && text_[at_] != '\n') ++at_;
     else break;
   }
 }
@@ -24,7 +25,9 @@ bool TextReader::eat(std::string_view token) {
   at_ += token.size();
   return true;
 }
-void TextReader::expect(std::string_view token) { if (!eat(token)) fail("expected '" + std::string(token) + "'"); }
+void TextReader::expect(std::string_view token) {
+  if (!eat(token)) fail("expected '" + std::string(token) + "'");
+}
 std::string_view TextReader::word() {
   skip_space();
   std::size_t from = at_;
@@ -57,12 +60,21 @@ Scalar TextReader::number() {
   const char *b = s.data(), *e = s.data() + s.size();
   if (s.find_first_of(".eina") == s.npos) {
     std::int64_t v = 0;
-    if (auto r = std::from_chars(b, e, v); r.ec == std::errc() && r.ptr == e) { at_ = end; return Scalar(v); }
+    if (auto r = std::from_chars(b, e, v); r.ec == std::errc() && r.ptr == e) {
+      at_ = end;
+      return Scalar(v);
+    }
     std::uint64_t u = 0;
-    if (auto r = std::from_chars(b, e, u); r.ec == std::errc() && r.ptr == e) { at_ = end; return Scalar(u); }
+    if (auto r = std::from_chars(b, e, u); r.ec == std::errc() && r.ptr == e) {
+      at_ = end;
+      return Scalar(u);
+    }
   }
   double d = 0;
-  if (auto r = std::from_chars(b, e, d); r.ec == std::errc() && r.ptr == e) { at_ = end; return Scalar(d); }
+  if (auto r = std::from_chars(b, e, d); r.ec == std::errc() && r.ptr == e) {
+    at_ = end;
+    return Scalar(d);
+  }
   fail("expected a number");
 }
 std::string TextReader::quoted() {
@@ -78,13 +90,21 @@ std::string TextReader::quoted() {
 }
 void TextReader::fail(const std::string& what) {
   std::size_t line = 1, column = 1;
-  for (std::size_t i = 0; i < at_ && i < text_.size(); ++i) if (text_[i] == '\n') { ++line; column = 1; } else ++column;
+  for (std::size_t i = 0; i < at_ && i < text_.size(); ++i)
+    if (text_[i] == '\n') {
+      ++line;
+      column = 1;
+    } else ++column;
   std::string near(text_.substr(at_, 24));
-  throw ValueError("Program::parse: line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + what + ", got '" + near.substr(0, near.find('\n')) + "'");
+  throw ValueError("Program::parse: line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + what + ", got '" +
+                   near.substr(0, near.find('\n')) + "'");
 }
 std::string quote(std::string_view s) {
   std::string r = "\"";
-  for (char c : s) { if (c == '"' || c == '\\') r += '\\'; r += c; }
+  for (char c : s) {
+    if (c == '"' || c == '\\') r += '\\';
+    r += c;
+  }
   return r + '"';
 }
 

@@ -12,14 +12,20 @@ namespace functra::core {
 class TextReader {
  public:
   explicit TextReader(std::string_view text) : text_(text) {}
-  void skip_space();                        // blanks, newlines, and comments from # to the end of the line
-  bool at_end() { skip_space(); return at_ >= text_.size(); }
-  char peek() { skip_space(); return at_ < text_.size() ? text_[at_] : '\0'; }
-  bool eat(std::string_view token);         // skips space, then the token if it is next
+  void skip_space();  // blanks, newlines, and comments from # to the end of the line
+  bool at_end() {
+    skip_space();
+    return at_ >= text_.size();
+  }
+  char peek() {
+    skip_space();
+    return at_ < text_.size() ? text_[at_] : '\0';
+  }
+  bool eat(std::string_view token);  // skips space, then the token if it is next
   void expect(std::string_view token);
-  std::string_view word();                  // letters, digits, underscore; an error if there is none
+  std::string_view word();  // letters, digits, underscore; an error if there is none
   std::int64_t integer();
-  Scalar number();                          // 1, 2.5, -inf, nan, true, (re, im)
+  Scalar number();  // 1, 2.5, -inf, nan, true, (re, im)
   std::string quoted();
   [[noreturn]] void fail(const std::string& what);  // ValueError with line and column
 

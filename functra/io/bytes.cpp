@@ -59,11 +59,16 @@ Bytes read_maybe_gzip(const std::string& path) {
     used += in - z.avail_in;
     made += room - z.avail_out;
     if (status == Z_STREAM_END) {
-      if (used + 2 < raw.size() && raw[used] == 0x1f && raw[used + 1] == 0x8b) { inflateReset(&z); continue; }  // members may follow each other
+      if (used + 2 < raw.size() && raw[used] == 0x1f && raw[used + 1] == 0x8b) {
+        inflateReset(&z);
+        continue;
+      }  // members may follow each other
       break;
     }
-    if (status != Z_OK && status != Z_BUF_ERROR) fail(path, std::string("damaged gzip data after ") + std::to_string(made) + " bytes: " + (z.msg ? z.msg : "unknown method"));
-    if (used == raw.size() && z.avail_out != 0) fail(path, "truncated gzip file: expected more data after " + std::to_string(made) + " bytes of contents");
+    if (status != Z_OK && status != Z_BUF_ERROR)
+      fail(path, std::string("damaged gzip data after ") + std::to_string(made) + " bytes: " + (z.msg ? z.msg : "unknown method"));
+    if (used == raw.size() && z.avail_out != 0)
+      fail(path, "truncated gzip file: expected more data after " + std::to_string(made) + " bytes of contents");
   }
   out.resize(made);
   return out;
@@ -92,7 +97,8 @@ Bytes inflate_raw(std::span<const unsigned char> data, std::size_t size, const s
     used += in - z.avail_in;
     made += room - z.avail_out;
   }
-  if (status != Z_STREAM_END || made != size) fail(path, "damaged compressed data: expected " + std::to_string(size) + " bytes, found " + std::to_string(made));
+  if (status != Z_STREAM_END || made != size)
+    fail(path, "damaged compressed data: expected " + std::to_string(size) + " bytes, found " + std::to_string(made));
   out.resize(size);
   return out;
 }

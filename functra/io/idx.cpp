@@ -27,7 +27,9 @@ Tensor read_idx(const std::string& path) {
     default: fail(path, "IDX element type " + std::to_string(b[2]) + ", expected 8 (u8), 9 (i8), 11 (i16), 12 (i32), 13 (f32) or 14 (f64)");
   }
   std::size_t rank = b[3], header = 4 + 4 * rank;
-  if (b.size() < header) fail(path, "truncated IDX header: rank " + std::to_string(rank) + " needs " + std::to_string(header) + " bytes, found " + std::to_string(b.size()));
+  if (b.size() < header)
+    fail(path,
+         "truncated IDX header: rank " + std::to_string(rank) + " needs " + std::to_string(header) + " bytes, found " + std::to_string(b.size()));
   Shape s;
   double count = 1;
   for (std::size_t i = 0; i < rank; ++i) {
@@ -37,7 +39,8 @@ Tensor read_idx(const std::string& path) {
   }
   std::size_t found = b.size() - header;
   if (count * static_cast<double>(size_of(d)) != static_cast<double>(found))
-    fail(path, "IDX header says " + std::string(name_of(d)) + s.str() + ", which is " + std::to_string(static_cast<long long>(count) * static_cast<long long>(size_of(d))) + " bytes; found " + std::to_string(found));
+    fail(path, "IDX header says " + std::string(name_of(d)) + s.str() + ", which is " +
+                   std::to_string(static_cast<long long>(count) * static_cast<long long>(size_of(d))) + " bytes; found " + std::to_string(found));
   Tensor r = s.empty() ? Tensor::strong(0, d) : Tensor::uninitialized(d, s);
   auto* out = static_cast<unsigned char*>(r.mutable_bytes());
   std::memcpy(out, b.data() + header, found);

@@ -10,17 +10,28 @@ namespace {
 
 // The characters 32 to 126 of the X11 font misc-fixed 6x10 (public domain): ten rows of one byte each, as hexadecimal digits.
 constexpr char kFont[] =
-    "000000000000000000000020202020200020000000505050000000000000005050f850f850500000002070a07028702000000048a8502050a89000000040a0a040a89068000000202020000000000000"
-    "001020404040201000000040201010102040000000008850f8508800000000002020f820200000000000000000003020400000000000f800000000000000000000002070200000080810204080800000"
-    "00205088888850200000002060a0202020f8000000708808304080f8000000f808103008887000000010305090f81010000000f880b0c8088870000000304080b0c88870000000f80810102040400000"
-    "0070888870888870000000708898680810600000000020702000207020000000207020003020400000081020402010080000000000f800f8000000000040201008102040000000708810202000200000"
-    "00708898a8b0807000000020508888f88888000000f04848704848f000000070888080808870000000f04848484848f0000000f88080f08080f8000000f88080f0808080000000708880809888700000"
-    "00888888f888888800000070202020202070000000381010101090600000008890a0c0a09088000000808080808080f80000008888d8a88888880000008888c8a8988888000000708888888888700000"
-    "00f08888f08080800000007088888888a870080000f08888f0a0908800000070888070088870000000f82020202020200000008888888888887000000088888850505020000000888888a8a8d8880000"
-    "008888502050888800000088885020202020000000f80810204080f80000007040404040407000000080804020100808000000701010101010700000002050880000000000000000000000000000f800"
-    "2010000000000000000000000070087888780000008080b0c888c8b0000000000070888088700000000808689888986800000000007088f88070000000304840f0404040000000000078888878088870"
-    "008080b0c8888888000000200060202020700000000800180808084848300080808890e09088000000602020202020700000000000d0a8a8a8880000000000b0c8888888000000000070888888700000"
-    "000000b0c888c8b0808000000068988898680808000000b0c8808080000000000070807008f00000004040f040404830000000000088888898680000000000888850502000000000008888a8a8500000"
+    "000000000000000000000020202020200020000000505050000000000000005050f850f850500000002070a07028702000000048a8502050a89000000040a0a040a8906800000020"
+    "2020000000000000"
+    "001020404040201000000040201010102040000000008850f8508800000000002020f820200000000000000000003020400000000000f80000000000000000000000207020000008"
+    "0810204080800000"
+    "00205088888850200000002060a0202020f8000000708808304080f8000000f808103008887000000010305090f81010000000f880b0c8088870000000304080b0c88870000000f8"
+    "0810102040400000"
+    "0070888870888870000000708898680810600000000020702000207020000000207020003020400000081020402010080000000000f800f800000000004020100810204000000070"
+    "8810202000200000"
+    "00708898a8b0807000000020508888f88888000000f04848704848f000000070888080808870000000f04848484848f0000000f88080f08080f8000000f88080f080808000000070"
+    "8880809888700000"
+    "00888888f888888800000070202020202070000000381010101090600000008890a0c0a09088000000808080808080f80000008888d8a88888880000008888c8a898888800000070"
+    "8888888888700000"
+    "00f08888f08080800000007088888888a870080000f08888f0a0908800000070888070088870000000f8202020202020000000888888888888700000008888885050502000000088"
+    "8888a8a8d8880000"
+    "008888502050888800000088885020202020000000f80810204080f80000007040404040407000000080804020100808000000701010101010700000002050880000000000000000"
+    "000000000000f800"
+    "2010000000000000000000000070087888780000008080b0c888c8b0000000000070888088700000000808689888986800000000007088f88070000000304840f040404000000000"
+    "0078888878088870"
+    "008080b0c8888888000000200060202020700000000800180808084848300080808890e09088000000602020202020700000000000d0a8a8a8880000000000b0c888888800000000"
+    "0070888888700000"
+    "000000b0c888c8b0808000000068988898680808000000b0c8808080000000000070807008f00000004040f040404830000000000088888898680000000000888850502000000000"
+    "008888a8a8500000"
     "0000008850205088000000000088889868088870000000f8102040f800000018201060102018000000202020202020200000006010201820106000000048a890000000000000";
 constexpr int hex(char c) { return c <= '9' ? c - '0' : c - 'a' + 10; }
 
@@ -30,7 +41,8 @@ constexpr Colour kCurves[] = {{31, 119, 180}, {214, 39, 40}, {44, 160, 44}, {148
 // A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
 double tick_step(double span, int count) {
   double raw = span / count, power = std::pow(10.0, std::floor(std::log10(raw)));
-  for (double m : {1.0, 2.0, 5.0}) if (raw <= m * power) return m * power;
+  for (double m : {1.0, 2.0, 5.0})
+    if (raw <= m * power) return m * power;
   return 10 * power;
 }
 std::string number(double v) {
@@ -40,13 +52,15 @@ std::string number(double v) {
 }
 }  // namespace
 
-Canvas::Canvas(int width, int height) : width_(width), height_(height), rgb_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3, 255) {}
+Canvas::Canvas(int width, int height)
+    : width_(width), height_(height), rgb_(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3, 255) {}
 void Canvas::pixel(int x, int y, Colour c) {
   if (x < 0 || y < 0 || x >= width_ || y >= height_) return;
   std::copy(c.begin(), c.end(), rgb_.begin() + (static_cast<std::ptrdiff_t>(y) * width_ + x) * 3);
 }
 void Canvas::fill(int x, int y, int width, int height, Colour c) {
-  for (int j = y; j < y + height; ++j) for (int i = x; i < x + width; ++i) pixel(i, j, c);
+  for (int j = y; j < y + height; ++j)
+    for (int i = x; i < x + width; ++i) pixel(i, j, c);
 }
 void Canvas::line(double x0, double y0, double x1, double y1, Colour c, double width) {
   // Coverage of a pixel falls from 1 to 0 over one pixel around half the width from the segment.
@@ -66,7 +80,8 @@ void Canvas::text(int x, int y, const std::string& s, Colour c) {
     for (int row = 0; row < 10; ++row) {
       const char* at = kFont + (glyph * 10 + row) * 2;
       int bits = hex(at[0]) * 16 + hex(at[1]);
-      for (int column = 0; column < 6; ++column) if (bits >> (7 - column) & 1) pixel(x + column, y + row, c);
+      for (int column = 0; column < 6; ++column)
+        if (bits >> (7 - column) & 1) pixel(x + column, y + row, c);
     }
     x += 6;
   }
@@ -87,7 +102,8 @@ Tensor Canvas::tensor() const { return Tensor::copy_of(rgb_.data(), u8, {height_
 Tensor line_plot(const std::vector<Curve>& curves, const std::string& title, const std::string& x_label, const std::string& y_label) {
   double inf = std::numeric_limits<double>::infinity(), x0 = inf, x1 = -inf, y0 = inf, y1 = -inf;
   for (const Curve& c : curves) {
-    if (c.x.size() != c.y.size()) throw ValueError("line_plot: curve " + c.name + " has " + std::to_string(c.x.size()) + " x and " + std::to_string(c.y.size()) + " y");
+    if (c.x.size() != c.y.size())
+      throw ValueError("line_plot: curve " + c.name + " has " + std::to_string(c.x.size()) + " x and " + std::to_string(c.y.size()) + " y");
     for (std::size_t i = 0; i < c.x.size(); ++i) {
       if (!std::isfinite(c.x[i]) || !std::isfinite(c.y[i])) continue;
       x0 = std::min(x0, c.x[i]), x1 = std::max(x1, c.x[i]), y0 = std::min(y0, c.y[i]), y1 = std::max(y1, c.y[i]);
@@ -140,9 +156,14 @@ Tensor image_sheet(const Tensor& images, const std::vector<std::string>& caption
   if (columns < 1 || scale < 1) throw ValueError("image_sheet: columns and scale must be at least 1");
   std::size_t longest = 0;
   for (const std::string& t : captions)
-    for (std::size_t at = 0; at <= t.size();) { std::size_t end = std::min(t.find('\n', at), t.size()); longest = std::max(longest, end - at); at = end + 1; }
+    for (std::size_t at = 0; at <= t.size();) {
+      std::size_t end = std::min(t.find('\n', at), t.size());
+      longest = std::max(longest, end - at);
+      at = end + 1;
+    }
   int n = static_cast<int>(s[0]), h = static_cast<int>(s[1]) * scale, w = static_cast<int>(s[2]) * scale;
-  int cell_w = std::max(w, static_cast<int>(longest) * 6) + 10, cell_h = h + (captions.empty() ? 8 : 32), rows = std::max(1, (n + columns - 1) / columns);
+  int cell_w = std::max(w, static_cast<int>(longest) * 6) + 10, cell_h = h + (captions.empty() ? 8 : 32),
+      rows = std::max(1, (n + columns - 1) / columns);
   Canvas c(columns * cell_w + 10, rows * cell_h + 10);
   Tensor all = images.contiguous();
   for (int k = 0; k < n; ++k) {

@@ -16,18 +16,21 @@ class Canvas {  // white; what lies outside is not drawn
   void pixel(int x, int y, Colour c);
   void line(double x0, double y0, double x1, double y1, Colour c, double width = 1);  // antialiased
   void fill(int x, int y, int width, int height, Colour c);
-  void text(int x, int y, const std::string& s, Colour c = {0, 0, 0});                 // ASCII, 6 by 10 pixels each, (x, y) is the top left
-  void image(int x, int y, const Tensor& grey, int scale);                             // [height, width], u8 or floating in [0, 1]
+  void text(int x, int y, const std::string& s, Colour c = {0, 0, 0});  // ASCII, 6 by 10 pixels each, (x, y) is the top left
+  void image(int x, int y, const Tensor& grey, int scale);              // [height, width], u8 or floating in [0, 1]
   int width() const { return width_; }
   int height() const { return height_; }
-  Tensor tensor() const;                                                               // [height, width, 3] u8, for write_png
+  Tensor tensor() const;  // [height, width, 3] u8, for write_png
 
  private:
   int width_, height_;
   std::vector<unsigned char> rgb_;
 };
 
-struct Curve { std::string name; std::vector<double> x, y; };
+struct Curve {
+  std::string name;
+  std::vector<double> x, y;
+};
 // A plot [480, 720, 3] with axes, round ticks and a legend. ValueError where a curve has x and y of different lengths.
 Tensor line_plot(const std::vector<Curve>& curves, const std::string& title, const std::string& x_label, const std::string& y_label);
 

@@ -11,7 +11,6 @@
 #include <tuple>
 #include <utility>
 
-
 #ifndef HWY_DISABLED_TARGETS
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3)  // what limits these is memory
 #endif
@@ -71,7 +70,8 @@ template <class To, class From> HWY_INLINE To convert_one(From x) {
   } else if constexpr (std::is_same_v<To, bool>) {
     return x != 0;
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
-    constexpr From end = static_cast<From>(std::uint64_t{1} << (std::numeric_limits<To>::digits - 1)) * 2, begin = std::is_signed_v<To> ? -end : From(0);
+    constexpr From end = static_cast<From>(std::uint64_t{1} << (std::numeric_limits<To>::digits - 1)) * 2,
+                   begin = std::is_signed_v<To> ? -end : From(0);
     const bool above = x >= end, below = x <= begin;
     const From inside = !above && !below && x == x ? x : From(0);
     return above ? std::numeric_limits<To>::max() : below ? std::numeric_limits<To>::min() : static_cast<To>(inside);
@@ -103,7 +103,9 @@ template <class To, class From> void cast(const void* const* in, void* out, std:
   }
 }
 
-struct Pair { std::uint64_t a, b; };
+struct Pair {
+  std::uint64_t a, b;
+};
 template <class U> void choose(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void*) {
   const auto f = [](std::uint8_t m, U yes, U no) { return m ? yes : no; };
   detail::plain_loop<U, std::uint8_t, U, U>(f, f, in, out, n, repeat);
@@ -115,11 +117,13 @@ template <class U> void choose_one(const void* const* in, void* out, const void*
 template <class... T> struct Types {
   template <class To> static constexpr void row(Loop (&loops)[dtype_count]) { ((loops[static_cast<int>(dtype_of<T>)] = &cast<To, T>), ...); }
 };
-using All = Types<bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, f16_t, bf16_t, float, double,
-                  std::complex<float>, std::complex<double>>;
+using All = Types<bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, f16_t,
+                  bf16_t, float, double, std::complex<float>, std::complex<double>>;
 }  // namespace
 
-struct CastTable { Loop loop[dtype_count][dtype_count]; };
+struct CastTable {
+  Loop loop[dtype_count][dtype_count];
+};
 template <class... T> constexpr CastTable cast_table_of(Types<T...>) {
   CastTable t{};
   (All::row<T>(t.loop[static_cast<int>(dtype_of<T>)]), ...);
@@ -146,11 +150,26 @@ constexpr FormulaTable select_table_of() {
   FormulaTable t;
   for (int d = 0; d < dtype_count; ++d) {
     switch (size_of(static_cast<DType>(d))) {
-      case 1: t.loop[d] = choose<std::uint8_t>; t.one[d] = choose_one<std::uint8_t>; break;
-      case 2: t.loop[d] = choose<std::uint16_t>; t.one[d] = choose_one<std::uint16_t>; break;
-      case 4: t.loop[d] = choose<std::uint32_t>; t.one[d] = choose_one<std::uint32_t>; break;
-      case 8: t.loop[d] = choose<std::uint64_t>; t.one[d] = choose_one<std::uint64_t>; break;
-      default: t.loop[d] = choose<Pair>; t.one[d] = choose_one<Pair>; break;
+      case 1:
+        t.loop[d] = choose<std::uint8_t>;
+        t.one[d] = choose_one<std::uint8_t>;
+        break;
+      case 2:
+        t.loop[d] = choose<std::uint16_t>;
+        t.one[d] = choose_one<std::uint16_t>;
+        break;
+      case 4:
+        t.loop[d] = choose<std::uint32_t>;
+        t.one[d] = choose_one<std::uint32_t>;
+        break;
+      case 8:
+        t.loop[d] = choose<std::uint64_t>;
+        t.one[d] = choose_one<std::uint64_t>;
+        break;
+      default:
+        t.loop[d] = choose<Pair>;
+        t.one[d] = choose_one<Pair>;
+        break;
     }
   }
   return t;
@@ -188,7 +207,8 @@ void narrow_any(DType half, const float* in, void* out, std::int64_t from, std::
   else narrow(in, static_cast<bf16_t*>(out) + from, n);
 }
 }  // namespace
-void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
+void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* const* in, void* out, std::int64_t n, unsigned repeat,
+               const void* params) {
   constexpr std::int64_t chunk = 512;
   alignas(64) float wide[3][chunk], result[chunk];
   const void* from[] = {wide[0], wide[1], wide[2]};
@@ -202,7 +222,8 @@ void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* 
     if (!predicate) narrow_any(half, result, out, i, m);
   }
 }
-void half_one(void (*f32_one)(const void* const*, void*, const void*), DType half, bool predicate, int n_in, const void* const* in, void* out, const void* params) {
+void half_one(void (*f32_one)(const void* const*, void*, const void*), DType half, bool predicate, int n_in, const void* const* in, void* out,
+              const void* params) {
   float wide[3], result;
   const void* from[] = {&wide[0], &wide[1], &wide[2]};
   for (int k = 0; k < n_in; ++k) widen_any(half, in[k], 0, &wide[k], 1);

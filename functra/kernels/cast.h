@@ -15,8 +15,10 @@ void narrow(const float* in, f16_t* out, std::int64_t n);
 void narrow(const float* in, bf16_t* out, std::int64_t n);
 
 // A formula on f16 or bf16 by way of its f32 loop, its f32 function of one element.
-void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params);
-void half_one(void (*f32_one)(const void* const*, void*, const void*), DType half, bool predicate, int n_in, const void* const* in, void* out, const void* params);
+void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* const* in, void* out, std::int64_t n, unsigned repeat,
+               const void* params);
+void half_one(void (*f32_one)(const void* const*, void*, const void*), DType half, bool predicate, int n_in, const void* const* in, void* out,
+              const void* params);
 
 // (bool, T, T) -> T for every T, which is the index.
 const FormulaTable& select_loops();

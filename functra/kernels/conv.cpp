@@ -44,7 +44,8 @@ template <class T> void patch_row(const Conv& c, const T* x, Offset k, Offset fi
     Offset end = std::clamp<Offset>(n - base <= 0 ? 0 : (n - base + step - 1) / step, begin, count);
     std::fill_n(to, begin, T(0));
     if (step == 1) std::memcpy(to + begin, x + base + begin, static_cast<std::size_t>(end - begin) * sizeof(T));
-    else for (Offset i = begin; i < end; ++i) to[i] = x[base + i * step];
+    else
+      for (Offset i = begin; i < end; ++i) to[i] = x[base + i * step];
     std::fill_n(to + end, count - end, T(0));
     return;
   }
@@ -87,7 +88,8 @@ template <class T> void patches(const Conv& c, const T* x, Offset first_row, Off
 template <class T> void by_patches(const Conv& c, const T* x, const T* w, T* out) {
   constexpr Offset kColumns = 256;  // of a product, about
   Offset rows = c.out[0] * c.out[1], width = c.out[2], size = c.out_size(), taps = c.taps();
-  Offset block = std::clamp<Offset>(std::max<Offset>(2 * kColumns, 65536 / std::max<Offset>(taps, 1)) / width, 1, rows), blocks = (rows + block - 1) / block;
+  Offset block = std::clamp<Offset>(std::max<Offset>(2 * kColumns, 65536 / std::max<Offset>(taps, 1)) / width, 1, rows),
+         blocks = (rows + block - 1) / block;
   Offset together = blocks > 1 ? 1 : std::clamp<Offset>(kColumns / size, 1, c.batch), teams = (c.batch + together - 1) / together;
   Offset work = std::max<Offset>(1, c.outputs * taps * block * width * together);
   parallel_for(c.groups * teams * blocks, std::max<Offset>(1, 200'000 / work), [&](Offset begin, Offset end) {
@@ -106,7 +108,8 @@ template <class T> void by_patches(const Conv& c, const T* x, const T* w, T* out
         for (Offset n = n0; n < n1; ++n) patches(c, from(n), 0, rows, cols.p + (n - n0) * size, m);
         gemm(dtype_of<T>, false, false, c.outputs, m, taps, wg, taps, cols.p, m, part.p, m);
         for (Offset n = n0; n < n1; ++n)
-          for (Offset o = 0; o < c.outputs; ++o) std::memcpy(to(n) + o * size, part.p + o * m + (n - n0) * size, static_cast<std::size_t>(size) * sizeof(T));
+          for (Offset o = 0; o < c.outputs; ++o)
+            std::memcpy(to(n) + o * size, part.p + o * m + (n - n0) * size, static_cast<std::size_t>(size) * sizeof(T));
       }
     }
   });
@@ -120,7 +123,8 @@ template <class T> const T* contiguous(const void* x, const Shape& shape, const 
   return keep->p;
 }
 
-template <class T> void run(const Conv& c, const void* x, const Shape& x_shape, const Shape& x_strides, const void* w, const Shape& w_shape, const Shape& w_strides, const ConvGeometry& g, void* out) {
+template <class T> void run(const Conv& c, const void* x, const Shape& x_shape, const Shape& x_strides, const void* w, const Shape& w_shape,
+                            const Shape& w_strides, const ConvGeometry& g, void* out) {
   std::unique_ptr<Buffer<T>> keep_x, keep_w;
   const T* xp = contiguous<T>(x, x_shape, x_strides, keep_x);
   const T* wp = contiguous<T>(w, w_shape, w_strides, keep_w);
@@ -131,15 +135,17 @@ template <class T> void run(const Conv& c, const void* x, const Shape& x_shape, 
 
 }  // namespace
 
-std::int64_t conv_extent(std::int64_t n, std::int64_t k, std::int64_t stride, std::int64_t lo, std::int64_t hi, std::int64_t lhs_dilation, std::int64_t rhs_dilation) {
+std::int64_t conv_extent(std::int64_t n, std::int64_t k, std::int64_t stride, std::int64_t lo, std::int64_t hi, std::int64_t lhs_dilation,
+                         std::int64_t rhs_dilation) {
   auto dilated = [](std::int64_t m, std::int64_t d) { return m == 0 ? 0 : (m - 1) * d + 1; };
   std::int64_t room = dilated(n, lhs_dilation) + lo + hi - dilated(k, rhs_dilation);
   return room < 0 ? 0 : room / stride + 1;
 }
 
-void conv_general_dilated(DType d, const void* x, const Shape& x_shape, const Shape& x_strides, const void* w, const Shape& w_shape, const Shape& w_strides, const ConvGeometry& g,
-                          std::int64_t groups, void* out) {
-  if (d != DType::f32 && d != DType::f64) throw DTypeError("conv_general_dilated: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
+void conv_general_dilated(DType d, const void* x, const Shape& x_shape, const Shape& x_strides, const void* w, const Shape& w_shape,
+                          const Shape& w_strides, const ConvGeometry& g, std::int64_t groups, void* out) {
+  if (d != DType::f32 && d != DType::f64)
+    throw DTypeError("conv_general_dilated: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
   std::size_t spatial = x_shape.size() - 2, skip = 3 - spatial;
   Conv c{};
   c.batch = x_shape[0];

@@ -50,7 +50,9 @@ memory::dims strides_of(const memory::dims& d) {
 
 // A convolution of dilated x with stride 1 is the transpose of a strided one, with its kernel turned round: what oneDNN calls a
 // deconvolution. Its padding is what is cut from the full result.
-bool is_transposed(const ConvGeometry& g) { return std::any_of(g.lhs_dilation.begin(), g.lhs_dilation.end(), [](std::int64_t v) { return v != 1; }); }
+bool is_transposed(const ConvGeometry& g) {
+  return std::any_of(g.lhs_dilation.begin(), g.lhs_dilation.end(), [](std::int64_t v) { return v != 1; });
+}
 Shape transposed_padding(const Shape& ws, const ConvGeometry& g, const Shape& pad) {
   Shape r = pad;
   for (std::size_t i = 0; i < r.size(); ++i) r[i] = (ws[2 + i] - 1) * g.rhs_dilation[i] - pad[i];
@@ -84,16 +86,19 @@ std::shared_ptr<Prepared> prepare(std::int64_t batch, const Shape& xs, const Sha
   };
   memory::desc xa(xd, f, any), wa(wd, f, any), ya(yd, f, any);
   if (is_transposed(g)) {
-    dnnl::deconvolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, xa, wa, ya, pairs(g.lhs_dilation, 1), pairs(g.rhs_dilation, 0, 1),
-                                           pairs(transposed_padding(ws, g, g.pad_lo), 0), pairs(transposed_padding(ws, g, g.pad_hi), 0));
+    dnnl::deconvolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, xa, wa, ya,
+                                           pairs(g.lhs_dilation, 1), pairs(g.rhs_dilation, 0, 1), pairs(transposed_padding(ws, g, g.pad_lo), 0),
+                                           pairs(transposed_padding(ws, g, g.pad_hi), 0));
     take(dnnl::deconvolution_forward::primitive_desc(desc, attr, engine()));
   } else {
-    dnnl::convolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, xa, wa, ya, pairs(g.stride, 1), pairs(g.rhs_dilation, 0, 1),
-                                         pairs(g.pad_lo, 0), pairs(g.pad_hi, 0));
+    dnnl::convolution_forward::desc desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, xa, wa, ya, pairs(g.stride, 1),
+                                         pairs(g.rhs_dilation, 0, 1), pairs(g.pad_lo, 0), pairs(g.pad_hi, 0));
     take(dnnl::convolution_forward::primitive_desc(desc, attr, engine()));
   }
   if (!p->usable) return p;
-  auto mover = [](const memory::desc& from, const memory::desc& to) { return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to)); };
+  auto mover = [](const memory::desc& from, const memory::desc& to) {
+    return dnnl::reorder(dnnl::reorder::primitive_desc(engine(), from, engine(), to));
+  };
   if ((p->move_x = p->x != p->x_user)) p->x_in = mover(p->x_user, p->x);
   if ((p->move_w = p->w != p->w_user)) p->w_in = mover(p->w_user, p->w);
   if ((p->move_y = p->y != p->y_user)) p->y_out = mover(p->y, p->y_user);
@@ -111,7 +116,10 @@ struct Cache {
   };
   std::mutex mutex;
   std::list<std::vector<std::int64_t>> order;
-  struct Entry { std::shared_ptr<Prepared> p; std::list<std::vector<std::int64_t>>::iterator at; };
+  struct Entry {
+    std::shared_ptr<Prepared> p;
+    std::list<std::vector<std::int64_t>>::iterator at;
+  };
   std::unordered_map<std::vector<std::int64_t>, Entry, Hash> map;
 };
 std::shared_ptr<Prepared> cached(std::int64_t batch, const Shape& xs, const Shape& ws, const Shape& ys, const ConvGeometry& g, std::int64_t groups) {
@@ -139,7 +147,9 @@ std::shared_ptr<Prepared> cached(std::int64_t batch, const Shape& xs, const Shap
 struct Room {
   explicit Room(std::size_t n) : bytes(n), p(n ? allocate(n) : nullptr) {}
   Room(const Room&) = delete;
-  ~Room() { if (p) deallocate(p, bytes); }
+  ~Room() {
+    if (p) deallocate(p, bytes);
+  }
   std::size_t bytes;
   void* p;
 };
@@ -153,7 +163,8 @@ bool conv_by_onednn(const float* x, const Shape& xs, const float* w, const Shape
   for (std::size_t i = 0; i < g.stride.size(); ++i)
     if ((transposed && g.stride[i] != 1) || lo[i] < 0 || hi[i] < 0) return false;
   Shape ys{xs[0], ws[0]};
-  for (std::size_t i = 0; i < g.stride.size(); ++i) ys.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], g.lhs_dilation[i], g.rhs_dilation[i]));
+  for (std::size_t i = 0; i < g.stride.size(); ++i)
+    ys.push_back(conv_extent(xs[2 + i], ws[2 + i], g.stride[i], g.pad_lo[i], g.pad_hi[i], g.lhs_dilation[i], g.rhs_dilation[i]));
   // Measured on two cores, oneDNN against patches, ms: 512x1x28x28 with 16x1x8x8/2 2.9 / 11.9; 512x16x13x13 with 32x16x4x4/2 3.4 / 18.5;
   // the transpose of the second (x 512x32x5x5 dilated by 2) 2 / 55; 16x64x56x56 with 64x64x3x3 43 / 51; 512 groups of 1x28x28 with 16x1x14x14 14 / 21; 128 groups of 8x14x14 with 8x8x3x3 0.5 / 3.3.
   // Below this size the call itself (some 10 us) is what counts.
@@ -168,7 +179,10 @@ bool conv_by_onednn(const float* x, const Shape& xs, const float* w, const Shape
     if (transposed) {
       Shape st = row_major(ws), back = st;
       std::int64_t last = 0;
-      for (std::size_t i = 2; i < ws.size(); ++i) { last += (ws[i] - 1) * st[i]; back[i] = -st[i]; }
+      for (std::size_t i = 2; i < ws.size(); ++i) {
+        last += (ws[i] - 1) * st[i];
+        back[i] = -st[i];
+      }
       copy(turned.p, st, w + last, back, ws, sizeof(float));
       w = static_cast<const float*>(turned.p);
     }
@@ -186,16 +200,18 @@ bool conv_by_onednn(const float* x, const Shape& xs, const float* w, const Shape
       for (std::int64_t i = begin; i < end; ++i) {
         const Prepared& p = rest && (i + 1) * per > batch ? *rest : *whole;
         Room xin(p.move_x ? p.x.get_size() : 0), yout(p.move_y ? p.y.get_size() : 0), scratch(p.scratch.get_size());
-        memory xu = mem(p.x_user, x + i * per * x_size), yu = mem(p.y_user, out + i * per * y_size), xm = p.move_x ? mem(p.x, xin.p) : xu, ym = p.move_y ? mem(p.y, yout.p) : yu;
+        memory xu = mem(p.x_user, x + i * per * x_size), yu = mem(p.y_user, out + i * per * y_size), xm = p.move_x ? mem(p.x, xin.p) : xu,
+               ym = p.move_y ? mem(p.y, yout.p) : yu;
         if (p.move_x) p.x_in.execute(s, xu, xm);
-        p.conv.execute(s, {{DNNL_ARG_SRC, xm}, {DNNL_ARG_WEIGHTS, mem(p.w, p.move_w ? weights.p : w)}, {DNNL_ARG_DST, ym}, {DNNL_ARG_SCRATCHPAD, mem(p.scratch, scratch.p)}});
+        p.conv.execute(s, {{DNNL_ARG_SRC, xm},
+                           {DNNL_ARG_WEIGHTS, mem(p.w, p.move_w ? weights.p : w)},
+                           {DNNL_ARG_DST, ym},
+                           {DNNL_ARG_SCRATCHPAD, mem(p.scratch, scratch.p)}});
         if (p.move_y) p.y_out.execute(s, ym, yu);
         s.wait();
       }
     });
-  } catch (const dnnl::error&) {
-    return false;
-  }
+  } catch (const dnnl::error&) { return false; }
   return true;
 }
 

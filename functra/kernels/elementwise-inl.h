@@ -53,7 +53,8 @@ template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_seq
   using Result = decltype(F::eval(nullptr, (static_cast<void>(k), Arg(T()))...));
   using Out = std::conditional_t<std::is_same_v<Result, bool>, bool, T>;
   FUNCTRA_INLINE static Out unwrap(Result r) {
-    if constexpr (requires { r.v; }) return r.v; else return static_cast<Out>(r);
+    if constexpr (requires { r.v; }) return r.v;
+    else return static_cast<Out>(r);
   }
   static constexpr bool on_vectors = FUNCTRA_HAVE_SIMD && std::is_floating_point_v<T> && std::is_same_v<T, Out>;
 
@@ -63,7 +64,9 @@ template <class F, class T, std::size_t... k> struct EvalAs<F, T, std::index_seq
     if constexpr (F::has_params) return unwrap(F::eval(params, Arg(x)...));
     else return plain(x...);
   }
-  static void one(const void* const* in, void* out, const void* params) { *static_cast<Out*>(out) = scalar(*static_cast<const T*>(in[k])..., params); }
+  static void one(const void* const* in, void* out, const void* params) {
+    *static_cast<Out*>(out) = scalar(*static_cast<const T*>(in[k])..., params);
+  }
 
 #if FUNCTRA_HAVE_SIMD
   static void vector_loop(const void* const* in, void* out, std::int64_t n, unsigned repeat, const void* params) {
@@ -149,8 +152,8 @@ template <class F, unsigned set, int n, class... T> constexpr FormulaTable make_
   return t;
 }
 template <class F, unsigned set, int n> inline constexpr FormulaTable table_of =
-    make_table<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, float,
-               double, std::complex<float>, std::complex<double>>();
+    make_table<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t,
+               float, double, std::complex<float>, std::complex<double>>();
 
 // Is the result bool, whatever the operands?
 template <class F, unsigned set, int n> constexpr bool predicate_of() {
@@ -172,8 +175,8 @@ template <class F, unsigned set, int n, class... T> Sym emit_of(Emitter& e, std:
   return y;
 }
 template <class F, unsigned set, int n> Sym emit(Emitter& e, std::span<const Sym> in, const void* params) {
-  return emit_of<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t, float,
-                 double>(e, in, params);
+  return emit_of<F, set, n, bool, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::int8_t, std::int16_t, std::int32_t, std::int64_t,
+                 float, double>(e, in, params);
 }
 
 }  // namespace detail
@@ -189,30 +192,32 @@ HWY_AFTER_NAMESPACE();
 #define FUNCTRA_STRIP(...) __VA_ARGS__
 #define FUNCTRA_FORMULA(name, set, args, ...) \
   FUNCTRA_FORMULA_TARGET(name, set, false, args, return __VA_ARGS__;) FUNCTRA_FORMULA_ONCE(name, set, args)
-#define FUNCTRA_FORMULA_P(name, set, P, args, ...) \
-  FUNCTRA_FORMULA_TARGET(name, set, true, args, const P& p = *static_cast<const P*>(params); return __VA_ARGS__;) FUNCTRA_FORMULA_ONCE(name, set, args)
-#define FUNCTRA_FORMULA_TARGET(name, set, with_params, args, ...)                                                \
-  HWY_BEFORE_NAMESPACE();                                                                                        \
-  namespace functra {                                                                                            \
-  namespace HWY_NAMESPACE {                                                                                      \
-  struct name##_f {                                                                                              \
-    static constexpr bool has_params = with_params;                                                              \
-    FUNCTRA_INLINE static auto eval([[maybe_unused]] const void* params, FUNCTRA_STRIP args) { __VA_ARGS__ }     \
-  };                                                                                                             \
+#define FUNCTRA_FORMULA_P(name, set, P, args, ...)                                                                \
+  FUNCTRA_FORMULA_TARGET(name, set, true, args, const P& p = *static_cast<const P*>(params); return __VA_ARGS__;) \
+  FUNCTRA_FORMULA_ONCE(name, set, args)
+#define FUNCTRA_FORMULA_TARGET(name, set, with_params, args, ...)                                                    \
+  HWY_BEFORE_NAMESPACE();                                                                                            \
+  namespace functra {                                                                                                \
+  namespace HWY_NAMESPACE {                                                                                          \
+  struct name##_f {                                                                                                  \
+    static constexpr bool has_params = with_params;                                                                  \
+    FUNCTRA_INLINE static auto eval([[maybe_unused]] const void* params, FUNCTRA_STRIP args) { __VA_ARGS__ }         \
+  };                                                                                                                 \
   inline const FormulaTable& name##_table() { return detail::table_of<name##_f, kernels::set, FUNCTRA_COUNT args>; } \
-  }                                                                                                              \
-  }                                                                                                              \
+  }                                                                                                                  \
+  }                                                                                                                  \
   HWY_AFTER_NAMESPACE();
 #endif
 
 #undef FUNCTRA_FORMULA_ONCE
 #if HWY_ONCE
-#define FUNCTRA_FORMULA_ONCE(name, set, args)                                                                                     \
-  namespace functra {                                                                                                             \
-  HWY_EXPORT(name##_table);                                                                                                       \
-  [[maybe_unused]] static constinit const Formula name##_formula{#name, FUNCTRA_COUNT args, HWY_NAMESPACE::detail::predicate_of<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>(), \
-                                                +[]() -> const FormulaTable& { return HWY_DYNAMIC_DISPATCH(name##_table)(); },    \
-                                                &HWY_NAMESPACE::detail::emit<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>}; \
+#define FUNCTRA_FORMULA_ONCE(name, set, args)                                                                                      \
+  namespace functra {                                                                                                              \
+  HWY_EXPORT(name##_table);                                                                                                        \
+  [[maybe_unused]] static constinit const Formula name##_formula{                                                                  \
+      #name, FUNCTRA_COUNT args, HWY_NAMESPACE::detail::predicate_of<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>(), \
+      +[]() -> const FormulaTable& { return HWY_DYNAMIC_DISPATCH(name##_table)(); },                                               \
+      &HWY_NAMESPACE::detail::emit<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>};                                    \
   }
 #else
 #define FUNCTRA_FORMULA_ONCE(name, set, args)

@@ -19,7 +19,9 @@ struct Nest {
 };
 
 // `rows` runs of n elements each, strides in bytes.
-struct Rows { std::int64_t rows, row_stride, n, stride; };
+struct Rows {
+  std::int64_t rows, row_stride, n, stride;
+};
 template <std::size_t size> void gather_as(const std::byte* from, const Rows& r, std::byte* to) {
   for (std::int64_t j = 0; j < r.rows; ++j, from += r.row_stride)
     for (std::int64_t i = 0; i < r.n; ++i, to += size) std::memcpy(to, from + i * r.stride, size);
@@ -39,7 +41,8 @@ void gather(const std::byte* from, const Rows& r, std::byte* to, std::size_t siz
 void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t out_size, const Shape& shape, const void* params, double cost_ns) {
   const int n_in = static_cast<int>(in.size());
   Shape contiguous;
-  for (const Operand& o : in) if (!o.strides) contiguous = row_major(shape);
+  for (const Operand& o : in)
+    if (!o.strides) contiguous = row_major(shape);
   Nest nest;
   std::int64_t total = 1;
   for (int d = 0; d < shape.rank(); ++d) {
@@ -47,10 +50,12 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
     total *= extent;
     if (extent == 1) continue;
     std::int64_t stride[max_operands] = {};
-    for (int k = 0; k < n_in; ++k) stride[k] = (in[k].strides ? *in[k].strides : contiguous)[static_cast<std::size_t>(d)] * static_cast<std::int64_t>(in[k].elem_size);
+    for (int k = 0; k < n_in; ++k)
+      stride[k] = (in[k].strides ? *in[k].strides : contiguous)[static_cast<std::size_t>(d)] * static_cast<std::int64_t>(in[k].elem_size);
     bool merge = nest.rank > 0;
     for (int k = 0; k < n_in && merge; ++k) merge = nest.stride[nest.rank - 1][k] == stride[k] * extent;
-    if (!merge && nest.rank == Nest::max_rank) throw ShapeError("elementwise: more than 32 dimensions that do not merge; make the operands contiguous first");
+    if (!merge && nest.rank == Nest::max_rank)
+      throw ShapeError("elementwise: more than 32 dimensions that do not merge; make the operands contiguous first");
     if (!merge) nest.extent[nest.rank++] = 1;
     nest.extent[nest.rank - 1] *= extent;
     for (int k = 0; k < n_in; ++k) nest.stride[nest.rank - 1][k] = stride[k];

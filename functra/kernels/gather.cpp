@@ -9,7 +9,9 @@ namespace functra::kernels {
 namespace {
 
 using Offset = std::int64_t;
-struct Bytes16 { std::uint64_t a, b; };
+struct Bytes16 {
+  std::uint64_t a, b;
+};
 
 // Calls f(array offset, packed offset, in bounds) for the batch positions of rows [begin, end).
 template <class I, class F> void visit(const Windows& w, const Collapsed& c, const I* indices, bool clamp, Offset begin, Offset end, F&& f) {
@@ -40,7 +42,10 @@ struct Inner {
   Inner(const Shape& window, const Shape& to_strides, const Shape& from_strides)
       : nest(window, {&to_strides, &from_strides}), rows(nest.rows()), n(nest.inner()), to(nest.inner_stride(0)), from(nest.inner_stride(1)) {}
   template <class F> void run(F&& f) const {
-    if (rows == 1) { f(Offset(0), Offset(0)); return; }
+    if (rows == 1) {
+      f(Offset(0), Offset(0));
+      return;
+    }
     for_rows(nest, 0, rows, [&](const Offset* o) { f(o[0], o[1]); });
   }
 };
@@ -52,13 +57,19 @@ template <class T, class I> void gather_as(const Windows& w, const T* array, con
   Offset each = c.inner() * w.window.numel() * static_cast<Offset>(sizeof(T));
   parallel_for(c.rows(), std::max<Offset>(1, 65536 / std::max<Offset>(1, each)), [&](Offset b, Offset e) {
     visit(w, c, indices, !fill, b, e, [&](Offset at, Offset to, bool inside) {
-      if (single) { packed[to] = inside ? array[at] : *fill; return; }
+      if (single) {
+        packed[to] = inside ? array[at] : *fill;
+        return;
+      }
       in.run([&](Offset p, Offset a) {
         T* y = packed + to + p;
         const T* x = array + at + a;
-        if (!inside) for (Offset i = 0; i < in.n; ++i) y[i * in.to] = *fill;
-        else if (straight) for (Offset i = 0; i < in.n; ++i) y[i] = x[i];
-        else for (Offset i = 0; i < in.n; ++i) y[i * in.to] = x[i * in.from];
+        if (!inside)
+          for (Offset i = 0; i < in.n; ++i) y[i * in.to] = *fill;
+        else if (straight)
+          for (Offset i = 0; i < in.n; ++i) y[i] = x[i];
+        else
+          for (Offset i = 0; i < in.n; ++i) y[i * in.to] = x[i * in.from];
       });
     });
   });
@@ -109,18 +120,22 @@ void gather(const Windows& w, std::size_t elem_size, const void* array, const vo
 void scatter(const Windows& w, DType d, bool add, void* array, const void* indices, const void* packed, bool drop) {
   if (nothing(w)) return;
   if (!add) switch (size_of(d)) {
-    case 1: return scatter_set<std::uint8_t>(w, array, indices, packed, drop);
-    case 2: return scatter_set<std::uint16_t>(w, array, indices, packed, drop);
-    case 4: return scatter_set<std::uint32_t>(w, array, indices, packed, drop);
-    case 8: return scatter_set<std::uint64_t>(w, array, indices, packed, drop);
-    default: return scatter_set<Bytes16>(w, array, indices, packed, drop);
-  }
+      case 1: return scatter_set<std::uint8_t>(w, array, indices, packed, drop);
+      case 2: return scatter_set<std::uint16_t>(w, array, indices, packed, drop);
+      case 4: return scatter_set<std::uint32_t>(w, array, indices, packed, drop);
+      case 8: return scatter_set<std::uint64_t>(w, array, indices, packed, drop);
+      default: return scatter_set<Bytes16>(w, array, indices, packed, drop);
+    }
   switch (d) {
     case DType::bool_: return scatter_of<std::uint8_t>(w, array, indices, packed, drop, [](std::uint8_t& y, std::uint8_t x) { y |= x; });
-    case DType::u8: case DType::i8: return scatter_sum<std::uint8_t>(w, array, indices, packed, drop);
-    case DType::u16: case DType::i16: return scatter_sum<std::uint16_t>(w, array, indices, packed, drop);
-    case DType::u32: case DType::i32: return scatter_sum<std::uint32_t>(w, array, indices, packed, drop);
-    case DType::u64: case DType::i64: return scatter_sum<std::uint64_t>(w, array, indices, packed, drop);
+    case DType::u8:
+    case DType::i8: return scatter_sum<std::uint8_t>(w, array, indices, packed, drop);
+    case DType::u16:
+    case DType::i16: return scatter_sum<std::uint16_t>(w, array, indices, packed, drop);
+    case DType::u32:
+    case DType::i32: return scatter_sum<std::uint32_t>(w, array, indices, packed, drop);
+    case DType::u64:
+    case DType::i64: return scatter_sum<std::uint64_t>(w, array, indices, packed, drop);
     case DType::f16: return scatter_of<f16_t>(w, array, indices, packed, drop, [](f16_t& y, f16_t x) { y = to_f16(to_float(y) + to_float(x)); });
     case DType::bf16: return scatter_of<bf16_t>(w, array, indices, packed, drop, [](bf16_t& y, bf16_t x) { y = to_bf16(to_float(y) + to_float(x)); });
     case DType::f32: return scatter_sum<float>(w, array, indices, packed, drop);

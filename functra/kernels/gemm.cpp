@@ -27,10 +27,13 @@ void one_thread() {  // our pool partitions, so that there is one pool in a proc
 }
 
 // A matrix inside a strided array: rows x cols with a stride each.
-struct Matrix { std::int64_t rows, cols, row_stride, col_stride; };
+struct Matrix {
+  std::int64_t rows, cols, row_stride, col_stride;
+};
 
 // Integers wrap: products and sums in unsigned arithmetic.
-template <class T> void small_int(const T* a, std::int64_t ar, std::int64_t ac, const T* b, std::int64_t br, std::int64_t bc, T* c, std::int64_t ldc, std::int64_t m, std::int64_t n, std::int64_t k) {
+template <class T> void small_int(const T* a, std::int64_t ar, std::int64_t ac, const T* b, std::int64_t br, std::int64_t bc, T* c, std::int64_t ldc,
+                                  std::int64_t m, std::int64_t n, std::int64_t k) {
   for (std::int64_t i = 0; i < m; ++i)
     for (std::int64_t j = 0; j < n; ++j) {
       std::uint64_t s = 0;
@@ -38,14 +41,18 @@ template <class T> void small_int(const T* a, std::int64_t ar, std::int64_t ac, 
       c[i * ldc + j] = static_cast<T>(s);
     }
 }
-template <class T> void blas(const T* a, bool ta, std::int64_t lda, const T* b, bool tb, std::int64_t ldb, T* c, std::int64_t ldc, std::int64_t m, std::int64_t n, std::int64_t k, T beta) {
+template <class T> void blas(const T* a, bool ta, std::int64_t lda, const T* b, bool tb, std::int64_t ldb, T* c, std::int64_t ldc, std::int64_t m,
+                             std::int64_t n, std::int64_t k, T beta) {
   auto i = [](std::int64_t v) { return static_cast<blasint>(v); };
   auto t = [](bool x) { return x ? CblasTrans : CblasNoTrans; };
   if constexpr (std::is_same_v<T, float>) cblas_sgemm(CblasRowMajor, t(ta), t(tb), i(m), i(n), i(k), 1, a, i(lda), b, i(ldb), beta, c, i(ldc));
   else cblas_dgemm(CblasRowMajor, t(ta), t(tb), i(m), i(n), i(k), 1, a, i(lda), b, i(ldb), beta, c, i(ldc));
 }
 // The leading dimension of x as BLAS wants it, transposed or not.
-struct Leading { bool ok, transposed; std::int64_t ld; };
+struct Leading {
+  bool ok, transposed;
+  std::int64_t ld;
+};
 Leading leading(std::int64_t rows, std::int64_t cols, std::int64_t rs, std::int64_t cs) {
   auto at_least = [](std::int64_t s, std::int64_t n) { return s >= std::max<std::int64_t>(n, 1) && s < (std::int64_t{1} << 31); };
   if (cs == 1 || cols == 1) {
@@ -63,8 +70,8 @@ Leading leading(std::int64_t rows, std::int64_t cols, std::int64_t rs, std::int6
 // not know the processor and takes its SSE3 kernels): f32 32^3 100 / 55 / 17, 128^3 115 / 120 / 22, 256^3 115 / 125 / 22,
 // 128x32x784 110 / 172 / 29, 256x10x128 28 / 55 / 15; f64 32^3 50 / - / 9, 256^3 51 / - / 10. Hence oneDNN for f32 from about 128^3
 // and for few columns, ours for the rest, and OpenBLAS where there are no vector instructions to use.
-template <class T> void dense(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t ars, std::int64_t acs, const T* b, std::int64_t brs, std::int64_t bcs, T* c,
-                              std::int64_t ldc, bool accumulate) {
+template <class T> void dense(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t ars, std::int64_t acs, const T* b,
+                              std::int64_t brs, std::int64_t bcs, T* c, std::int64_t ldc, bool accumulate) {
   static const bool vectors = gemm_simd_has_vectors();
   std::int64_t work = m * n * k;
   bool by_onednn = std::is_same_v<T, float> && m > 1 && n > 1 && work >= (n < 24 ? 100'000 : 1'500'000);
@@ -73,7 +80,9 @@ template <class T> void dense(std::int64_t m, std::int64_t n, std::int64_t k, co
     if (x.ok && y.ok) {
       if constexpr (std::is_same_v<T, float>) {
         OneThread one;
-        if (dnnl_sgemm(x.transposed ? 'T' : 'N', y.transposed ? 'T' : 'N', m, n, k, 1, a, x.ld, b, y.ld, accumulate ? 1.f : 0.f, c, ldc) == dnnl_success) return;
+        if (dnnl_sgemm(x.transposed ? 'T' : 'N', y.transposed ? 'T' : 'N', m, n, k, 1, a, x.ld, b, y.ld, accumulate ? 1.f : 0.f, c, ldc) ==
+            dnnl_success)
+          return;
       } else {
         return blas(a, x.transposed, x.ld, b, y.transposed, y.ld, c, ldc, m, n, k, accumulate ? T(1) : T(0));
       }
@@ -88,9 +97,17 @@ template <class T> void product(const T* a, const Matrix& x, const T* b, const M
   if constexpr (std::is_floating_point_v<T>) dense(m, n, k, a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, false);
   else small_int(a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, m, n, k);
 }
-template <class T> void batched(const T* a, const Matrix& x, const Shape& xb, const T* b, const Matrix& y, const Shape& yb, const Shape& batch, T* c) {
+template <class T>
+void batched(const T* a, const Matrix& x, const Shape& xb, const T* b, const Matrix& y, const Shape& yb, const Shape& batch, T* c) {
   std::int64_t m = x.rows, n = y.cols, k = x.cols, count = batch.numel();
-  auto at = [&](const Shape& strides, std::int64_t i) { std::int64_t o = 0; for (std::size_t d = batch.size(); d-- > 0;) { o += i % batch[d] * strides[d]; i /= batch[d]; } return o; };
+  auto at = [&](const Shape& strides, std::int64_t i) {
+    std::int64_t o = 0;
+    for (std::size_t d = batch.size(); d-- > 0;) {
+      o += i % batch[d] * strides[d];
+      i /= batch[d];
+    }
+    return o;
+  };
   std::int64_t work = std::max<std::int64_t>(m * n * std::max<std::int64_t>(k, 1), 1);
   if (count == 1 && work > 200000) {  // split the larger side of the one product
     if (m >= n) {
@@ -134,7 +151,8 @@ template <class T> struct Packed {
   Shape batch_strides;
   std::shared_ptr<T> copy_of;
 };
-template <class T> Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
+template <class T>
+Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
   Packed<T> p;
   std::int64_t nr, nc, sr, sc;
   bool rows_fuse = fuse(shape, strides, rows, nr, sr), ok = fuse(shape, strides, cols, nc, sc) && rows_fuse;
@@ -154,8 +172,8 @@ template <class T> Packed<T> pack(const void* data, const Shape& shape, const Sh
   p.batch_strides = Shape(full.data(), batch.size());
   return p;
 }
-template <class T> void run(const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc, const Shape& rc, const Shape& lb,
-                            const Shape& rb, void* out) {
+template <class T> void run(const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc,
+                            const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
   Shape batch = as.pick(lb);
   auto x = pack<T>(a, as, ast, lc.concat(lb).others(as.size()), lc, lb);
   auto y = pack<T>(b, bs, bst, rc, rc.concat(rb).others(bs.size()), rb);
@@ -164,15 +182,19 @@ template <class T> void run(const void* a, const Shape& as, const Shape& ast, co
 }
 }  // namespace
 
-void gemm(DType d, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const void* a, std::int64_t lda, const void* b, std::int64_t ldb, void* c, std::int64_t ldc, bool accumulate) {
+void gemm(DType d, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, const void* a, std::int64_t lda, const void* b, std::int64_t ldb,
+          void* c, std::int64_t ldc, bool accumulate) {
   one_thread();
-  auto go = [&]<class T>(T) { dense(m, n, k, static_cast<const T*>(a), ta ? 1 : lda, ta ? lda : 1, static_cast<const T*>(b), tb ? 1 : ldb, tb ? ldb : 1, static_cast<T*>(c), ldc, accumulate); };
+  auto go = [&]<class T>(T) {
+    dense(m, n, k, static_cast<const T*>(a), ta ? 1 : lda, ta ? lda : 1, static_cast<const T*>(b), tb ? 1 : ldb, tb ? ldb : 1, static_cast<T*>(c),
+          ldc, accumulate);
+  };
   if (d == DType::f32) go(float());
   else if (d == DType::f64) go(double());
   else throw DTypeError("gemm: not defined for dtype " + std::string(name_of(d)));
 }
-void dot_general(DType d, const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc, const Shape& rc, const Shape& lb,
-                 const Shape& rb, void* out) {
+void dot_general(DType d, const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc,
+                 const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
   one_thread();
   auto go = [&]<class T>(T) { run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, out); };
   switch (d) {

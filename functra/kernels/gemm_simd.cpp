@@ -24,13 +24,16 @@ constexpr int64_t kKC = 256, kMC = 96, kNC = 512;
 template <class T> struct Buffer {
   explicit Buffer(int64_t count) : bytes(static_cast<std::size_t>(count) * sizeof(T)), p(count ? static_cast<T*>(allocate(bytes)) : nullptr) {}
   Buffer(const Buffer&) = delete;
-  ~Buffer() { if (p) deallocate(p, bytes); }
+  ~Buffer() {
+    if (p) deallocate(p, bytes);
+  }
   std::size_t bytes;
   T* p;
 };
 
 // A tile of R rows and two vectors, over k; b's rows are ldb apart.
-template <int R, class T> HWY_NOINLINE void tile(int64_t k, const T* HWY_RESTRICT a, int64_t ars, int64_t acs, const T* HWY_RESTRICT b, int64_t ldb, T* HWY_RESTRICT c, int64_t ldc, bool accumulate) {
+template <int R, class T> HWY_NOINLINE void tile(int64_t k, const T* HWY_RESTRICT a, int64_t ars, int64_t acs, const T* HWY_RESTRICT b, int64_t ldb,
+                                                 T* HWY_RESTRICT c, int64_t ldc, bool accumulate) {
   const hn::ScalableTag<T> d;
   const int64_t N = static_cast<int64_t>(hn::Lanes(d));
   hn::Vec<decltype(d)> s0[R], s1[R];
@@ -64,7 +67,8 @@ template <class T, int... R> TileFn<T> tile_of(int rows, std::integer_sequence<i
 }
 
 // m rows against one panel of b; columns beyond n are computed into a scratch tile.
-template <class T> void panel(int64_t m, int64_t n, int64_t k, const T* a, int64_t ars, int64_t acs, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate) {
+template <class T>
+void panel(int64_t m, int64_t n, int64_t k, const T* a, int64_t ars, int64_t acs, const T* b, int64_t ldb, T* c, int64_t ldc, bool accumulate) {
   const int64_t W = 2 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   for (int64_t i = 0; i < m; i += kMR) {
     int rows = static_cast<int>(std::min<int64_t>(kMR, m - i));
@@ -113,7 +117,8 @@ template <class T> T dot(const T* a, const T* b, int64_t n) {
   return r;
 }
 
-template <class T> void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t ars, int64_t acs, const T* b, int64_t brs, int64_t bcs, T* c, int64_t ldc, bool accumulate) {
+template <class T> void product(int64_t m, int64_t n, int64_t k, const T* a, int64_t ars, int64_t acs, const T* b, int64_t brs, int64_t bcs, T* c,
+                                int64_t ldc, bool accumulate) {
   const int64_t W = 2 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<T>()));
   if (m == 0 || n == 0) return;
   if (acs == 1 && brs == 1 && (bcs != 1 || n == 1) && (n == 1 || m <= 4)) {  // rows against rows
@@ -133,8 +138,10 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const T* a, int
       const auto v = hn::Set(d, s);
       T* o = c + i * ldc;
       int64_t j = 0;
-      if (accumulate) for (; j + N <= n; j += N) hn::StoreU(hn::MulAdd(v, hn::LoadU(d, b + j), hn::LoadU(d, o + j)), d, o + j);
-      else for (; j + N <= n; j += N) hn::StoreU(hn::Mul(v, hn::LoadU(d, b + j)), d, o + j);
+      if (accumulate)
+        for (; j + N <= n; j += N) hn::StoreU(hn::MulAdd(v, hn::LoadU(d, b + j), hn::LoadU(d, o + j)), d, o + j);
+      else
+        for (; j + N <= n; j += N) hn::StoreU(hn::Mul(v, hn::LoadU(d, b + j)), d, o + j);
       for (; j < n; ++j) o[j] = accumulate ? o[j] + s * b[j] : s * b[j];
     }
     return;
@@ -188,10 +195,12 @@ template <class T> void product(int64_t m, int64_t n, int64_t k, const T* a, int
   }
 }
 
-void product_f32(int64_t m, int64_t n, int64_t k, const float* a, int64_t ars, int64_t acs, const float* b, int64_t brs, int64_t bcs, float* c, int64_t ldc, bool accumulate) {
+void product_f32(int64_t m, int64_t n, int64_t k, const float* a, int64_t ars, int64_t acs, const float* b, int64_t brs, int64_t bcs, float* c,
+                 int64_t ldc, bool accumulate) {
   product(m, n, k, a, ars, acs, b, brs, bcs, c, ldc, accumulate);
 }
-void product_f64(int64_t m, int64_t n, int64_t k, const double* a, int64_t ars, int64_t acs, const double* b, int64_t brs, int64_t bcs, double* c, int64_t ldc, bool accumulate) {
+void product_f64(int64_t m, int64_t n, int64_t k, const double* a, int64_t ars, int64_t acs, const double* b, int64_t brs, int64_t bcs, double* c,
+                 int64_t ldc, bool accumulate) {
   product(m, n, k, a, ars, acs, b, brs, bcs, c, ldc, accumulate);
 }
 bool has_vectors() { return HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128; }
@@ -205,12 +214,12 @@ namespace functra::kernels {
 HWY_EXPORT(product_f32);
 HWY_EXPORT(product_f64);
 HWY_EXPORT(has_vectors);
-void gemm_simd(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t ars, std::int64_t acs, const float* b, std::int64_t brs, std::int64_t bcs, float* c,
-               std::int64_t ldc, bool accumulate) {
+void gemm_simd(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t ars, std::int64_t acs, const float* b, std::int64_t brs,
+               std::int64_t bcs, float* c, std::int64_t ldc, bool accumulate) {
   HWY_DYNAMIC_DISPATCH(product_f32)(m, n, k, a, ars, acs, b, brs, bcs, c, ldc, accumulate);
 }
-void gemm_simd(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t ars, std::int64_t acs, const double* b, std::int64_t brs, std::int64_t bcs, double* c,
-               std::int64_t ldc, bool accumulate) {
+void gemm_simd(std::int64_t m, std::int64_t n, std::int64_t k, const double* a, std::int64_t ars, std::int64_t acs, const double* b, std::int64_t brs,
+               std::int64_t bcs, double* c, std::int64_t ldc, bool accumulate) {
   HWY_DYNAMIC_DISPATCH(product_f64)(m, n, k, a, ars, acs, b, brs, bcs, c, ldc, accumulate);
 }
 bool gemm_simd_has_vectors() { return HWY_DYNAMIC_DISPATCH(has_vectors)(); }

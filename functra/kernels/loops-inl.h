@@ -8,8 +8,9 @@ namespace detail {
 
 // out[i] = f(in[k][i]...) for i < n, where operand k repeats one element if bit k of `repeat` is set. Whole blocks have a fixed
 // length, which compilers vectorise; `rest` does what is left over, one element at a time. The output may be an operand's memory.
-template <class Out, class... In, class F, class Rest, std::size_t... k>
-HWY_INLINE void plain_loop(const F& f, const Rest& rest, const void* const* in, void* out, std::int64_t n, unsigned repeat, std::index_sequence<k...>) {
+template <class Out, class... In, class F, class Rest, std::size_t... k> HWY_INLINE void plain_loop(const F& f, const Rest& rest,
+                                                                                                    const void* const* in, void* out, std::int64_t n,
+                                                                                                    unsigned repeat, std::index_sequence<k...>) {
   constexpr int block = 64;
   auto p = std::tuple(static_cast<const In*>(in[k])...);
   Out* o = static_cast<Out*>(out);

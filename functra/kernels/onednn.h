@@ -11,9 +11,13 @@ namespace functra::kernels {
 // While it lives, OpenMP regions entered by this thread have one thread; the user's setting comes back afterwards.
 class OneThread {
  public:
-  OneThread() : before_(omp_get_max_threads()) { if (before_ != 1) omp_set_num_threads(1); }
+  OneThread() : before_(omp_get_max_threads()) {
+    if (before_ != 1) omp_set_num_threads(1);
+  }
   OneThread(const OneThread&) = delete;
-  ~OneThread() { if (before_ != 1) omp_set_num_threads(before_); }
+  ~OneThread() {
+    if (before_ != 1) omp_set_num_threads(before_);
+  }
 
  private:
   int before_;

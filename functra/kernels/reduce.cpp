@@ -25,7 +25,7 @@ struct Block {  // memory for partial results
 
 struct Plan {
   ReduceKernels k;
-  Offset size;          // of an element
+  Offset size;  // of an element
   const std::byte* x;
   std::byte* out;
   Collapsed kept, red;  // operands (out, x) and (x)
@@ -60,7 +60,8 @@ void row_block(const Plan& p, const std::byte* x, Offset begin, Offset end, Offs
   constexpr Offset kBatch = 256;
   alignas(64) std::byte part[kBatch * 16];
   Offset stride = p.red.inner_stride(0), filled = 0;
-  if (end - begin == 1) return for_rows(p.red, begin, end, [&](const Offset* o) { p.k.rows(x + (o[0] + first * stride) * p.size, last - first, stride, 1, 0, out, 1); });
+  if (end - begin == 1)
+    return for_rows(p.red, begin, end, [&](const Offset* o) { p.k.rows(x + (o[0] + first * stride) * p.size, last - first, stride, 1, 0, out, 1); });
   for_rows(p.red, begin, end, [&](const Offset* o) {
     p.k.rows(x + (o[0] + first * stride) * p.size, last - first, stride, 1, 0, part + filled++ * p.size, 1);
     if (filled == kBatch) {
@@ -72,7 +73,10 @@ void row_block(const Plan& p, const std::byte* x, Offset begin, Offset end, Offs
 }
 
 // How the reduced elements of one output are cut: along the inner dimension, or in runs of whole rows.
-struct Cut { Offset count, per; bool inner; };
+struct Cut {
+  Offset count, per;
+  bool inner;
+};
 Cut cut_of(const Collapsed& red, Offset width) {
   Offset rows = red.rows(), n = red.inner();
   if (n * width >= kGroup || rows == 1) {
@@ -101,7 +105,8 @@ void reduce_columns(const Plan& p, std::size_t at) {
   auto put = [&](const std::byte* from, std::byte* to, Offset count) { copy(to, {to_stride}, from, {1}, {count}, static_cast<std::size_t>(p.size)); };
   auto place = [&](Offset u, auto&& f) {
     Offset first = u % strips * kReduceStrip, count = std::min(m - first, kReduceStrip);
-    for_rows(outer, u / strips, u / strips + 1, [&](const Offset* o) { f(p.out + (o[0] + first * to_stride) * p.size, p.x + (o[1] + first) * p.size, count); });
+    for_rows(outer, u / strips, u / strips + 1,
+             [&](const Offset* o) { f(p.out + (o[0] + first * to_stride) * p.size, p.x + (o[1] + first) * p.size, count); });
   };
   Cut c = cut_of(p.red, width);
   if (planes * strips >= 16 || c.count < 2) {
@@ -120,7 +125,8 @@ void reduce_columns(const Plan& p, std::size_t at) {
   parallel_for(planes * strips * c.count, 1, [&](Offset b, Offset e) {
     for (Offset t = b; t < e; ++t)
       place(t / c.count, [&](std::byte*, const std::byte* x, Offset count) {
-        piece(p.red, c, t % c.count, [&](Offset r0, Offset r1, Offset f, Offset l) { column_block(p, x, r0, r1, f, l, count, parts.p + t * width * p.size); });
+        piece(p.red, c, t % c.count,
+              [&](Offset r0, Offset r1, Offset f, Offset l) { column_block(p, x, r0, r1, f, l, count, parts.p + t * width * p.size); });
       });
   });
   alignas(64) std::byte tmp[kReduceStrip * 16];
@@ -161,7 +167,8 @@ void reduce_rows(const Plan& p) {
   parallel_for(outputs * c.count, 1, [&](Offset b, Offset e) {
     for (Offset t = b; t < e; ++t)
       for_rows(each, t / c.count, t / c.count + 1, [&](const Offset* o) {
-        piece(p.red, c, t % c.count, [&](Offset r0, Offset r1, Offset f, Offset l) { row_block(p, p.x + o[1] * p.size, r0, r1, f, l, parts.p + t * p.size); });
+        piece(p.red, c, t % c.count,
+              [&](Offset r0, Offset r1, Offset f, Offset l) { row_block(p, p.x + o[1] * p.size, r0, r1, f, l, parts.p + t * p.size); });
       });
   });
   Offset u = 0;

@@ -21,7 +21,8 @@ template <class T> void narrow(typename Wide<T>::type v, T* out) {
   else *out = v;
 }
 
-template <Reduce op, class T> void rows(const void* xv, std::int64_t n, std::int64_t stride, std::int64_t count, std::int64_t xs, void* ov, std::int64_t os) {
+template <Reduce op, class T>
+void rows(const void* xv, std::int64_t n, std::int64_t stride, std::int64_t count, std::int64_t xs, void* ov, std::int64_t os) {
   using A = typename Wide<T>::type;
   auto* x = static_cast<const T*>(xv);
   auto* out = static_cast<T*>(ov);
@@ -62,7 +63,12 @@ template <class T> ReduceKernels kernels_of(Reduce op) {
 }
 template <class T> bool identity(Reduce op, void* out) {
   using A = typename Wide<T>::type;
-  auto put = [&](A v) { T t; narrow<T>(v, &t); std::memcpy(out, &t, sizeof t); return true; };
+  auto put = [&](A v) {
+    T t;
+    narrow<T>(v, &t);
+    std::memcpy(out, &t, sizeof t);
+    return true;
+  };
   if (op == Reduce::sum) return put(identity_of<Reduce::sum, A>());
   if (op == Reduce::prod) return put(identity_of<Reduce::prod, A>());
   if constexpr (std::is_arithmetic_v<A>) {
@@ -76,14 +82,17 @@ template <class T> bool identity(Reduce op, void* out) {
 // bool is stored as bytes of 0 and 1, where and is min and or is max.
 Reduce on_bytes(Reduce op) {
   switch (op) {
-    case Reduce::sum: case Reduce::or_: return Reduce::max;
-    case Reduce::prod: case Reduce::and_: return Reduce::min;
+    case Reduce::sum:
+    case Reduce::or_: return Reduce::max;
+    case Reduce::prod:
+    case Reduce::and_: return Reduce::min;
     default: return op;
   }
 }
 [[noreturn]] void refuse(Reduce op, DType d) {
   constexpr const char* names[] = {"sum", "prod", "max", "min", "and", "or"};
-  throw DTypeError(std::string("reduce: ") + names[static_cast<int>(op)] + " is not defined for " + std::string(name_of(d)) + "; convert the tensor first");
+  throw DTypeError(std::string("reduce: ") + names[static_cast<int>(op)] + " is not defined for " + std::string(name_of(d)) +
+                   "; convert the tensor first");
 }
 
 template <class F> auto dispatch(DType d, F&& f) {

@@ -41,8 +41,14 @@ template <Reduce op, class T> struct Op {
   template <int dummy> struct Acc<true, dummy> {
     V v;
     hn::Mask<D> bad;
-    HWY_INLINE void start(V x) { v = x; bad = hn::IsNaN(x); }
-    HWY_INLINE void step(V x) { v = plain(v, x); bad = hn::Or(bad, hn::IsNaN(x)); }
+    HWY_INLINE void start(V x) {
+      v = x;
+      bad = hn::IsNaN(x);
+    }
+    HWY_INLINE void step(V x) {
+      v = plain(v, x);
+      bad = hn::Or(bad, hn::IsNaN(x));
+    }
     HWY_INLINE V done() const { return hn::IfThenElse(bad, hn::Set(D(), std::numeric_limits<T>::quiet_NaN()), v); }
   };
   using A = Acc<kNan>;
@@ -60,16 +66,29 @@ template <Reduce op, class T> HWY_NOINLINE hn::Vec<hn::ScalableTag<T>> block(con
     return v;
   }
   typename O::A a0, a1, a2, a3, a4, a5, a6, a7;
-  a0.start(hn::LoadU(d, x)); a1.start(hn::LoadU(d, x + N)); a2.start(hn::LoadU(d, x + 2 * N)); a3.start(hn::LoadU(d, x + 3 * N));
-  a4.start(hn::LoadU(d, x + 4 * N)); a5.start(hn::LoadU(d, x + 5 * N)); a6.start(hn::LoadU(d, x + 6 * N)); a7.start(hn::LoadU(d, x + 7 * N));
+  a0.start(hn::LoadU(d, x));
+  a1.start(hn::LoadU(d, x + N));
+  a2.start(hn::LoadU(d, x + 2 * N));
+  a3.start(hn::LoadU(d, x + 3 * N));
+  a4.start(hn::LoadU(d, x + 4 * N));
+  a5.start(hn::LoadU(d, x + 5 * N));
+  a6.start(hn::LoadU(d, x + 6 * N));
+  a7.start(hn::LoadU(d, x + 7 * N));
   int64_t i = 8;
   for (; i + 8 <= nv; i += 8) {
     const T* p = x + i * N;
-    a0.step(hn::LoadU(d, p)); a1.step(hn::LoadU(d, p + N)); a2.step(hn::LoadU(d, p + 2 * N)); a3.step(hn::LoadU(d, p + 3 * N));
-    a4.step(hn::LoadU(d, p + 4 * N)); a5.step(hn::LoadU(d, p + 5 * N)); a6.step(hn::LoadU(d, p + 6 * N)); a7.step(hn::LoadU(d, p + 7 * N));
+    a0.step(hn::LoadU(d, p));
+    a1.step(hn::LoadU(d, p + N));
+    a2.step(hn::LoadU(d, p + 2 * N));
+    a3.step(hn::LoadU(d, p + 3 * N));
+    a4.step(hn::LoadU(d, p + 4 * N));
+    a5.step(hn::LoadU(d, p + 5 * N));
+    a6.step(hn::LoadU(d, p + 6 * N));
+    a7.step(hn::LoadU(d, p + 7 * N));
   }
   for (; i < nv; ++i) a0.step(hn::LoadU(d, x + i * N));
-  return O::two(O::two(O::two(a0.done(), a1.done()), O::two(a2.done(), a3.done())), O::two(O::two(a4.done(), a5.done()), O::two(a6.done(), a7.done())));
+  return O::two(O::two(O::two(a0.done(), a1.done()), O::two(a2.done(), a3.done())),
+                O::two(O::two(a4.done(), a5.done()), O::two(a6.done(), a7.done())));
 }
 template <Reduce op, class T> hn::Vec<hn::ScalableTag<T>> tree(const T* x, int64_t nv) {
   if (nv <= kBlock) return block<op>(x, nv);
@@ -100,8 +119,10 @@ template <Reduce op, class T> T strided(const T* x, int64_t n, int64_t s) {
   A a0 = identity_of<op, A>(), a1 = a0, a2 = a0, a3 = a0;
   int64_t i = 0;
   for (; i + 4 <= n; i += 4) {
-    a0 = reduce_two<op, A>(a0, x[i * s]); a1 = reduce_two<op, A>(a1, x[(i + 1) * s]);
-    a2 = reduce_two<op, A>(a2, x[(i + 2) * s]); a3 = reduce_two<op, A>(a3, x[(i + 3) * s]);
+    a0 = reduce_two<op, A>(a0, x[i * s]);
+    a1 = reduce_two<op, A>(a1, x[(i + 1) * s]);
+    a2 = reduce_two<op, A>(a2, x[(i + 2) * s]);
+    a3 = reduce_two<op, A>(a3, x[(i + 3) * s]);
   }
   for (; i < n; ++i) a0 = reduce_two<op, A>(a0, x[i * s]);
   return static_cast<T>(reduce_two<op, A>(reduce_two<op, A>(a0, a1), reduce_two<op, A>(a2, a3)));
@@ -109,13 +130,16 @@ template <Reduce op, class T> T strided(const T* x, int64_t n, int64_t s) {
 template <Reduce op, class T> void rows(const void* xv, int64_t n, int64_t stride, int64_t count, int64_t xs, void* ov, int64_t os) {
   auto* x = static_cast<const T*>(xv);
   auto* out = static_cast<T*>(ov);
-  if (stride == 1 && n > 8) for (int64_t k = 0; k < count; ++k) out[k * os] = row<op>(x + k * xs, n);
-  else if (n > 8) for (int64_t k = 0; k < count; ++k) out[k * os] = strided<op>(x + k * xs, n, stride);
-  else for (int64_t k = 0; k < count; ++k) {
-    T r = n ? x[k * xs] : identity_of<op, T>();
-    for (int64_t i = 1; i < n; ++i) r = reduce_two<op, T>(r, x[k * xs + i * stride]);
-    out[k * os] = r;
-  }
+  if (stride == 1 && n > 8)
+    for (int64_t k = 0; k < count; ++k) out[k * os] = row<op>(x + k * xs, n);
+  else if (n > 8)
+    for (int64_t k = 0; k < count; ++k) out[k * os] = strided<op>(x + k * xs, n, stride);
+  else
+    for (int64_t k = 0; k < count; ++k) {
+      T r = n ? x[k * xs] : identity_of<op, T>();
+      for (int64_t i = 1; i < n; ++i) r = reduce_two<op, T>(r, x[k * xs + i * stride]);
+      out[k * os] = r;
+    }
 }
 
 template <Reduce op, class T> void combine(void* ov, const void* xv, int64_t m) {

@@ -21,7 +21,7 @@ struct ReduceKernels {
 };
 inline constexpr std::int64_t kReduceStrip = 512;
 
-ReduceKernels reduce_kernels(Reduce op, DType d);  // no rows where the type lacks the operation
+ReduceKernels reduce_kernels(Reduce op, DType d);       // no rows where the type lacks the operation
 ReduceKernels simd_reduce_kernels(Reduce op, DType d);  // f32, f64, i32, i64, u8; no rows for the others
 
 // The operation on two values; NaN wins in max and min.

@@ -35,25 +35,36 @@ template <bool max, class T> void arg_row(const T* x, Offset n, Offset s, Reduce
     T best;
     k.rows(x, n, 1, 1, 0, &best, 1);
     Offset i = 0;
-    if (is_nan(value(best))) while (!is_nan(value(x[i]))) ++i;
-    else while (value(x[i]) != value(best)) ++i;
+    if (is_nan(value(best)))
+      while (!is_nan(value(x[i]))) ++i;
+    else
+      while (value(x[i]) != value(best)) ++i;
     *out = i;
     return;
   }
   A best = value(x[0]);
   Offset at = 0;
   for (Offset i = 1; i < n; ++i)
-    if (A v = value(x[i * s]); beats<max, A>(v, best)) { best = v; at = i; }
+    if (A v = value(x[i * s]); beats<max, A>(v, best)) {
+      best = v;
+      at = i;
+    }
   *out = at;
 }
 // Columns m wide: one pass over memory in its order.
 template <bool max, class T> void arg_columns(const T* x, Offset n, Offset s, Offset m, Offset* out) {
   using A = decltype(value(T()));
   A best[kReduceStrip];
-  for (Offset c = 0; c < m; ++c) { best[c] = value(x[c]); out[c] = 0; }
+  for (Offset c = 0; c < m; ++c) {
+    best[c] = value(x[c]);
+    out[c] = 0;
+  }
   for (Offset i = 1; i < n; ++i)
     for (Offset c = 0; c < m; ++c)
-      if (A v = value(x[i * s + c]); beats<max, A>(v, best[c])) { best[c] = v; out[c] = i; }
+      if (A v = value(x[i * s + c]); beats<max, A>(v, best[c])) {
+        best[c] = v;
+        out[c] = i;
+      }
 }
 template <bool max, class T> void arg_all(DType d, const T* x, const Shape& shape, const Shape& strides, int dim, Offset* out) {
   auto at = static_cast<std::size_t>(dim);
@@ -69,7 +80,8 @@ template <bool max, class T> void arg_all(DType d, const T* x, const Shape& shap
         const T* p = x + o[1] + first * xs;
         Offset* q = out + o[0] + first;
         if (xs == 1 && count > 1) arg_columns<max>(p, n, s, count, q);
-        else for (Offset i = 0; i < count; ++i) arg_row<max>(p + i * xs, n, s, k, q + i);
+        else
+          for (Offset i = 0; i < count; ++i) arg_row<max>(p + i * xs, n, s, k, q + i);
       });
     }
   });
@@ -125,7 +137,8 @@ template <class T> bool scan_by(Reduce op, T* x, Offset outer, Offset n, Offset 
 
 template <class F> bool by_type(DType d, F&& f) {
   switch (d) {
-    case DType::bool_: case DType::u8: return f(std::uint8_t());
+    case DType::bool_:
+    case DType::u8: return f(std::uint8_t());
     case DType::u16: return f(std::uint16_t());
     case DType::u32: return f(std::uint32_t());
     case DType::u64: return f(std::uint64_t());
@@ -147,7 +160,8 @@ template <class F> bool by_type(DType d, F&& f) {
 
 void arg_reduce(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, int dim, std::int64_t* out) {
   if (shape[static_cast<std::size_t>(dim)] == 0)
-    throw ShapeError(std::string(max ? "argmax" : "argmin") + ": dimension " + std::to_string(dim) + " of shape " + shape.str() + " is empty and has no extreme");
+    throw ShapeError(std::string(max ? "argmax" : "argmin") + ": dimension " + std::to_string(dim) + " of shape " + shape.str() +
+                     " is empty and has no extreme");
   if (shape.has(0)) return;
   bool done = by_type(d, [&](auto t) {
     using T = decltype(t);

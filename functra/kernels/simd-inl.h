@@ -6,8 +6,14 @@
 #undef FUNCTRA_NUM_END
 #undef FUNCTRA_NUM_NO_FMA
 #undef FUNCTRA_HAVE_SIMD
-#define FUNCTRA_NUM_BEGIN HWY_BEFORE_NAMESPACE(); namespace functra { namespace HWY_NAMESPACE {
-#define FUNCTRA_NUM_END } } HWY_AFTER_NAMESPACE();
+#define FUNCTRA_NUM_BEGIN \
+  HWY_BEFORE_NAMESPACE(); \
+  namespace functra {     \
+  namespace HWY_NAMESPACE {
+#define FUNCTRA_NUM_END \
+  }                     \
+  }                     \
+  HWY_AFTER_NAMESPACE();
 #if !HWY_NATIVE_FMA
 #define FUNCTRA_NUM_NO_FMA 1
 #endif
@@ -41,17 +47,27 @@ template <class D> struct Simd {
 
 #define FUNCTRA_SIMD_BINARY(op) \
   template <class D> FUNCTRA_INLINE Simd<D> operator op(Simd<D> a, Simd<D> b) { return a.v op b.v; }
-FUNCTRA_SIMD_BINARY(+) FUNCTRA_SIMD_BINARY(-) FUNCTRA_SIMD_BINARY(*) FUNCTRA_SIMD_BINARY(/)
+FUNCTRA_SIMD_BINARY(+)
+FUNCTRA_SIMD_BINARY(-)
+FUNCTRA_SIMD_BINARY(*) FUNCTRA_SIMD_BINARY(/)
 #undef FUNCTRA_SIMD_BINARY
-template <class D> FUNCTRA_INLINE Simd<D> operator&(Simd<D> a, Simd<D> b) { return hn::And(a.v, b.v); }
+    template <class D>
+    FUNCTRA_INLINE Simd<D> operator&(Simd<D> a, Simd<D> b) {
+  return hn::And(a.v, b.v);
+}
 template <class D> FUNCTRA_INLINE Simd<D> operator|(Simd<D> a, Simd<D> b) { return hn::Or(a.v, b.v); }
 template <class D> FUNCTRA_INLINE Simd<D> operator^(Simd<D> a, Simd<D> b) { return hn::Xor(a.v, b.v); }
 template <class D> FUNCTRA_INLINE Simd<D> operator-(Simd<D> a) { return hn::Neg(a.v); }
 #define FUNCTRA_SIMD_COMPARE(op) \
   template <class D> FUNCTRA_INLINE SimdMask<D> operator op(Simd<D> a, Simd<D> b) { return {a.v op b.v}; }
-FUNCTRA_SIMD_COMPARE(==) FUNCTRA_SIMD_COMPARE(<) FUNCTRA_SIMD_COMPARE(<=) FUNCTRA_SIMD_COMPARE(>) FUNCTRA_SIMD_COMPARE(>=)
+FUNCTRA_SIMD_COMPARE(==)
+FUNCTRA_SIMD_COMPARE(<)
+FUNCTRA_SIMD_COMPARE(<=) FUNCTRA_SIMD_COMPARE(>) FUNCTRA_SIMD_COMPARE(>=)
 #undef FUNCTRA_SIMD_COMPARE
-template <class D> FUNCTRA_INLINE SimdMask<D> operator!=(Simd<D> a, Simd<D> b) { return {hn::Not(a.v == b.v)}; }  // Highway's is false for NaN
+    template <class D>
+    FUNCTRA_INLINE SimdMask<D> operator!=(Simd<D> a, Simd<D> b) {
+  return {hn::Not(a.v == b.v)};
+}  // Highway's is false for NaN
 template <class D> FUNCTRA_INLINE SimdMask<D> operator&(SimdMask<D> a, SimdMask<D> b) { return {hn::And(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator|(SimdMask<D> a, SimdMask<D> b) { return {hn::Or(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator^(SimdMask<D> a, SimdMask<D> b) { return {hn::Xor(a.m, b.m)}; }
@@ -74,7 +90,10 @@ template <class M, class D> FUNCTRA_INLINE Simd<D> select(SimdMask<M> m, Simd<D>
 template <class D> FUNCTRA_INLINE Simd<D> min(Simd<D> a, Simd<D> b) { return select((a < b) | (a != a), a, b); }
 template <class D> FUNCTRA_INLINE Simd<D> max(Simd<D> a, Simd<D> b) { return select((a > b) | (a != a), a, b); }
 template <class D> FUNCTRA_INLINE bits_of<Simd<D>> bits(Simd<D> x) { return hn::BitCast(hn::RebindToUnsigned<D>(), x.v); }
-template <class X> concept AnySimd = requires(X x) { hn::GetLane(x.v); };
+template <class X>
+concept AnySimd = requires(X x) {
+  hn::GetLane(x.v);
+};
 template <AnySimd X> FUNCTRA_INLINE X from_bits(bits_of<X> u) { return hn::BitCast(typename X::Tag(), u.v); }
 template <int k, class D> FUNCTRA_INLINE Simd<D> shl(Simd<D> x) { return hn::ShiftLeft<k>(x.v); }
 template <int k, class D> FUNCTRA_INLINE Simd<D> shr(Simd<D> x) { return hn::ShiftRight<k>(x.v); }
@@ -102,9 +121,11 @@ template <class D, class F, class... A> HWY_NOINLINE Simd<D> rare_lanes(SimdMask
   for (std::size_t i = 0; i < n; ++i) {
     if (!(set[i / 8] >> (i % 8) & 1)) continue;
     if constexpr (sizeof...(args) == 1) {
-      if constexpr (sizeof(T) == 4) y[i] = f.f32(in[0][i]); else y[i] = f.f64(in[0][i]);
+      if constexpr (sizeof(T) == 4) y[i] = f.f32(in[0][i]);
+      else y[i] = f.f64(in[0][i]);
     } else {
-      if constexpr (sizeof(T) == 4) y[i] = f.f32(in[0][i], in[1][i]); else y[i] = f.f64(in[0][i], in[1][i]);
+      if constexpr (sizeof(T) == 4) y[i] = f.f32(in[0][i], in[1][i]);
+      else y[i] = f.f64(in[0][i], in[1][i]);
     }
   }
   return hn::Load(D(), y);

@@ -36,7 +36,10 @@ template <class T> auto key(T v) {
     return v;
   }
 }
-template <class K> struct Item { K key; std::uint32_t at; };
+template <class K> struct Item {
+  K key;
+  std::uint32_t at;
+};
 
 // Least significant byte first; bytes that all keys share are skipped.
 template <class K> void radix(std::vector<Item<K>>& v, std::vector<Item<K>>& other) {
@@ -48,7 +51,11 @@ template <class K> void radix(std::vector<Item<K>>& v, std::vector<Item<K>>& oth
     auto& c = counts[b];
     if (c[static_cast<std::uint8_t>(v[0].key >> (8 * b))] == v.size()) continue;
     std::size_t sum = 0;
-    for (std::size_t& x : c) { std::size_t n = x; x = sum; sum += n; }
+    for (std::size_t& x : c) {
+      std::size_t n = x;
+      x = sum;
+      sum += n;
+    }
     for (const auto& x : v) other[c[static_cast<std::uint8_t>(x.key >> (8 * b))]++] = x;
     v.swap(other);
   }
@@ -84,10 +91,12 @@ template <class T> void sort_lines(const T* x, const Shape& shape, const Shape& 
 void argsort(DType d, const void* x, const Shape& shape, const Shape& strides, int dim, bool descending, std::int64_t* out) {
   auto at = static_cast<std::size_t>(dim);
   if (shape.has(0)) return;
-  if (shape[at] >= Offset(1) << 32) throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
+  if (shape[at] >= Offset(1) << 32)
+    throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
   auto go = [&](auto t) { sort_lines(static_cast<const decltype(t)*>(x), shape, strides, at, descending, out); };
   switch (d) {
-    case DType::bool_: case DType::u8: return go(std::uint8_t());
+    case DType::bool_:
+    case DType::u8: return go(std::uint8_t());
     case DType::u16: return go(std::uint16_t());
     case DType::u32: return go(std::uint32_t());
     case DType::u64: return go(std::uint64_t());

@@ -12,7 +12,9 @@ namespace {
 
 constexpr std::int64_t kGrainBytes = 128 * 1024, kTile = 16;
 using Offset = std::int64_t;
-struct Bytes16 { std::uint64_t a, b; };
+struct Bytes16 {
+  std::uint64_t a, b;
+};
 
 // Calls f with a value whose type has the element's size; false for sizes that have none.
 template <class F> bool with_unit(std::size_t size, F&& f) {
@@ -25,14 +27,21 @@ template <class F> bool with_unit(std::size_t size, F&& f) {
     default: return false;
   }
 }
-template <class T> T load(const std::byte* p) { T v; std::memcpy(&v, p, sizeof v); return v; }
+template <class T> T load(const std::byte* p) {
+  T v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
 
 template <class T> void copy_run(T* d, Offset ds, const T* s, Offset ss, Offset n) {
   if (ds == 1 && ss == 1) std::memcpy(d, s, static_cast<std::size_t>(n) * sizeof(T));
   else if (ds == 1 && ss == 0) std::fill_n(d, n, *s);
-  else if (ds == 1 && ss == -1) for (Offset i = 0; i < n; ++i) d[i] = s[-i];
-  else if (ds == 1) for (Offset i = 0; i < n; ++i) d[i] = s[i * ss];
-  else for (Offset i = 0; i < n; ++i) d[i * ds] = s[i * ss];
+  else if (ds == 1 && ss == -1)
+    for (Offset i = 0; i < n; ++i) d[i] = s[-i];
+  else if (ds == 1)
+    for (Offset i = 0; i < n; ++i) d[i] = s[i * ss];
+  else
+    for (Offset i = 0; i < n; ++i) d[i * ds] = s[i * ss];
 }
 
 // The inner dimension is contiguous in d and dimension t (not the inner one) is contiguous in s: tile by tile through the caches.
@@ -83,9 +92,8 @@ template <class T> void copy_units(T* d, const T* s, const Collapsed& c) {
     parallel_for(n, kGrainBytes / static_cast<Offset>(sizeof(T)), [&](Offset b, Offset e) { copy_run(d + b * ds, ds, s + b * ss, ss, e - b); });
     return;
   }
-  parallel_for(rows, std::max<Offset>(1, kGrainBytes / bytes), [&](Offset b, Offset e) {
-    for_rows(c, b, e, [&](const Offset* o) { copy_run(d + o[0], ds, s + o[1], ss, n); });
-  });
+  parallel_for(rows, std::max<Offset>(1, kGrainBytes / bytes),
+               [&](Offset b, Offset e) { for_rows(c, b, e, [&](const Offset* o) { copy_run(d + o[0], ds, s + o[1], ss, n); }); });
 }
 
 }  // namespace
@@ -131,7 +139,11 @@ Collapsed::Collapsed(const Shape& shape, std::initializer_list<const Shape*> str
 void copy(void* dst, const Shape& dst_strides, const void* src, const Shape& src_strides, const Shape& shape, std::size_t elem_size) {
   if (shape.has(0)) return;
   Collapsed c(shape, {&dst_strides, &src_strides});
-  if (with_unit(elem_size, [&](auto unit) { using T = decltype(unit); copy_units(static_cast<T*>(dst), static_cast<const T*>(src), c); })) return;
+  if (with_unit(elem_size, [&](auto unit) {
+        using T = decltype(unit);
+        copy_units(static_cast<T*>(dst), static_cast<const T*>(src), c);
+      }))
+    return;
   auto* d = static_cast<std::byte*>(dst);
   auto* s = static_cast<const std::byte*>(src);
   auto size = static_cast<Offset>(elem_size);
@@ -152,9 +164,11 @@ void fill(void* dst, std::int64_t n, std::size_t elem_size, const void* value) {
   bool done = with_unit(elem_size, [&](auto unit) {
     using T = decltype(unit);
     T x = load<T>(v);
-    parallel_for(n, 2 * kGrainBytes / static_cast<Offset>(sizeof(T)), [&](Offset b, Offset e) { std::fill(static_cast<T*>(dst) + b, static_cast<T*>(dst) + e, x); });
+    parallel_for(n, 2 * kGrainBytes / static_cast<Offset>(sizeof(T)),
+                 [&](Offset b, Offset e) { std::fill(static_cast<T*>(dst) + b, static_cast<T*>(dst) + e, x); });
   });
-  if (!done) for (std::int64_t i = 0; i < n; ++i) std::memcpy(d + static_cast<std::size_t>(i) * elem_size, v, elem_size);
+  if (!done)
+    for (std::int64_t i = 0; i < n; ++i) std::memcpy(d + static_cast<std::size_t>(i) * elem_size, v, elem_size);
 }
 
 void pad(void* out, const Shape& out_shape, const void* x, const Shape& shape, const Shape& strides, const Shape& lo, const Shape& interior,

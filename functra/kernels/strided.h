@@ -23,7 +23,11 @@ struct Collapsed {
   // Length and strides of the innermost dimension (1 and 0 at rank 0), and how many such rows there are.
   std::int64_t inner() const { return extent.empty() ? 1 : extent.back(); }
   std::int64_t inner_stride(int k) const { return extent.empty() ? 0 : stride[k].back(); }
-  std::int64_t rows() const { std::int64_t n = 1; for (int i = 0; i + 1 < rank(); ++i) n *= extent[static_cast<std::size_t>(i)]; return n; }
+  std::int64_t rows() const {
+    std::int64_t n = 1;
+    for (int i = 0; i + 1 < rank(); ++i) n *= extent[static_cast<std::size_t>(i)];
+    return n;
+  }
 };
 
 // Visits rows [begin, end) of a nest: f(const std::int64_t* offsets), one offset per operand, of the row's first element.

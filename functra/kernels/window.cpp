@@ -45,7 +45,9 @@ struct Room {
 
 // The taps k of a window, begin <= k < end, that meet elements when the window stands at o, and the element that `begin` meets; the
 // next is `step` taps and `move` elements on.
-struct Taps { Offset begin, end, at; };
+struct Taps {
+  Offset begin, end, at;
+};
 struct Axis {
   Offset n, size, stride, lo, base, dil;
   Offset step = 1, move = 1;
@@ -70,8 +72,10 @@ template <Reduce op, class T> void line(const T* x, const Axis& a, Offset out_n,
     Offset p = k * a.dil - a.lo;  // under output 0
     Offset begin = p >= 0 ? 0 : (-p + a.stride - 1) / a.stride, end = a.n - p <= 0 ? 0 : std::min(out_n, (a.n - p + a.stride - 1) / a.stride);
     const T* from = x + p;
-    if (a.stride == 1) for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o]);
-    else for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o * a.stride]);
+    if (a.stride == 1)
+      for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o]);
+    else
+      for (Offset o = begin; o < end; ++o) out[o] = reduce_two<op, T>(out[o], from[o * a.stride]);
   }
 }
 
@@ -180,8 +184,8 @@ template <class F> bool real_type(DType d, F&& f) {
 // For every window its first extreme: f(offset of the window in w_strides, offset of the element in y_strides or
 // kNone). The dimensions
 // without windows in front are split among threads; windows of one slice run in order.
-template <bool max, class T, class F>
-void selections(const T* x, const Shape& shape, const Shape& strides, const Shape& w_strides, const Shape& y_strides, const WindowGeometry& g, F&& f) {
+template <bool max, class T, class F> void selections(const T* x, const Shape& shape, const Shape& strides, const Shape& w_strides,
+                                                      const Shape& y_strides, const WindowGeometry& g, F&& f) {
   Shape out_shape = window_shape(shape, g);
   if (out_shape.has(0)) return;
   std::size_t lead = 0, rank = shape.size();
@@ -201,12 +205,13 @@ void selections(const T* x, const Shape& shape, const Shape& strides, const Shap
     for_rows(c, b, e, [&](const Offset* o) {
       const T* xs = x + o[1];
       if (rank - lead == 2) {  // images, without branches on their values
-        const Offset *size = g.size.data() + lead, *stride = g.stride.data() + lead, *pad = g.pad_lo.data() + lead, *n = shape.data() + lead, *sx = strides.data() + lead,
-                     *sw = w_strides.data() + lead, *sy = y_strides.data() + lead, rows = tail[0], cols = tail[1];
+        const Offset *size = g.size.data() + lead, *stride = g.stride.data() + lead, *pad = g.pad_lo.data() + lead, *n = shape.data() + lead,
+                     *sx = strides.data() + lead, *sw = w_strides.data() + lead, *sy = y_strides.data() + lead, rows = tail[0], cols = tail[1];
         for (Offset i = 0; i < rows; ++i)
           for (Offset j = 0; j < cols; ++j) {
             Offset p = i * stride[0] - pad[0], q = j * stride[1] - pad[1];
-            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + size[0], n[0]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + size[1], n[1]), where = kNone;
+            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + size[0], n[0]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + size[1], n[1]),
+                   where = kNone;
             if (r0 < r1 && c0 < c1) {
               auto best = wide(xs[r0 * sx[0] + c0 * sx[1]]);
               where = r0 * sy[0] + c0 * sy[1];
@@ -244,13 +249,23 @@ void selections(const T* x, const Shape& shape, const Shape& strides, const Shap
           bool any = false;
           for (;;) {
             Offset ox = 0, oy = o[2];
-            for (std::size_t i = 0; i < inner; ++i) { ox += k[i] * strides[lead + i]; oy += k[i] * y_strides[lead + i]; }
+            for (std::size_t i = 0; i < inner; ++i) {
+              ox += k[i] * strides[lead + i];
+              oy += k[i] * y_strides[lead + i];
+            }
             for (Offset j = 0; j < len; ++j) {
               auto v = wide(xs[ox + j * sx]);
-              if (!any || (max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) { best = v; best_y = oy + j * sy; any = true; }
+              if (!any || (max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) {
+                best = v;
+                best_y = oy + j * sy;
+                any = true;
+              }
             }
             std::size_t i = inner ? inner - 1 : 0;
-            while (i > 0 && ++k[i - 1] == end[i - 1]) { k[i - 1] = first[i - 1]; --i; }
+            while (i > 0 && ++k[i - 1] == end[i - 1]) {
+              k[i - 1] = first[i - 1];
+              --i;
+            }
             if (i == 0) break;
           }
         }
@@ -265,14 +280,16 @@ void selections(const T* x, const Shape& shape, const Shape& strides, const Shap
 
 void no_dilation(const WindowGeometry& g, const char* who) {
   for (std::size_t d = 0; d < g.size.size(); ++d)
-    if (g.base_dilation[d] != 1 || g.window_dilation[d] != 1) throw ValueError(std::string(who) + ": dilated windows have no selection; use dilations of 1, or patches and a maximum over them");
+    if (g.base_dilation[d] != 1 || g.window_dilation[d] != 1)
+      throw ValueError(std::string(who) + ": dilated windows have no selection; use dilations of 1, or patches and a maximum over them");
 }
 
 }  // namespace
 
 Shape window_shape(const Shape& shape, const WindowGeometry& g) {
   Shape r = shape;
-  for (std::size_t d = 0; d < shape.size(); ++d) r[d] = conv_extent(shape[d], g.size[d], g.stride[d], g.pad_lo[d], g.pad_hi[d], g.base_dilation[d], g.window_dilation[d]);
+  for (std::size_t d = 0; d < shape.size(); ++d)
+    r[d] = conv_extent(shape[d], g.size[d], g.stride[d], g.pad_lo[d], g.pad_hi[d], g.base_dilation[d], g.window_dilation[d]);
   return r;
 }
 
@@ -289,7 +306,8 @@ void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const 
   if (!done) throw DTypeError("reduce_window: the operation is not defined for " + std::string(name_of(d)) + "; convert the tensor first");
 }
 
-void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source, const Shape& source_strides, const WindowGeometry& g, void* out) {
+void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source,
+                            const Shape& source_strides, const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_scatter_add");
   bool done = float_type(d, [&](auto t) {
     using T = decltype(t);
@@ -297,14 +315,17 @@ void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape
     fill(out, shape.numel(), sizeof(T), zero);
     auto* s = static_cast<const T*>(source);
     auto* o = static_cast<T*>(out);
-    auto add = [&](Offset w, Offset i) { if (i != kNone) o[i] = back<T>(reduce_two<Reduce::sum, decltype(wide(T()))>(wide(o[i]), wide(s[w]))); };
+    auto add = [&](Offset w, Offset i) {
+      if (i != kNone) o[i] = back<T>(reduce_two<Reduce::sum, decltype(wide(T()))>(wide(o[i]), wide(s[w])));
+    };
     if (max) selections<true>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
     else selections<false>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
     return true;
   });
   if (!done) throw DTypeError("select_and_scatter_add: not defined for " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
-void select_and_gather(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* y, const Shape& y_strides, const WindowGeometry& g, void* out) {
+void select_and_gather(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* y, const Shape& y_strides,
+                       const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_gather");
   Shape to = row_major(window_shape(shape, g));
   bool done = float_type(d, [&](auto t) {

@@ -6,8 +6,12 @@ namespace functra {
 using ops::binary_op;
 using ops::unary_op;
 namespace {  // of bools: or, and
-Tensor sum_of(const Tensor& a, const Tensor& b) { return is_bool(a.raw_dtype()) && is_bool(b.raw_dtype()) ? prims::bitwise_or(a, b) : core::add(a, b); }
-Tensor product_of(const Tensor& a, const Tensor& b) { return is_bool(a.raw_dtype()) && is_bool(b.raw_dtype()) ? prims::bitwise_and(a, b) : prims::mul(a, b); }
+Tensor sum_of(const Tensor& a, const Tensor& b) {
+  return is_bool(a.raw_dtype()) && is_bool(b.raw_dtype()) ? prims::bitwise_or(a, b) : core::add(a, b);
+}
+Tensor product_of(const Tensor& a, const Tensor& b) {
+  return is_bool(a.raw_dtype()) && is_bool(b.raw_dtype()) ? prims::bitwise_and(a, b) : prims::mul(a, b);
+}
 }  // namespace
 
 Tensor Tensor::operator-() const { return unary_op("operator-", prims::neg, *this, false, FUNCTRA_SITE); }

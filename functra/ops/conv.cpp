@@ -23,35 +23,48 @@ Tensor with_examples(const Tensor& x, std::size_t n, const char* who) {
   auto rank = static_cast<std::size_t>(x.dim());
   if (rank == n + 2) return x;
   if (rank == n + 1) return prims::reshape(x, x.sizes().with(0, 1));
-  throw ShapeError(std::string(who) + ": x has shape " + x.sizes().str() + "; it is [N, C, spatial...] or [C, spatial...] with " + std::to_string(n) + " spatial dimensions");
+  throw ShapeError(std::string(who) + ": x has shape " + x.sizes().str() + "; it is [N, C, spatial...] or [C, spatial...] with " + std::to_string(n) +
+                   " spatial dimensions");
 }
-Tensor like_given(const Tensor& y, const Tensor& x, std::size_t n) { return static_cast<std::size_t>(x.dim()) == n + 1 ? prims::reshape(y, y.sizes().without(0)) : y; }
+Tensor like_given(const Tensor& y, const Tensor& x, std::size_t n) {
+  return static_cast<std::size_t>(x.dim()) == n + 1 ? prims::reshape(y, y.sizes().without(0)) : y;
+}
 
-Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation, std::int64_t groups, std::size_t n, const char* who) {
+Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
+            std::int64_t groups, std::size_t n, const char* who) {
   Tensor a = x, b = w;
   ops::promote(a, b, who);
   Shape pad = each(padding, n, who, "padding");
-  Tensor y = prims::conv_general_dilated(with_examples(a, n, who), b, {each(stride, n, who, "stride"), pad, pad, Shape::filled(n, 1), each(dilation, n, who, "dilation"), groups});
+  Tensor y = prims::conv_general_dilated(with_examples(a, n, who), b,
+                                         {each(stride, n, who, "stride"), pad, pad, Shape::filled(n, 1), each(dilation, n, who, "dilation"), groups});
   if (bias.defined()) {
     Shape s = y.sizes();
-    if (bias.dim() != 1 || bias.size(0) != s[1]) throw ShapeError(std::string(who) + ": bias has shape " + bias.sizes().str() + ", the result " + std::to_string(s[1]) + " channels");
+    if (bias.dim() != 1 || bias.size(0) != s[1])
+      throw ShapeError(std::string(who) + ": bias has shape " + bias.sizes().str() + ", the result " + std::to_string(s[1]) + " channels");
     y = core::add(y, core::broadcast_in_dim(core::convert(bias, y.dtype()), s, {1}));
   }
   return like_given(y, x, n);
 }
 
-struct Pool { Tensor x; prims::WindowParams p; std::size_t n; };
+struct Pool {
+  Tensor x;
+  prims::WindowParams p;
+  std::size_t n;
+};
 Pool pool(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, std::size_t n, const char* who) {
   Tensor v = with_examples(ops::firm(x), n, who);
-  Shape size = each(window, n, who, "window"), step = stride.empty() ? size : each(stride, n, who, "stride"), pad = each(padding, n, who, "padding"), one = Shape::filled(n + 2, 1);
+  Shape size = each(window, n, who, "window"), step = stride.empty() ? size : each(stride, n, who, "stride"), pad = each(padding, n, who, "padding"),
+        one = Shape::filled(n + 2, 1);
   for (std::size_t i = 0; i < n; ++i)
-    if (pad[i] < 0 || 2 * pad[i] > size[i]) throw ValueError(std::string(who) + ": padding " + pad.str() + " is at most half of the window " + size.str());
+    if (pad[i] < 0 || 2 * pad[i] > size[i])
+      throw ValueError(std::string(who) + ": padding " + pad.str() + " is at most half of the window " + size.str());
   Shape ones{1, 1}, zeros{0, 0};
   return {v, {ones.concat(size), ones.concat(step), zeros.concat(pad), zeros.concat(pad), one, one}, n};
 }
 Tensor max_pool(const Tensor& x, const Pool& q) { return like_given(prims::reduce_window_max(q.x, q.p), x, q.n); }
 Tensor avg_pool(const Tensor& x, const Pool& q, bool count_include_pad, const char* who) {
-  if (!is_floating(q.x.dtype())) throw DTypeError(std::string(who) + ": not defined for dtype " + std::string(name_of(q.x.dtype())) + "; convert with to(f32) or to(f64)");
+  if (!is_floating(q.x.dtype()))
+    throw DTypeError(std::string(who) + ": not defined for dtype " + std::string(name_of(q.x.dtype())) + "; convert with to(f32) or to(f64)");
   Tensor total = prims::reduce_window_sum(q.x, q.p), count = prims::like(static_cast<double>(q.p.size.numel()), total);
   if (!count_include_pad) count = prims::reduce_window_sum(core::broadcast_in_dim(prims::like(1, q.x), q.x.sizes(), {}), q.p);
   return like_given(prims::div(total, count), x, q.n);
@@ -59,15 +72,18 @@ Tensor avg_pool(const Tensor& x, const Pool& q, bool count_include_pad, const ch
 
 }  // namespace
 
-Tensor conv1d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation, std::int64_t groups) {
+Tensor conv1d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
+              std::int64_t groups) {
   Site site(FUNCTRA_SITE);
   return conv(x, w, bias, stride, padding, dilation, groups, 1, "conv1d");
 }
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation, std::int64_t groups) {
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
+              std::int64_t groups) {
   Site site(FUNCTRA_SITE);
   return conv(x, w, bias, stride, padding, dilation, groups, 2, "conv2d");
 }
-Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation, std::int64_t groups) {
+Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
+              std::int64_t groups) {
   Site site(FUNCTRA_SITE);
   return conv(x, w, bias, stride, padding, dilation, groups, 3, "conv3d");
 }
@@ -101,7 +117,9 @@ Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& d)
   std::int64_t groups = d.feature_group_count, cut = d.batch_group_count;
   if (cut != 1) {
     if (groups != 1) throw ValueError("conv_general_dilated: one of feature_group_count and batch_group_count is 1");
-    if (cut < 1 || s[0] % cut) throw ShapeError("conv_general_dilated: " + std::to_string(s[0]) + " examples of x " + s.str() + " are not divisible into " + std::to_string(cut) + " groups");
+    if (cut < 1 || s[0] % cut)
+      throw ShapeError("conv_general_dilated: " + std::to_string(s[0]) + " examples of x " + s.str() + " are not divisible into " +
+                       std::to_string(cut) + " groups");
     Shape split = s.with(1, s[0] / cut), merged = s;
     split[0] = cut;
     merged[0] = s[0] / cut;
@@ -109,15 +127,21 @@ Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& d)
     a = prims::reshape(core::move_dim(prims::reshape(a, split), 0, 1), merged);
     groups = cut;
   }
-  return prims::conv_general_dilated(a, b, {or_filled(d.strides, n, 1), or_filled(d.padding_low, n, 0), or_filled(d.padding_high, n, 0), or_filled(d.lhs_dilation, n, 1),
-                                            or_filled(d.rhs_dilation, n, 1), groups});
+  return prims::conv_general_dilated(a, b,
+                                     {or_filled(d.strides, n, 1), or_filled(d.padding_low, n, 0), or_filled(d.padding_high, n, 0),
+                                      or_filled(d.lhs_dilation, n, 1), or_filled(d.rhs_dilation, n, 1), groups});
 }
 
 Tensor reduce_window(const Tensor& x, WindowOp op, const WindowDims& d) {
   Site site(FUNCTRA_SITE);
   Tensor v = ops::firm(x);
   auto n = static_cast<std::size_t>(v.dim());
-  prims::WindowParams p{d.size, or_filled(d.strides, n, 1), or_filled(d.padding_low, n, 0), or_filled(d.padding_high, n, 0), or_filled(d.base_dilation, n, 1), or_filled(d.window_dilation, n, 1)};
+  prims::WindowParams p{d.size,
+                        or_filled(d.strides, n, 1),
+                        or_filled(d.padding_low, n, 0),
+                        or_filled(d.padding_high, n, 0),
+                        or_filled(d.base_dilation, n, 1),
+                        or_filled(d.window_dilation, n, 1)};
   return op == WindowOp::add ? prims::reduce_window_sum(v, p) : op == WindowOp::max ? prims::reduce_window_max(v, p) : prims::reduce_window_min(v, p);
 }
 

@@ -6,9 +6,12 @@
 
 namespace functra {
 
-Tensor conv1d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1, std::int64_t groups = 1);
-Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1, std::int64_t groups = 1);
-Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1, std::int64_t groups = 1);
+Tensor conv1d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1,
+              std::int64_t groups = 1);
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1,
+              std::int64_t groups = 1);
+Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1,
+              std::int64_t groups = 1);
 
 // Over windows of the spatial dimensions; an empty stride is the window. The derivative of a maximum goes to the first largest element;
 // averages count padding as zeros unless count_include_pad is false.
@@ -31,7 +34,9 @@ Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& di
 enum class WindowOp { add, max, min };
 // One entry per dimension of x in each list; empty ones as above. Padding holds the identity of the operation. Maxima and minima over
 // dilated windows have no derivative (ValueError).
-struct WindowDims { Shape size, strides{}, padding_low{}, padding_high{}, base_dilation{}, window_dilation{}; };
+struct WindowDims {
+  Shape size, strides{}, padding_low{}, padding_high{}, base_dilation{}, window_dilation{};
+};
 Tensor reduce_window(const Tensor& x, WindowOp op, const WindowDims& dims);
 
 }  // namespace lax

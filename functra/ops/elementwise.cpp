@@ -8,11 +8,19 @@ void broadcast_all(std::span<Tensor> x, const char* who) {
   for (const Tensor& t : x) {
     if (t.rank0()) continue;
     Shape u = t.sizes();
-    if (first) { s = u; first = false; continue; }
-    if (!(u == s)) { same = false; s = broadcast_shapes(s, u, who); }
+    if (first) {
+      s = u;
+      first = false;
+      continue;
+    }
+    if (!(u == s)) {
+      same = false;
+      s = broadcast_shapes(s, u, who);
+    }
   }
   if (same) return;
-  for (Tensor& t : x) if (!t.rank0()) t = broadcast_to(t, s, who);
+  for (Tensor& t : x)
+    if (!t.rank0()) t = broadcast_to(t, s, who);
 }
 Tensor unary_op(const char* who, UnaryPrim f, const Tensor& x, bool floating, const void* site) {
   if (!x.defined()) throw ValueError(std::string(who) + ": the operand is an undefined Tensor (default constructed)");
@@ -31,7 +39,8 @@ Tensor binary_op(const char* who, BinaryPrim f, const Tensor& a, const Tensor& b
   }
   Tensor x[2] = {a, b};
   promote(x[0], x[1], who);
-  if (floating) for (Tensor& t : x) t = to_floating(t);
+  if (floating)
+    for (Tensor& t : x) t = to_floating(t);
   broadcast_all(x, who);
   return f(x[0], x[1]);
 }

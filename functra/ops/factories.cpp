@@ -12,11 +12,14 @@ namespace functra {
 namespace {
 
 DType dtype_or(OptDType d) { return d ? *d : default_dtype(); }
-DType category_dtype(DType d) { return d == DType::f64 ? default_dtype() : d == DType::c128 ? (default_dtype() == DType::f64 ? DType::c128 : DType::c64) : d; }
+DType category_dtype(DType d) {
+  return d == DType::f64 ? default_dtype() : d == DType::c128 ? (default_dtype() == DType::f64 ? DType::c128 : DType::c64) : d;
+}
 // Eager arrays are contiguous; traced values are operations.
 Tensor settled(Tensor t) { return t.concrete() && core::plain() ? t.contiguous() : t; }
 Tensor repeated(const Scalar& v, const Shape& shape, DType d) {
-  for (std::int64_t n : shape) if (n < 0) throw ShapeError("a tensor cannot have the negative extent " + std::to_string(n) + " in shape " + shape.str());
+  for (std::int64_t n : shape)
+    if (n < 0) throw ShapeError("a tensor cannot have the negative extent " + std::to_string(n) + " in shape " + shape.str());
   if (shape.empty()) return core::plain() ? Tensor::strong(v, d) : Tensor::literal_of(v, d);
   return settled(core::broadcast_in_dim(Tensor::literal_of(v, d), shape, {}));
 }
@@ -41,7 +44,8 @@ void Data::join(std::span<const Data> parts) {
   type_ = parts[0].type_;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (!(parts[i].shape_ == parts[0].shape_))
-      throw ShapeError("tensor: ragged braces: entry 0 has shape " + parts[0].shape_.str() + " and entry " + std::to_string(i) + " has shape " + parts[i].shape_.str() + "; all entries need the same shape");
+      throw ShapeError("tensor: ragged braces: entry 0 has shape " + parts[0].shape_.str() + " and entry " + std::to_string(i) + " has shape " +
+                       parts[i].shape_.str() + "; all entries need the same shape");
     number_ = number_ && parts[i].number_;
     type_ = promote(type_, parts[i].type_);
   }
@@ -50,8 +54,10 @@ void Data::join(std::span<const Data> parts) {
   bytes_.resize(parts.size() * each * size);
   std::byte* to = bytes_.data();
   for (const Data& p : parts) {
-    if (p.type_ == type_) { if (each) std::memcpy(to, p.bytes_.data(), each * size); }
-    else for (std::size_t i = 0; i < each; ++i) Scalar::load(p.type_, p.bytes_.data() + i * size_of(p.type_)).store(type_, to + i * size);
+    if (p.type_ == type_) {
+      if (each) std::memcpy(to, p.bytes_.data(), each * size);
+    } else
+      for (std::size_t i = 0; i < each; ++i) Scalar::load(p.type_, p.bytes_.data() + i * size_of(p.type_)).store(type_, to + i * size);
     to += each * size;
   }
 }
@@ -67,13 +73,20 @@ Tensor Data::make(OptDType dtype) const {
 Tensor tensor(const Data& data, OptDType dtype) { return data.make(dtype); }
 
 Tensor from_raw(const void* p, DType d, std::size_t n, const Shape& shape) {
-  if (shape.numel() != static_cast<std::int64_t>(n)) throw ShapeError("from_span: " + std::to_string(n) + " elements do not fill shape " + shape.str());
+  if (shape.numel() != static_cast<std::int64_t>(n))
+    throw ShapeError("from_span: " + std::to_string(n) + " elements do not fill shape " + shape.str());
   return Tensor::copy_of(p, d, shape);
 }
 
 // ---------------------------------------------------------------- one value
-Tensor zeros(const Shape& shape, OptDType dtype) { core::Site s(FUNCTRA_SITE); return repeated(0, shape, dtype_or(dtype)); }
-Tensor ones(const Shape& shape, OptDType dtype) { core::Site s(FUNCTRA_SITE); return repeated(one_of(dtype_or(dtype)), shape, dtype_or(dtype)); }
+Tensor zeros(const Shape& shape, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return repeated(0, shape, dtype_or(dtype));
+}
+Tensor ones(const Shape& shape, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return repeated(one_of(dtype_or(dtype)), shape, dtype_or(dtype));
+}
 Tensor empty(const Shape& shape, OptDType dtype) {
   core::Site s(FUNCTRA_SITE);
   return core::plain() ? Tensor::uninitialized(dtype_or(dtype), shape) : repeated(0, shape, dtype_or(dtype));
@@ -86,13 +99,28 @@ Tensor full(const Shape& shape, const Tensor& value, OptDType dtype) {
   if (value.literal()) return repeated(value.item(), shape, d);
   return settled(core::broadcast_in_dim(core::convert(value, d), shape, {}));
 }
-Tensor zeros_like(const Tensor& x, OptDType dtype) { core::Site s(FUNCTRA_SITE); return repeated(0, x.sizes(), dtype ? *dtype : x.dtype()); }
-Tensor ones_like(const Tensor& x, OptDType dtype) { core::Site s(FUNCTRA_SITE); return repeated(one_of(dtype ? *dtype : x.dtype()), x.sizes(), dtype ? *dtype : x.dtype()); }
-Tensor empty_like(const Tensor& x, OptDType dtype) { core::Site s(FUNCTRA_SITE); return empty(x.sizes(), dtype ? *dtype : x.dtype()); }
-Tensor full_like(const Tensor& x, const Tensor& value, OptDType dtype) { core::Site s(FUNCTRA_SITE); return full(x.sizes(), value, dtype ? *dtype : x.dtype()); }
+Tensor zeros_like(const Tensor& x, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return repeated(0, x.sizes(), dtype ? *dtype : x.dtype());
+}
+Tensor ones_like(const Tensor& x, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return repeated(one_of(dtype ? *dtype : x.dtype()), x.sizes(), dtype ? *dtype : x.dtype());
+}
+Tensor empty_like(const Tensor& x, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return empty(x.sizes(), dtype ? *dtype : x.dtype());
+}
+Tensor full_like(const Tensor& x, const Tensor& value, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return full(x.sizes(), value, dtype ? *dtype : x.dtype());
+}
 
 // ---------------------------------------------------------------- by a rule
-Tensor eye(std::int64_t n, OptDType dtype) { core::Site s(FUNCTRA_SITE); return eye(n, n, dtype); }
+Tensor eye(std::int64_t n, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return eye(n, n, dtype);
+}
 Tensor eye(std::int64_t n, std::int64_t m, OptDType dtype) {
   core::Site s(FUNCTRA_SITE);
   DType d = dtype_or(dtype);
@@ -106,15 +134,22 @@ Tensor eye(std::int64_t n, std::int64_t m, OptDType dtype) {
   line = have > want ? prims::slice(line, {0}, {want}, {1}) : prims::pad(line, zero, {0}, {want - have}, {0});
   return settled(prims::reshape(line, {n, m}));
 }
-Tensor arange(Scalar end, OptDType dtype) { core::Site s(FUNCTRA_SITE); return arange(Scalar(0), end, Scalar(1), dtype); }
-Tensor arange(Scalar start, Scalar end, OptDType dtype) { core::Site s(FUNCTRA_SITE); return arange(start, end, Scalar(1), dtype); }
+Tensor arange(Scalar end, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return arange(Scalar(0), end, Scalar(1), dtype);
+}
+Tensor arange(Scalar start, Scalar end, OptDType dtype) {
+  core::Site s(FUNCTRA_SITE);
+  return arange(start, end, Scalar(1), dtype);
+}
 Tensor arange(Scalar start, Scalar end, Scalar step, OptDType dtype) {
   core::Site s(FUNCTRA_SITE);
   bool integral = start.integral() && end.integral() && step.integral();
   DType d = dtype ? *dtype : integral ? DType::i64 : default_dtype();
   double a = start.real(), b = end.real(), h = step.real();
   if (h == 0 || !std::isfinite(a) || !std::isfinite(b) || std::isnan(h) || (h > 0 ? b < a : b > a))
-    throw ValueError("arange: from " + start.str() + " to " + end.str() + " by " + step.str() + " is no sequence; the step must lead from start to end");
+    throw ValueError("arange: from " + start.str() + " to " + end.str() + " by " + step.str() +
+                     " is no sequence; the step must lead from start to end");
   if (integral) {
     auto i = static_cast<std::int64_t>(start), j = static_cast<std::int64_t>(end), k = static_cast<std::int64_t>(step);
     std::int64_t n = k > 0 ? (j - i + k - 1) / k : (i - j - k - 1) / -k;

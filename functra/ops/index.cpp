@@ -23,10 +23,14 @@ const Tensor& defined(const Tensor& x, const char* who) {
 const Tensor* known(const Tensor& t) {
   if (t.concrete()) return &t;
   if (t.kind() != Tensor::Kind::Jvp) return nullptr;
-  try { return traced::readable(t, "index"); } catch (const TracerError&) { return nullptr; }
+  try {
+    return traced::readable(t, "index");
+  } catch (const TracerError&) { return nullptr; }
 }
 void require_integers(const Tensor& i, const char* who) {
-  if (!is_integer(defined(i, who).raw_dtype())) throw DTypeError(std::string(who) + ": the index has dtype " + std::string(name_of(i.dtype())) + ", it must be of integers; convert with to(i64)");
+  if (!is_integer(defined(i, who).raw_dtype()))
+    throw DTypeError(std::string(who) + ": the index has dtype " + std::string(name_of(i.dtype())) +
+                     ", it must be of integers; convert with to(i64)");
 }
 // Integer positions in [0, n): negative ones counted from the end, checked where the values are known.
 Tensor positions(const Tensor& i, std::int64_t n, const char* who, const std::string& where) {
@@ -35,7 +39,8 @@ Tensor positions(const Tensor& i, std::int64_t n, const char* who, const std::st
   if (const Tensor* values = known(p)) {
     bool negative = false;
     for (std::int64_t v : values->to_vector<std::int64_t>()) {
-      if (v < -n || v >= n) throw IndexError(std::string(who) + ": index " + std::to_string(v) + " is out of range for " + where + " of extent " + std::to_string(n));
+      if (v < -n || v >= n)
+        throw IndexError(std::string(who) + ": index " + std::to_string(v) + " is out of range for " + where + " of extent " + std::to_string(n));
       negative |= v < 0;
     }
     if (!negative) return p;
@@ -51,7 +56,8 @@ std::vector<std::int64_t> true_positions(const Tensor& mask, const char* who) {
   }
   auto v = values->to_vector<std::uint8_t>();
   std::vector<std::int64_t> r;
-  for (std::size_t i = 0; i < v.size(); ++i) if (v[i]) r.push_back(static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < v.size(); ++i)
+    if (v[i]) r.push_back(static_cast<std::int64_t>(i));
   return r;
 }
 // Per dimension, the coordinates of flat positions.
@@ -60,21 +66,27 @@ Vec coordinates(const std::vector<std::int64_t>& flat, const Shape& s) {
   std::vector<std::int64_t> rest = flat;
   for (std::size_t d = s.size(); d-- > 0;) {
     std::vector<std::int64_t> c(flat.size());
-    for (std::size_t i = 0; i < flat.size(); ++i) { c[i] = rest[i] % s[d]; rest[i] /= s[d]; }
+    for (std::size_t i = 0; i < flat.size(); ++i) {
+      c[i] = rest[i] % s[d];
+      rest[i] /= s[d];
+    }
     r[d] = Tensor::copy_of(c.data(), DType::i64, {c.size()});
   }
   return r;
 }
 
 // An index list, resolved. First a basic part (slices, reversals, new extents, dropped extents), then at most one gather.
-struct Basic { bool reversed = false, dropped = false; std::int64_t start = 0, limit = 0, stride = 1; };
+struct Basic {
+  bool reversed = false, dropped = false;
+  std::int64_t start = 0, limit = 0, stride = 1;
+};
 struct Plan {
-  Shape shape;                       // of x
-  std::vector<Basic> dims;           // per dimension of x
-  Shape basic;                       // after the basic part: dropped ones gone, new ones there
+  Shape shape;                                        // of x
+  std::vector<Basic> dims;                            // per dimension of x
+  Shape basic;                                        // after the basic part: dropped ones gone, new ones there
   std::vector<std::pair<std::size_t, Tensor>> taken;  // dimension of the basic result, positions
-  Shape common;                      // of all index tensors, broadcast
-  std::size_t place = 0;             // where its dimensions stand in the result
+  Shape common;                                       // of all index tensors, broadcast
+  std::size_t place = 0;                              // where its dimensions stand in the result
 
   Shape sliced() const {
     Shape s;
@@ -97,8 +109,14 @@ Plan resolve(const Tensor& x, std::span<const Index> list, const char* who) {
   std::size_t d = 0;  // dimension of x
   std::vector<std::pair<std::size_t, Tensor>> tensors;
   bool apart = false, over = false;  // index tensors separated by something else
-  auto whole = [&] { p.dims.push_back({false, false, 0, p.shape[d], 1}); p.basic.push_back(p.shape[d]); ++d; };
-  auto between = [&] { if (!tensors.empty()) over = true; };
+  auto whole = [&] {
+    p.dims.push_back({false, false, 0, p.shape[d], 1});
+    p.basic.push_back(p.shape[d]);
+    ++d;
+  };
+  auto between = [&] {
+    if (!tensors.empty()) over = true;
+  };
   for (const Index& i : list) {
     if (std::holds_alternative<NoneType>(i.v)) {
       between();
@@ -108,7 +126,9 @@ Plan resolve(const Tensor& x, std::span<const Index> list, const char* who) {
       for (std::int64_t k = used; k < rank; ++k) whole();
     } else if (auto* n = std::get_if<std::int64_t>(&i.v)) {
       std::int64_t extent = p.shape[d], v = *n < 0 ? *n + extent : *n;
-      if (v < 0 || v >= extent) throw IndexError(std::string(who) + ": index " + std::to_string(*n) + " is out of range for " + dimension(static_cast<std::int64_t>(d), p.shape));
+      if (v < 0 || v >= extent)
+        throw IndexError(std::string(who) + ": index " + std::to_string(*n) + " is out of range for " +
+                         dimension(static_cast<std::int64_t>(d), p.shape));
       p.dims.push_back({false, true, v, v + 1, 1});
       ++d;
     } else if (auto* s = std::get_if<Slice>(&i.v)) {
@@ -138,10 +158,15 @@ Plan resolve(const Tensor& x, std::span<const Index> list, const char* who) {
       if (is_bool(t.raw_dtype())) {
         Shape m = t.sizes();
         for (std::size_t k = 0; k < m.size(); ++k)
-          if (m[k] != p.shape[d + k]) throw IndexError(std::string(who) + ": the mask has shape " + m.str() + ", it does not fit dimensions " + std::to_string(d) + "... of shape " + p.shape.str());
+          if (m[k] != p.shape[d + k])
+            throw IndexError(std::string(who) + ": the mask has shape " + m.str() + ", it does not fit dimensions " + std::to_string(d) +
+                             "... of shape " + p.shape.str());
         if (m.empty()) throw IndexError(std::string(who) + ": a 0-d mask is not an index; use where");
         Vec c = coordinates(true_positions(t, who), m);
-        for (const Tensor& part : c) { tensors.emplace_back(p.basic.size(), part); whole(); }
+        for (const Tensor& part : c) {
+          tensors.emplace_back(p.basic.size(), part);
+          whole();
+        }
       } else {
         tensors.emplace_back(p.basic.size(), positions(t, p.shape[d], who, dimension(static_cast<std::int64_t>(d), p.shape)));
         whole();
@@ -170,7 +195,8 @@ Tensor basic_part(const Tensor& x, const Plan& p) {
 }
 Tensor index_vectors(const Plan& p, const char* who) {
   Buf<Tensor, 4> parts(p.taken.size());
-  for (std::size_t k = 0; k < p.taken.size(); ++k) parts[k] = prims::reshape(ops::broadcast_to(p.taken[k].second, p.common, who), p.common.with(p.common.size(), 1));
+  for (std::size_t k = 0; k < p.taken.size(); ++k)
+    parts[k] = prims::reshape(ops::broadcast_to(p.taken[k].second, p.common, who), p.common.with(p.common.size(), 1));
   return prims::concatenate(parts, static_cast<int>(p.common.size()));
 }
 // Dimension numbers of a plan's gather from an operand of shape `s`: windows are whole but for the dimensions taken.
@@ -182,7 +208,8 @@ prims::GatherParams numbers(const Plan& p, const Shape& s) {
     g.sizes[d] = 1;
   }
   std::size_t rank = s.size() - p.taken.size() + p.common.size();
-  for (std::size_t i = 0; i < rank; ++i) if (i < p.place || i >= p.place + p.common.size()) g.offset_dims.push_back(static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < rank; ++i)
+    if (i < p.place || i >= p.place + p.common.size()) g.offset_dims.push_back(static_cast<std::int64_t>(i));
   return g;
 }
 Shape result_shape(const Plan& p) {
@@ -194,7 +221,11 @@ Shape result_shape(const Plan& p) {
     r.push_back(g.offset_dims.has(static_cast<std::int64_t>(i)) ? p.basic[at(kept[k++])] : p.common[c++]);
   return r;
 }
-bool takes_from_nothing(const Plan& p) { for (auto& [d, t] : p.taken) if (p.basic[d] == 0) return true; return false; }
+bool takes_from_nothing(const Plan& p) {
+  for (auto& [d, t] : p.taken)
+    if (p.basic[d] == 0) return true;
+  return false;
+}
 
 Tensor index_of(const Tensor& given, std::span<const Index> list, const char* who) {
   Tensor x = firm(defined(given, who));
@@ -253,8 +284,14 @@ Tensor put(const Tensor& given, std::span<const Index> list, const Tensor& given
 }
 }  // namespace
 
-Tensor index(const Tensor& x, const std::vector<Index>& indices) { core::Site site(FUNCTRA_SITE); return index_of(x, indices, "index"); }
-Tensor index_put(const Tensor& x, const std::vector<Index>& indices, const Tensor& values, bool accumulate) { core::Site site(FUNCTRA_SITE); return put(x, indices, values, accumulate, "index_put"); }
+Tensor index(const Tensor& x, const std::vector<Index>& indices) {
+  core::Site site(FUNCTRA_SITE);
+  return index_of(x, indices, "index");
+}
+Tensor index_put(const Tensor& x, const std::vector<Index>& indices, const Tensor& values, bool accumulate) {
+  core::Site site(FUNCTRA_SITE);
+  return put(x, indices, values, accumulate, "index_put");
+}
 
 Tensor Tensor::operator[](std::int64_t i) const {
   core::Site site(FUNCTRA_SITE);
@@ -266,20 +303,39 @@ Tensor Tensor::operator[](const Tensor& index) const {
   const Index list[1] = {Index(index)};
   return index_of(*this, list, "operator[]");
 }
-Tensor Tensor::operator[](std::initializer_list<Index> list) const { core::Site site(FUNCTRA_SITE); return index_of(*this, {list.begin(), list.size()}, "operator[]"); }
-Tensor Tensor::index(std::initializer_list<Index> list) const { core::Site site(FUNCTRA_SITE); return index_of(*this, {list.begin(), list.size()}, "index"); }
-Tensor Tensor::index(const std::vector<Index>& list) const { core::Site site(FUNCTRA_SITE); return index_of(*this, list, "index"); }
-Tensor Tensor::index_put(std::initializer_list<Index> list, const Tensor& values, bool accumulate) const { core::Site site(FUNCTRA_SITE); return put(*this, {list.begin(), list.size()}, values, accumulate, "index_put"); }
-Tensor Tensor::index_put(const std::vector<Index>& list, const Tensor& values, bool accumulate) const { core::Site site(FUNCTRA_SITE); return put(*this, list, values, accumulate, "index_put"); }
+Tensor Tensor::operator[](std::initializer_list<Index> list) const {
+  core::Site site(FUNCTRA_SITE);
+  return index_of(*this, {list.begin(), list.size()}, "operator[]");
+}
+Tensor Tensor::index(std::initializer_list<Index> list) const {
+  core::Site site(FUNCTRA_SITE);
+  return index_of(*this, {list.begin(), list.size()}, "index");
+}
+Tensor Tensor::index(const std::vector<Index>& list) const {
+  core::Site site(FUNCTRA_SITE);
+  return index_of(*this, list, "index");
+}
+Tensor Tensor::index_put(std::initializer_list<Index> list, const Tensor& values, bool accumulate) const {
+  core::Site site(FUNCTRA_SITE);
+  return put(*this, {list.begin(), list.size()}, values, accumulate, "index_put");
+}
+Tensor Tensor::index_put(const std::vector<Index>& list, const Tensor& values, bool accumulate) const {
+  core::Site site(FUNCTRA_SITE);
+  return put(*this, list, values, accumulate, "index_put");
+}
 
 // ---------------------------------------------------------------- along one dimension
 Tensor index_select(const Tensor& x, std::int64_t dim, const Tensor& index) {
   core::Site site(FUNCTRA_SITE);
   Shape s = defined(x, "index_select").sizes();
   int d = wrap_dim(dim, s.rank(), "index_select");
-  if (defined(index, "index_select").dim() > 1) throw ShapeError("index_select: the index has shape " + index.sizes().str() + ", it must have one dimension; use take_along_dim or index");
+  if (defined(index, "index_select").dim() > 1)
+    throw ShapeError("index_select: the index has shape " + index.sizes().str() + ", it must have one dimension; use take_along_dim or index");
   Tensor i = positions(index.dim() ? index : reshape(index, {1}), s[at(d)], "index_select", dimension(d, s));
-  if (i.numel() == 0) { s[at(d)] = 0; return core::zeros({x.dtype(), false, s}); }
+  if (i.numel() == 0) {
+    s[at(d)] = 0;
+    return core::zeros({x.dtype(), false, s});
+  }
   return prims::take(x, i, d);
 }
 Tensor take_along_dim(const Tensor& x, const Tensor& indices, std::optional<std::int64_t> dim) {
@@ -287,7 +343,8 @@ Tensor take_along_dim(const Tensor& x, const Tensor& indices, std::optional<std:
   if (!dim) return take_along_dim(flatten(defined(x, "take_along_dim")), flatten(defined(indices, "take_along_dim")), 0);
   Shape s = defined(x, "take_along_dim").sizes(), i = defined(indices, "take_along_dim").sizes();
   int d = wrap_dim(*dim, s.rank(), "take_along_dim");
-  if (s.size() != i.size()) throw ShapeError("take_along_dim: x has shape " + s.str() + " and the indices " + i.str() + ", they need as many dimensions");
+  if (s.size() != i.size())
+    throw ShapeError("take_along_dim: x has shape " + s.str() + " and the indices " + i.str() + ", they need as many dimensions");
   Shape sx = s, si = i;
   sx[at(d)] = si[at(d)] = 1;
   Shape common = broadcast_shapes(sx, si, "take_along_dim");
@@ -306,7 +363,8 @@ Tensor take(const Tensor& x, const Tensor& index) {
 }
 Tensor masked_select(const Tensor& x, const Tensor& mask) {
   core::Site site(FUNCTRA_SITE);
-  if (!is_bool(defined(mask, "masked_select").raw_dtype())) throw DTypeError("masked_select: the mask has dtype " + std::string(name_of(mask.dtype())) + ", it must be bool");
+  if (!is_bool(defined(mask, "masked_select").raw_dtype()))
+    throw DTypeError("masked_select: the mask has dtype " + std::string(name_of(mask.dtype())) + ", it must be bool");
   Shape s = broadcast_shapes(defined(x, "masked_select").sizes(), mask.sizes(), "masked_select");
   auto flat = true_positions(ops::broadcast_to(mask, s, "masked_select"), "masked_select");
   Tensor wide = flatten(ops::broadcast_to(firm(x), s, "masked_select"));
@@ -326,11 +384,14 @@ namespace {
 // The operand of torch's gather and scatter, cut to the extents of the index outside of dim.
 Tensor cut(const Tensor& x, const Shape& index, int d, const char* who, const char* what) {
   Shape s = x.sizes(), limit = index;
-  if (s.size() != index.size()) throw ShapeError(std::string(who) + ": " + what + " has shape " + s.str() + " and the index " + index.str() + ", they need as many dimensions");
+  if (s.size() != index.size())
+    throw ShapeError(std::string(who) + ": " + what + " has shape " + s.str() + " and the index " + index.str() + ", they need as many dimensions");
   if (d >= 0) limit[at(d)] = s[at(d)];
   if (limit == s) return x;
   for (std::size_t i = 0; i < s.size(); ++i)
-    if (limit[i] > s[i]) throw ShapeError(std::string(who) + ": the index of shape " + index.str() + " is larger than " + what + " of shape " + s.str() + " in dimension " + std::to_string(i));
+    if (limit[i] > s[i])
+      throw ShapeError(std::string(who) + ": the index of shape " + index.str() + " is larger than " + what + " of shape " + s.str() +
+                       " in dimension " + std::to_string(i));
   return prims::slice(x, Shape::filled(s.size(), 0), limit, Shape::filled(s.size(), 1));
 }
 Tensor scattered(const Tensor& given, std::int64_t dim, const Tensor& index, const Tensor& src, bool add, const char* who) {
@@ -354,10 +415,13 @@ Tensor at_slices(const Tensor& given, std::int64_t dim, const Tensor& index, con
   Tensor x = firm(defined(given, who));
   Shape s = x.sizes(), u = defined(src, who).sizes();
   int d = wrap_dim(dim, s.rank(), who);
-  if (defined(index, who).dim() != 1) throw ShapeError(std::string(who) + ": the index has shape " + index.sizes().str() + ", it must have one dimension");
+  if (defined(index, who).dim() != 1)
+    throw ShapeError(std::string(who) + ": the index has shape " + index.sizes().str() + ", it must have one dimension");
   Shape want = s;
   want[at(d)] = index.numel();
-  if (!(u == want)) throw ShapeError(std::string(who) + ": src has shape " + u.str() + ", " + want.str() + " is needed for x of shape " + s.str() + " and an index of " + std::to_string(index.numel()));
+  if (!(u == want))
+    throw ShapeError(std::string(who) + ": src has shape " + u.str() + ", " + want.str() + " is needed for x of shape " + s.str() +
+                     " and an index of " + std::to_string(index.numel()));
   Tensor p = positions(index, s[at(d)], who, dimension(d, s));
   if (want.numel() == 0) return x;
   prims::ScatterParams sp{Shape{d}.others(s.size()), Shape{d}, Shape{d}, {}, {}, false, false};
@@ -373,14 +437,28 @@ Tensor gather(const Tensor& x, std::int64_t dim, const Tensor& index) {
   Tensor p = positions(index, s[at(d)], "gather", dimension(d, s));
   return i.numel() == 0 ? core::zeros({x.dtype(), false, i}) : prims::take_along(part, p, d);
 }
-Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) { core::Site site(FUNCTRA_SITE); return scattered(x, dim, index, src, false, "scatter"); }
-Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) { core::Site site(FUNCTRA_SITE); return scattered(x, dim, index, src, true, "scatter_add"); }
-Tensor index_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) { core::Site site(FUNCTRA_SITE); return at_slices(x, dim, index, src, true, "index_add"); }
-Tensor index_copy(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) { core::Site site(FUNCTRA_SITE); return at_slices(x, dim, index, src, false, "index_copy"); }
+Tensor scatter(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  core::Site site(FUNCTRA_SITE);
+  return scattered(x, dim, index, src, false, "scatter");
+}
+Tensor scatter_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  core::Site site(FUNCTRA_SITE);
+  return scattered(x, dim, index, src, true, "scatter_add");
+}
+Tensor index_add(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  core::Site site(FUNCTRA_SITE);
+  return at_slices(x, dim, index, src, true, "index_add");
+}
+Tensor index_copy(const Tensor& x, std::int64_t dim, const Tensor& index, const Tensor& src) {
+  core::Site site(FUNCTRA_SITE);
+  return at_slices(x, dim, index, src, false, "index_copy");
+}
 Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
   core::Site site(FUNCTRA_SITE);
-  if (!is_bool(defined(mask, "masked_fill").raw_dtype())) throw DTypeError("masked_fill: the mask has dtype " + std::string(name_of(mask.dtype())) + ", it must be bool; use a comparison");
-  if (!defined(value, "masked_fill").rank0()) throw ShapeError("masked_fill: the value has shape " + value.sizes().str() + ", it must be 0-d; use where for tensors");
+  if (!is_bool(defined(mask, "masked_fill").raw_dtype()))
+    throw DTypeError("masked_fill: the mask has dtype " + std::string(name_of(mask.dtype())) + ", it must be bool; use a comparison");
+  if (!defined(value, "masked_fill").rank0())
+    throw ShapeError("masked_fill: the value has shape " + value.sizes().str() + ", it must be 0-d; use where for tensors");
   Tensor y = firm(defined(x, "masked_fill")), v = core::convert(value, y.raw_dtype());
   Tensor both[2] = {mask, y};
   ops::broadcast_all(both, "masked_fill");
@@ -391,13 +469,19 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, const Tensor& value) {
 std::pair<Tensor, Tensor> sort(const Tensor& given, std::int64_t dim, bool descending) {
   core::Site site(FUNCTRA_SITE);
   Tensor x = firm(defined(given, "sort"));
-  if (!x.dim()) { wrap_dim(dim, 1, "sort"); return {x, core::zeros({DType::i64, false, {}})}; }
+  if (!x.dim()) {
+    wrap_dim(dim, 1, "sort");
+    return {x, core::zeros({DType::i64, false, {}})};
+  }
   int d = wrap_dim(dim, static_cast<int>(x.dim()), "sort");
   const Tensor both[2] = {x, prims::iota(DType::i64, x.sizes(), d)};
   Vec r = prims::sort(both, d, descending);
   return {r[0], r[1]};
 }
-Tensor argsort(const Tensor& x, std::int64_t dim, bool descending) { core::Site site(FUNCTRA_SITE); return sort(x, dim, descending).second; }
+Tensor argsort(const Tensor& x, std::int64_t dim, bool descending) {
+  core::Site site(FUNCTRA_SITE);
+  return sort(x, dim, descending).second;
+}
 std::pair<Tensor, Tensor> topk(const Tensor& x, std::int64_t k, std::int64_t dim, bool largest) {
   core::Site site(FUNCTRA_SITE);
   auto [values, where] = sort(defined(x, "topk"), dim, largest);
@@ -405,7 +489,10 @@ std::pair<Tensor, Tensor> topk(const Tensor& x, std::int64_t k, std::int64_t dim
   if (k < 0 || k > x.size(dim)) throw IndexError("topk: k = " + std::to_string(k) + " does not lie in " + dimension(dim, x.sizes()));
   return {narrow(values, dim, 0, k), narrow(where, dim, 0, k)};
 }
-Tensor msort(const Tensor& x) { core::Site site(FUNCTRA_SITE); return sort(x, 0).first; }
+Tensor msort(const Tensor& x) {
+  core::Site site(FUNCTRA_SITE);
+  return sort(x, 0).first;
+}
 std::pair<Tensor, Tensor> median(const Tensor& x, std::int64_t dim, bool keepdim) {
   core::Site site(FUNCTRA_SITE);
   auto [values, where] = sort(defined(x, "median"), dim);

@@ -28,7 +28,10 @@ Tensor slice(const Tensor& x, const Shape& start, const Shape& limit, DimsOrAll 
   core::Site site(FUNCTRA_SITE);
   return prims::slice(firm(x), start, limit, strides ? *strides : Shape::filled(start.size(), 1));
 }
-Tensor dynamic_slice(const Tensor& x, TensorList starts, const Shape& sizes) { core::Site site(FUNCTRA_SITE); return prims::dynamic_slice(firm(x), all_firm(starts), sizes); }
+Tensor dynamic_slice(const Tensor& x, TensorList starts, const Shape& sizes) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::dynamic_slice(firm(x), all_firm(starts), sizes);
+}
 Tensor dynamic_update_slice(const Tensor& x, const Tensor& update, TensorList starts) {
   core::Site site(FUNCTRA_SITE);
   Tensor f = firm(x);
@@ -37,7 +40,11 @@ Tensor dynamic_update_slice(const Tensor& x, const Tensor& update, TensorList st
 Tensor pad(const Tensor& x, const Tensor& value, const std::vector<Padding>& padding) {
   core::Site site(FUNCTRA_SITE);
   Shape low, high, interior;
-  for (const Padding& p : padding) { low.push_back(p.low); high.push_back(p.high); interior.push_back(p.interior); }
+  for (const Padding& p : padding) {
+    low.push_back(p.low);
+    high.push_back(p.high);
+    interior.push_back(p.interior);
+  }
   Tensor f = firm(x);
   if (low.size() != f.sizes().size()) throw ShapeError("pad: " + std::to_string(low.size()) + " paddings for a tensor of shape " + f.sizes().str());
   return prims::pad(f, value.weak() ? core::convert(value, f.raw_dtype()) : value, low, high, interior);
@@ -48,8 +55,14 @@ Tensor rev(const Tensor& x, const Shape& dims) {
   std::sort(d.begin(), d.end());
   return prims::rev(firm(x), d);
 }
-Tensor iota(DType dtype, std::int64_t n) { core::Site site(FUNCTRA_SITE); return prims::iota(dtype, {n}, 0); }
-Tensor broadcasted_iota(DType dtype, const Shape& shape, std::int64_t dim) { core::Site site(FUNCTRA_SITE); return prims::iota(dtype, shape, wrap_dim(dim, shape.rank(), "broadcasted_iota")); }
+Tensor iota(DType dtype, std::int64_t n) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::iota(dtype, {n}, 0);
+}
+Tensor broadcasted_iota(DType dtype, const Shape& shape, std::int64_t dim) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::iota(dtype, shape, wrap_dim(dim, shape.rank(), "broadcasted_iota"));
+}
 Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims) {
   core::Site site(FUNCTRA_SITE);
   // Extents of 1 repeat too.
@@ -60,26 +73,42 @@ Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims) 
     keep.push_back(s[i]);
     to.push_back(dims[i]);
   }
-  if (dims.size() != s.size()) throw ShapeError("broadcast_in_dim: " + std::to_string(dims.size()) + " dimensions " + dims.str() + " given for shape " + s.str());
+  if (dims.size() != s.size())
+    throw ShapeError("broadcast_in_dim: " + std::to_string(dims.size()) + " dimensions " + dims.str() + " given for shape " + s.str());
   return core::broadcast_in_dim(prims::reshape(f, keep), shape, to);
 }
-Tensor reshape(const Tensor& x, const Shape& shape) { core::Site site(FUNCTRA_SITE); return prims::reshape(firm(x), shape); }
-Tensor transpose(const Tensor& x, const Shape& permutation) { core::Site site(FUNCTRA_SITE); return core::permute(firm(x), permutation); }
+Tensor reshape(const Tensor& x, const Shape& shape) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::reshape(firm(x), shape);
+}
+Tensor transpose(const Tensor& x, const Shape& permutation) {
+  core::Site site(FUNCTRA_SITE);
+  return core::permute(firm(x), permutation);
+}
 Tensor concatenate(TensorList xs, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
   Vec all = all_firm(xs);
   return prims::concatenate(all, all.empty() ? 0 : wrap_dim(dim, static_cast<int>(all[0].dim()), "concatenate"));
 }
-Tensor gather(const Tensor& x, const Tensor& indices, const GatherDims& d, const Shape& slice_sizes, OutOfBounds mode, const std::optional<Scalar>& fill_value) {
+Tensor gather(const Tensor& x, const Tensor& indices, const GatherDims& d, const Shape& slice_sizes, OutOfBounds mode,
+              const std::optional<Scalar>& fill_value) {
   core::Site site(FUNCTRA_SITE);
   Tensor f = firm(x);
   bool fill = mode == OutOfBounds::fill_or_drop;
   Scalar value = fill ? fill_value.value_or(outside(f.raw_dtype())) : Scalar(0);
-  return prims::gather(f, firm(indices), {d.offset_dims, d.collapsed_slice_dims, d.start_index_map, d.operand_batching_dims, d.start_indices_batching_dims, slice_sizes, fill, value});
+  return prims::gather(
+      f, firm(indices),
+      {d.offset_dims, d.collapsed_slice_dims, d.start_index_map, d.operand_batching_dims, d.start_indices_batching_dims, slice_sizes, fill, value});
 }
 namespace {
 prims::ScatterParams numbers(const ScatterDims& d, OutOfBounds mode) {
-  return {d.update_window_dims, d.inserted_window_dims, d.scatter_dims_to_operand_dims, d.operand_batching_dims, d.scatter_indices_batching_dims, mode == OutOfBounds::fill_or_drop, false};
+  return {d.update_window_dims,
+          d.inserted_window_dims,
+          d.scatter_dims_to_operand_dims,
+          d.operand_batching_dims,
+          d.scatter_indices_batching_dims,
+          mode == OutOfBounds::fill_or_drop,
+          false};
 }
 }  // namespace
 Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {

@@ -9,12 +9,14 @@ Tensor slice(const Tensor& x, const Shape& start, const Shape& limit, DimsOrAll 
 Tensor dynamic_slice(const Tensor& x, TensorList starts, const Shape& sizes);
 Tensor dynamic_update_slice(const Tensor& x, const Tensor& update, TensorList starts);  // x with that window replaced
 // low and high copies of value (0-d) around, interior between neighbours; negative low and high crop.
-struct Padding { std::int64_t low, high, interior = 0; };
+struct Padding {
+  std::int64_t low, high, interior = 0;
+};
 Tensor pad(const Tensor& x, const Tensor& value, const std::vector<Padding>& padding);
 Tensor rev(const Tensor& x, const Shape& dims);
 Tensor iota(DType dtype, std::int64_t n);
 Tensor broadcasted_iota(DType dtype, const Shape& shape, std::int64_t dim);
-Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims);        // dimension i of x becomes dims[i]
+Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims);  // dimension i of x becomes dims[i]
 Tensor reshape(const Tensor& x, const Shape& shape);
 Tensor transpose(const Tensor& x, const Shape& permutation);
 Tensor concatenate(TensorList xs, std::int64_t dim);
@@ -25,13 +27,15 @@ struct GatherDims {
   Shape offset_dims{}, collapsed_slice_dims{}, start_index_map{}, operand_batching_dims{}, start_indices_batching_dims{};
 };
 // fill_or_drop: windows that reach outside are `fill_value` (default: NaN; the lowest signed, highest unsigned integer; true).
-Tensor gather(const Tensor& x, const Tensor& indices, const GatherDims& dims, const Shape& slice_sizes, OutOfBounds mode = OutOfBounds::fill_or_drop, const std::optional<Scalar>& fill_value = {});
+Tensor gather(const Tensor& x, const Tensor& indices, const GatherDims& dims, const Shape& slice_sizes, OutOfBounds mode = OutOfBounds::fill_or_drop,
+              const std::optional<Scalar>& fill_value = {});
 struct ScatterDims {
   Shape update_window_dims{}, inserted_window_dims{}, scatter_dims_to_operand_dims{}, operand_batching_dims{}, scatter_indices_batching_dims{};
 };
 // fill_or_drop: windows that reach outside are left out. Windows that overlap: the last wins, or they accumulate.
 Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode = OutOfBounds::fill_or_drop);
-Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode = OutOfBounds::fill_or_drop);
+Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims,
+                   OutOfBounds mode = OutOfBounds::fill_or_drop);
 
 // Every operand in the order that sorts the first one: stable, NaN last.
 std::vector<Tensor> sort(TensorList operands, std::int64_t dim = -1);

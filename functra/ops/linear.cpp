@@ -33,13 +33,20 @@ Labelled permuted(const Labelled& t, const Shape& order) {
 Labelled squeezed(const Labelled& t, const Labelled& other) {
   Shape s = t.x.sizes(), kept, labels;
   for (std::size_t i = 0; i < s.size(); ++i)
-    if (s[i] != 1 || extent(other, t.labels[i]) == 1) { kept.push_back(s[i]); labels.push_back(t.labels[i]); }
+    if (s[i] != 1 || extent(other, t.labels[i]) == 1) {
+      kept.push_back(s[i]);
+      labels.push_back(t.labels[i]);
+    }
   return {prims::reshape(t.x, kept), labels};
 }
 // Spread over the labels `order`, of which it has some, with these extents.
 Tensor spread(const Labelled& t, const Shape& order, const Shape& extents) {
   Shape mine, dims;
-  for (std::size_t i = 0; i < order.size(); ++i) if (t.labels.find(order[i]) >= 0) { mine.push_back(order[i]); dims.push_back(static_cast<std::int64_t>(i)); }
+  for (std::size_t i = 0; i < order.size(); ++i)
+    if (t.labels.find(order[i]) >= 0) {
+      mine.push_back(order[i]);
+      dims.push_back(static_cast<std::int64_t>(i));
+    }
   return core::broadcast_in_dim(permuted(t, mine).x, extents, dims);
 }
 // Sum of products of two operands over the labels that are not in `out`. The result's labels are those of `out` that occur, in its
@@ -47,11 +54,13 @@ Tensor spread(const Labelled& t, const Shape& order, const Shape& extents) {
 Labelled contract(Labelled a, Labelled b, const Shape& out, const char* who) {
   for (std::int64_t l : a.labels)
     if (std::int64_t m = extent(a, l), n = extent(b, l); b.labels.find(l) >= 0 && m != n && m != 1 && n != 1)
-      throw ShapeError(std::string(who) + ": shapes " + a.x.sizes().str() + " and " + b.x.sizes().str() + " do not fit: extents " + std::to_string(m) + " and " + std::to_string(n) + " of one dimension differ");
+      throw ShapeError(std::string(who) + ": shapes " + a.x.sizes().str() + " and " + b.x.sizes().str() + " do not fit: extents " +
+                       std::to_string(m) + " and " + std::to_string(n) + " of one dimension differ");
   Labelled sa = squeezed(a, b), sb = squeezed(b, a);
   auto alone = [&](const Labelled& t, const Labelled& other) {
     Shape d;
-    for (std::size_t i = 0; i < t.labels.size(); ++i) if (other.labels.find(t.labels[i]) < 0 && out.find(t.labels[i]) < 0) d.push_back(static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < t.labels.size(); ++i)
+      if (other.labels.find(t.labels[i]) < 0 && out.find(t.labels[i]) < 0) d.push_back(static_cast<std::int64_t>(i));
     return d;
   };
   a = sum_out(sa, alone(sa, sb));
@@ -59,17 +68,27 @@ Labelled contract(Labelled a, Labelled b, const Shape& out, const char* who) {
   prims::DotParams p;
   Shape order, labels, extents;
   for (std::int64_t l : out)
-    if (a.labels.find(l) >= 0 || b.labels.find(l) >= 0) { order.push_back(l); extents.push_back(std::max(extent(a, l), extent(b, l))); }
+    if (a.labels.find(l) >= 0 || b.labels.find(l) >= 0) {
+      order.push_back(l);
+      extents.push_back(std::max(extent(a, l), extent(b, l)));
+    }
   for (std::size_t i = 0; i < a.labels.size(); ++i) {
     int k = b.labels.find(a.labels[i]);
     if (k < 0) continue;
-    if (out.find(a.labels[i]) >= 0) { p.left_batch.push_back(static_cast<std::int64_t>(i)); p.right_batch.push_back(k); }
-    else { p.left.push_back(static_cast<std::int64_t>(i)); p.right.push_back(k); }
+    if (out.find(a.labels[i]) >= 0) {
+      p.left_batch.push_back(static_cast<std::int64_t>(i));
+      p.right_batch.push_back(k);
+    } else {
+      p.left.push_back(static_cast<std::int64_t>(i));
+      p.right.push_back(k);
+    }
   }
   for (std::size_t i = 0; i < extents.size(); ++i)  // an empty dimension beats a 1
     if (extent(a, order[i]) == 0 || extent(b, order[i]) == 0) extents[i] = 0;
   if (p.left.empty()) return {prims::mul(spread(a, order, extents), spread(b, order, extents)), order};
-  labels = a.labels.pick(p.left_batch).concat(a.labels.pick(p.left.concat(p.left_batch).others(a.labels.size()))).concat(b.labels.pick(p.right.concat(p.right_batch).others(b.labels.size())));
+  labels = a.labels.pick(p.left_batch)
+               .concat(a.labels.pick(p.left.concat(p.left_batch).others(a.labels.size())))
+               .concat(b.labels.pick(p.right.concat(p.right_batch).others(b.labels.size())));
   return permuted({prims::dot_general(a.x, b.x, p), labels}, order);
 }
 
@@ -79,15 +98,20 @@ void both(Tensor& a, Tensor& b, const char* who) {
   b = ops::firm(b);
 }
 void need_rank(const Tensor& x, int rank, const char* who, const char* argument) {
-  if (x.dim() != rank) throw ShapeError(std::string(who) + ": " + argument + " has shape " + x.sizes().str() + ", not " + std::to_string(rank) + " dimensions");
+  if (x.dim() != rank)
+    throw ShapeError(std::string(who) + ": " + argument + " has shape " + x.sizes().str() + ", not " + std::to_string(rank) + " dimensions");
 }
 void need_equal(std::int64_t m, std::int64_t n, const Tensor& a, const Tensor& b, const char* who) {
-  if (m != n) throw ShapeError(std::string(who) + ": shapes " + a.sizes().str() + " and " + b.sizes().str() + " do not fit: " + std::to_string(m) + " is summed with " + std::to_string(n));
+  if (m != n)
+    throw ShapeError(std::string(who) + ": shapes " + a.sizes().str() + " and " + b.sizes().str() + " do not fit: " + std::to_string(m) +
+                     " is summed with " + std::to_string(n));
 }
 Tensor matrix_product(Tensor a, Tensor b, const char* who) {
   both(a, b, who);
   Shape s = a.sizes(), t = b.sizes();
-  if (s.empty() || t.empty()) throw ShapeError(std::string(who) + ": shapes " + s.str() + " and " + t.str() + ": both operands need at least one dimension; multiply by a number with *");
+  if (s.empty() || t.empty())
+    throw ShapeError(std::string(who) + ": shapes " + s.str() + " and " + t.str() +
+                     ": both operands need at least one dimension; multiply by a number with *");
   auto last = static_cast<std::int64_t>(s.size()) - 1;
   std::int64_t summed = t.size() == 1 ? 0 : static_cast<std::int64_t>(t.size()) - 2;
   need_equal(s.back(), t[static_cast<std::size_t>(summed)], a, b, who);
@@ -110,7 +134,9 @@ Tensor matrix_product(Tensor a, Tensor b, const char* who) {
 }
 
 // ---------------------------------------------------------------- einsum
-[[noreturn]] void bad_equation(std::string_view equation, const std::string& why) { throw ValueError("einsum: \"" + std::string(equation) + "\": " + why); }
+[[noreturn]] void bad_equation(std::string_view equation, const std::string& why) {
+  throw ValueError("einsum: \"" + std::string(equation) + "\": " + why);
+}
 
 std::string quoted(std::int64_t letter) { return std::string{'\'', static_cast<char>(letter), '\''}; }
 // Labels are letters; dimensions of an ellipsis are -1, -2, ... counted from the right.
@@ -137,7 +163,8 @@ Labelled diagonals(std::string_view equation, Labelled t) {
       if (t.labels[i] != t.labels[k]) continue;
       Shape s = t.x.sizes();
       std::int64_t n = s[i];
-      if (n != s[k]) bad_equation(equation, quoted(t.labels[i]) + " names dimensions of extents " + std::to_string(n) + " and " + std::to_string(s[k]));
+      if (n != s[k])
+        bad_equation(equation, quoted(t.labels[i]) + " names dimensions of extents " + std::to_string(n) + " and " + std::to_string(s[k]));
       Shape two{static_cast<std::int64_t>(i), static_cast<std::int64_t>(k)}, rest = two.others(s.size()), kept = s.pick(rest);
       Tensor flat = prims::reshape(core::permute(t.x, rest.concat(two)), kept.concat({n * n}));
       Shape zero = Shape::filled(kept.size() + 1, 0), step = Shape::filled(kept.size(), 1).concat({n + 1});
@@ -155,8 +182,13 @@ Tensor contract_all(std::vector<Labelled> t, const Shape& out) {
       for (std::size_t k = i + 1; k < t.size(); ++k) {
         double cost = 1;
         for (std::int64_t l : t[i].labels) cost *= static_cast<double>(std::max(extent(t[i], l), extent(t[k], l)));
-        for (std::int64_t l : t[k].labels) if (t[i].labels.find(l) < 0) cost *= static_cast<double>(extent(t[k], l));
-        if (best < 0 || cost < best) { best = cost; bi = i; bk = k; }
+        for (std::int64_t l : t[k].labels)
+          if (t[i].labels.find(l) < 0) cost *= static_cast<double>(extent(t[k], l));
+        if (best < 0 || cost < best) {
+          best = cost;
+          bi = i;
+          bk = k;
+        }
       }
     Labelled a = t[bi], b = t[bk];
     t.erase(t.begin() + static_cast<std::ptrdiff_t>(bk));
@@ -172,13 +204,15 @@ Tensor contract_all(std::vector<Labelled> t, const Shape& out) {
     t.push_back(contract(std::move(a), std::move(b), needed, "einsum"));
   }
   Shape alone;
-  for (std::size_t i = 0; i < t[0].labels.size(); ++i) if (out.find(t[0].labels[i]) < 0) alone.push_back(static_cast<std::int64_t>(i));
+  for (std::size_t i = 0; i < t[0].labels.size(); ++i)
+    if (out.find(t[0].labels[i]) < 0) alone.push_back(static_cast<std::int64_t>(i));
   return permuted(sum_out(t[0], alone), out).x;
 }
 
 Tensor einsum_of(std::string_view equation, Ins in) {
   std::string e;
-  for (char c : equation) if (c != ' ') e += c;
+  for (char c : equation)
+    if (c != ' ') e += c;
   auto arrow = e.find("->");
   std::string_view left = std::string_view(e).substr(0, arrow);
   std::vector<std::string_view> parts;
@@ -188,7 +222,8 @@ Tensor einsum_of(std::string_view equation, Ins in) {
     if (comma == std::string_view::npos) break;
     from = comma + 1;
   }
-  if (parts.size() != in.size()) bad_equation(equation, "it has " + std::to_string(parts.size()) + " operands, " + std::to_string(in.size()) + " were given");
+  if (parts.size() != in.size())
+    bad_equation(equation, "it has " + std::to_string(parts.size()) + " operands, " + std::to_string(in.size()) + " were given");
   ops::Common c = ops::common_type(in, "einsum");
   std::vector<Labelled> t;
   int dots = 0;
@@ -209,11 +244,13 @@ Tensor einsum_of(std::string_view equation, Ins in) {
       bool known = out[i] < 0;
       for (auto& x : t) known |= x.labels.find(out[i]) >= 0;
       if (!known) bad_equation(equation, quoted(out[i]) + " of the result is in no operand");
-      for (std::size_t k = 0; k < i; ++k) if (out[i] == out[k]) bad_equation(equation, quoted(out[i]) + " is twice in the result");
+      for (std::size_t k = 0; k < i; ++k)
+        if (out[i] == out[k]) bad_equation(equation, quoted(out[i]) + " is twice in the result");
     }
   } else {
     for (int k = dots; k > 0; --k) out.push_back(-k);
-    for (int l = 'A'; l <= 'z'; ++l) if (std::count(left.begin(), left.end(), static_cast<char>(l)) == 1) out.push_back(l);
+    for (int l = 'A'; l <= 'z'; ++l)
+      if (std::count(left.begin(), left.end(), static_cast<char>(l)) == 1) out.push_back(l);
   }
   return contract_all(std::move(t), out);
 }
@@ -234,7 +271,8 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   Site site(FUNCTRA_SITE);
   need_rank(a, 3, "bmm", "a");
   need_rank(b, 3, "bmm", "b");
-  if (a.size(0) != b.size(0)) throw ShapeError("bmm: shapes " + a.sizes().str() + " and " + b.sizes().str() + " have different batches; matmul broadcasts them");
+  if (a.size(0) != b.size(0))
+    throw ShapeError("bmm: shapes " + a.sizes().str() + " and " + b.sizes().str() + " have different batches; matmul broadcasts them");
   return matrix_product(a, b, "bmm");
 }
 Tensor mv(const Tensor& a, const Tensor& x) {
@@ -271,11 +309,16 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& dims_a, const Sh
   Site site(FUNCTRA_SITE);
   Tensor x = a, y = b;
   both(x, y, "tensordot");
-  return prims::dot_general(x, y, {wrap_dims(DimsOrAll(dims_a), static_cast<int>(x.dim()), "tensordot"), wrap_dims(DimsOrAll(dims_b), static_cast<int>(y.dim()), "tensordot"), {}, {}});
+  return prims::dot_general(x, y,
+                            {wrap_dims(DimsOrAll(dims_a), static_cast<int>(x.dim()), "tensordot"),
+                             wrap_dims(DimsOrAll(dims_b), static_cast<int>(y.dim()), "tensordot"),
+                             {},
+                             {}});
 }
 Tensor tensordot(const Tensor& a, const Tensor& b, std::int64_t n) {
   Site site(FUNCTRA_SITE);
-  if (n < 0 || n > a.dim() || n > b.dim()) throw ValueError("tensordot: n = " + std::to_string(n) + " does not fit shapes " + a.sizes().str() + " and " + b.sizes().str());
+  if (n < 0 || n > a.dim() || n > b.dim())
+    throw ValueError("tensordot: n = " + std::to_string(n) + " does not fit shapes " + a.sizes().str() + " and " + b.sizes().str());
   Tensor x = a, y = b;
   both(x, y, "tensordot");
   auto m = static_cast<std::size_t>(n);
@@ -309,7 +352,9 @@ Tensor dot_general(const Tensor& a, const Tensor& b, const DotDims& d) {
   Site site(FUNCTRA_SITE);
   Tensor x = a, y = b;
   both(x, y, "dot_general");
-  auto wrapped = [](const Shape& dims, const Tensor& t) { return dims.empty() ? dims : wrap_dims(DimsOrAll(dims), static_cast<int>(t.dim()), "dot_general"); };
+  auto wrapped = [](const Shape& dims, const Tensor& t) {
+    return dims.empty() ? dims : wrap_dims(DimsOrAll(dims), static_cast<int>(t.dim()), "dot_general");
+  };
   return prims::dot_general(x, y, {wrapped(d.lhs_contract, x), wrapped(d.rhs_contract, y), wrapped(d.lhs_batch, x), wrapped(d.rhs_batch, y)});
 }
 }  // namespace lax

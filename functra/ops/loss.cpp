@@ -28,12 +28,16 @@ Tensor pick(const Tensor& x, const Tensor& target, Reduction r, const char* who)
   Shape s = x.sizes();
   int d = class_dim(x, who);
   Tensor t = ops::firm(target);
-  if (!is_integer(t.dtype())) throw DTypeError(std::string(who) + ": classes are integers, not " + std::string(name_of(t.dtype())) + " of shape " + t.sizes().str());
+  if (!is_integer(t.dtype()))
+    throw DTypeError(std::string(who) + ": classes are integers, not " + std::string(name_of(t.dtype())) + " of shape " + t.sizes().str());
   if (!(t.sizes() == s.without(static_cast<std::size_t>(d))))
-    throw ShapeError(std::string(who) + ": the input has shape " + s.str() + ", so the classes have shape " + s.without(static_cast<std::size_t>(d)).str() + ", not " + t.sizes().str());
+    throw ShapeError(std::string(who) + ": the input has shape " + s.str() + ", so the classes have shape " +
+                     s.without(static_cast<std::size_t>(d)).str() + ", not " + t.sizes().str());
   if (t.concrete() && core::plain())
     for (std::int64_t v : t.to_vector<std::int64_t>())
-      if (v < 0 || v >= s[static_cast<std::size_t>(d)]) throw IndexError(std::string(who) + ": class " + std::to_string(v) + " is outside of the " + std::to_string(s[static_cast<std::size_t>(d)]) + " classes");
+      if (v < 0 || v >= s[static_cast<std::size_t>(d)])
+        throw IndexError(std::string(who) + ": class " + std::to_string(v) + " is outside of the " + std::to_string(s[static_cast<std::size_t>(d)]) +
+                         " classes");
   Tensor one = core::select(is_label(t, s, d), x, prims::like(0, x));
   return reduced(prims::neg(core::sum(one, {d})), r);
 }
@@ -62,7 +66,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, Reduction reduc
   int d = class_dim(x, "cross_entropy");
   Tensor l = log_softmax(x, d);
   if (!is_floating(target.raw_dtype())) return pick(l, target, reduction, "cross_entropy");
-  if (!(target.sizes() == x.sizes())) throw ShapeError("cross_entropy: logits have shape " + x.sizes().str() + ", probabilities " + target.sizes().str());
+  if (!(target.sizes() == x.sizes()))
+    throw ShapeError("cross_entropy: logits have shape " + x.sizes().str() + ", probabilities " + target.sizes().str());
   Tensor loss = prims::neg(core::sum(prims::mul(l, core::convert(target, x.dtype())), {d}));
   if (reduction == Reduction::mean && x.dim() == 1) return loss;
   return reduced(loss, reduction);

@@ -11,13 +11,18 @@ using core::Site;
 using ops::binary_op;
 using ops::unary_op;
 
-#define FUNCTRA_UNARY(name, prim) Tensor name(const Tensor& x) { return unary_op(#name, prims::prim, x, true, FUNCTRA_SITE); }
-FUNCTRA_UNARY(exp, exp) FUNCTRA_UNARY(log, log) FUNCTRA_UNARY(log1p, log1p) FUNCTRA_UNARY(expm1, expm1) FUNCTRA_UNARY(sqrt, sqrt) FUNCTRA_UNARY(rsqrt, rsqrt)
-FUNCTRA_UNARY(sin, sin) FUNCTRA_UNARY(cos, cos) FUNCTRA_UNARY(tan, tan) FUNCTRA_UNARY(asin, asin) FUNCTRA_UNARY(acos, acos) FUNCTRA_UNARY(atan, atan)
-FUNCTRA_UNARY(sinh, sinh) FUNCTRA_UNARY(cosh, cosh) FUNCTRA_UNARY(tanh, tanh) FUNCTRA_UNARY(erf, erf) FUNCTRA_UNARY(erfc, erfc) FUNCTRA_UNARY(erf_inv, erf_inv)
-FUNCTRA_UNARY(sigmoid, logistic) FUNCTRA_UNARY(softplus, softplus)
+#define FUNCTRA_UNARY(name, prim) \
+  Tensor name(const Tensor& x) { return unary_op(#name, prims::prim, x, true, FUNCTRA_SITE); }
+FUNCTRA_UNARY(exp, exp)
+FUNCTRA_UNARY(log, log)
+FUNCTRA_UNARY(log1p, log1p) FUNCTRA_UNARY(expm1, expm1) FUNCTRA_UNARY(sqrt, sqrt) FUNCTRA_UNARY(rsqrt, rsqrt) FUNCTRA_UNARY(sin, sin)
+    FUNCTRA_UNARY(cos, cos) FUNCTRA_UNARY(tan, tan) FUNCTRA_UNARY(asin, asin) FUNCTRA_UNARY(acos, acos) FUNCTRA_UNARY(atan, atan)
+        FUNCTRA_UNARY(sinh, sinh) FUNCTRA_UNARY(cosh, cosh) FUNCTRA_UNARY(tanh, tanh) FUNCTRA_UNARY(erf, erf) FUNCTRA_UNARY(erfc, erfc)
+            FUNCTRA_UNARY(erf_inv, erf_inv) FUNCTRA_UNARY(sigmoid, logistic) FUNCTRA_UNARY(softplus, softplus)
 #undef FUNCTRA_UNARY
-Tensor atan2(const Tensor& y, const Tensor& x) { return binary_op("atan2", prims::atan2, y, x, true, FUNCTRA_SITE); }
+                Tensor atan2(const Tensor& y, const Tensor& x) {
+  return binary_op("atan2", prims::atan2, y, x, true, FUNCTRA_SITE);
+}
 
 namespace {
 Tensor squared(const Tensor& x) { return prims::integer_pow(x, 2); }
@@ -58,11 +63,15 @@ Tensor pow(const Tensor& base, const Tensor& exponent) {
   bool integers = is_integer(common.dtype) || is_bool(common.dtype);
   if (exponent.literal()) {
     double n = exponent.item().real();
-    if (integers && n < 0) throw ValueError("pow: integers cannot be raised to the negative power " + exponent.item().str() + "; convert the base with to(f32) or to(f64)");
+    if (integers && n < 0)
+      throw ValueError("pow: integers cannot be raised to the negative power " + exponent.item().str() +
+                       "; convert the base with to(f32) or to(f64)");
     // Up to this power products are as accurate as pow, and cost less.
-    if (n == std::rint(n) && (integers || std::fabs(n) <= 4)) return prims::integer_pow(ops::to_common(base, common), static_cast<std::int64_t>(exponent.item()));
+    if (n == std::rint(n) && (integers || std::fabs(n) <= 4))
+      return prims::integer_pow(ops::to_common(base, common), static_cast<std::int64_t>(exponent.item()));
   } else if (integers) {
-    throw DTypeError("pow: the exponent is an integer tensor and the base has dtype " + std::string(name_of(base.dtype())) + "; convert the base with to(f32) or to(f64), or use a number as exponent");
+    throw DTypeError("pow: the exponent is an integer tensor and the base has dtype " + std::string(name_of(base.dtype())) +
+                     "; convert the base with to(f32) or to(f64), or use a number as exponent");
   }
   return binary_op("pow", prims::pow, base, exponent, true, FUNCTRA_SITE);
 }
@@ -71,7 +80,8 @@ Tensor pow(const Tensor& base, const Tensor& exponent) {
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   Site site(FUNCTRA_SITE);
   if (!condition.defined()) throw ValueError("where: the condition is an undefined Tensor (default constructed)");
-  if (!is_bool(condition.raw_dtype())) throw DTypeError("where: the condition has dtype " + std::string(name_of(condition.dtype())) + ", not bool; compare it, as in x != 0");
+  if (!is_bool(condition.raw_dtype()))
+    throw DTypeError("where: the condition has dtype " + std::string(name_of(condition.dtype())) + ", not bool; compare it, as in x != 0");
   Tensor x[3] = {condition, a, b};
   ops::promote(x[1], x[2], "where");
   for (int k : {1, 2}) x[k] = ops::firm(x[k]);

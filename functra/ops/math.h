@@ -12,11 +12,11 @@ namespace functra {
 // ---------------------------------------------------------------- exponentials, logarithms, roots, powers
 Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
-Tensor log1p(const Tensor& x);       // log(1 + x)
-Tensor expm1(const Tensor& x);       // exp(x) - 1
+Tensor log1p(const Tensor& x);  // log(1 + x)
+Tensor expm1(const Tensor& x);  // exp(x) - 1
 Tensor sqrt(const Tensor& x);
-Tensor rsqrt(const Tensor& x);       // 1 / sqrt(x)
-Tensor square(const Tensor& x);      // of integers too
+Tensor rsqrt(const Tensor& x);   // 1 / sqrt(x)
+Tensor square(const Tensor& x);  // of integers too
 Tensor reciprocal(const Tensor& x);
 // x^0 is 1 with derivative 0, whatever x. The derivative by the exponent is 0 where the base is 0, NaN where it is negative. Integers
 // take a number as exponent: ValueError if it is negative, DTypeError if the exponent is an integer tensor.
@@ -34,22 +34,22 @@ Tensor sinh(const Tensor& x);
 Tensor cosh(const Tensor& x);
 Tensor tanh(const Tensor& x);
 Tensor erf(const Tensor& x);
-Tensor erfc(const Tensor& x);        // 1 - erf(x)
-Tensor erf_inv(const Tensor& x);     // the inverse of erf
+Tensor erfc(const Tensor& x);     // 1 - erf(x)
+Tensor erf_inv(const Tensor& x);  // the inverse of erf
 
 // ---------------------------------------------------------------- activations
-Tensor sigmoid(const Tensor& x);     // 1 / (1 + exp(-x))
-Tensor relu(const Tensor& x);        // max(x, 0), derivative 0 at 0; NaN stays
-Tensor gelu(const Tensor& x);        // x times the normal distribution function (Hendrycks and Gimpel 2016)
-Tensor silu(const Tensor& x);        // x sigmoid(x)
-Tensor softplus(const Tensor& x);    // log(1 + exp(x)), without overflow
+Tensor sigmoid(const Tensor& x);   // 1 / (1 + exp(-x))
+Tensor relu(const Tensor& x);      // max(x, 0), derivative 0 at 0; NaN stays
+Tensor gelu(const Tensor& x);      // x times the normal distribution function (Hendrycks and Gimpel 2016)
+Tensor silu(const Tensor& x);      // x sigmoid(x)
+Tensor softplus(const Tensor& x);  // log(1 + exp(x)), without overflow
 
 // ---------------------------------------------------------------- signs, rounding, remainder
-Tensor abs(const Tensor& x);         // derivative 0 at 0
-Tensor sign(const Tensor& x);        // of NaN: 0
-Tensor floor(const Tensor& x);       // these four return integers as they are
+Tensor abs(const Tensor& x);    // derivative 0 at 0
+Tensor sign(const Tensor& x);   // of NaN: 0
+Tensor floor(const Tensor& x);  // these four return integers as they are
 Tensor ceil(const Tensor& x);
-Tensor round(const Tensor& x);       // ties to even
+Tensor round(const Tensor& x);  // ties to even
 Tensor trunc(const Tensor& x);
 // a - floor(a / b) b: the sign of the divisor, as Python's %. Of integers by zero: 0.
 Tensor remainder(const Tensor& a, const Tensor& b);

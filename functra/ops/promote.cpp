@@ -31,7 +31,8 @@ Common common_type(Ins operands, const char* who) {
 Tensor to_common(const Tensor& x, const Common& c) {
   if (x.raw_dtype() == c.dtype && x.weak() == c.weak) return x;
   if (!c.weak) return core::convert(x, c.dtype);
-  if (x.is_scalar()) return c.dtype == DType::f64 ? Tensor(static_cast<double>(x.item())) : c.dtype == DType::i64 ? Tensor(static_cast<std::int64_t>(x.item())) : x;
+  if (x.is_scalar())
+    return c.dtype == DType::f64 ? Tensor(static_cast<double>(x.item())) : c.dtype == DType::i64 ? Tensor(static_cast<std::int64_t>(x.item())) : x;
   return core::bind1(core::convert_p, x, prims::ConvertParams{c.dtype, true});
 }
 void promote(Tensor& a, Tensor& b, const char* who) {
@@ -54,8 +55,10 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape, const char* who) {
   std::size_t off = shape.size() - s.size();
   bool ok = s.size() <= shape.size();
   for (std::size_t i = 0; ok && i < s.size(); ++i) {
-    if (s[i] == shape[off + i]) { keep.push_back(s[i]); dims.push_back(static_cast<std::int64_t>(off + i)); }
-    else ok = s[i] == 1;
+    if (s[i] == shape[off + i]) {
+      keep.push_back(s[i]);
+      dims.push_back(static_cast<std::int64_t>(off + i));
+    } else ok = s[i] == 1;
   }
   if (!ok) throw ShapeError(std::string(who) + ": cannot broadcast shape " + s.str() + " to " + shape.str());
   return core::broadcast_in_dim(prims::reshape(x, keep), shape, dims);

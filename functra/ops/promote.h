@@ -5,7 +5,10 @@
 
 namespace functra::ops {
 
-struct Common { DType dtype; bool weak; };                 // weak: all operands are numbers
+struct Common {
+  DType dtype;
+  bool weak;
+};  // weak: all operands are numbers
 Common common_type(Ins operands, const char* who);
 // Converts to the common type; numbers stay literals.
 Tensor to_common(const Tensor& x, const Common& c);

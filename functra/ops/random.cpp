@@ -24,13 +24,15 @@ using prims::RandomBitsParams;
 
 DType float_type(OptDType dtype, const char* who) {
   DType d = dtype.value_or(default_dtype());
-  if (d != f32 && d != f64) throw DTypeError(std::string(who) + ": random numbers are f32 or f64, not " + std::string(name_of(d)) + "; convert the result");
+  if (d != f32 && d != f64)
+    throw DTypeError(std::string(who) + ": random numbers are f32 or f64, not " + std::string(name_of(d)) + "; convert the result");
   return d;
 }
 Tensor checked(const Tensor& key, const char* who) {
   Tensor k = ops::firm(key);
   if (k.raw_dtype() != u32 || k.sizes() != Shape{2})
-    throw ShapeError(std::string(who) + ": expected a key, u32 [2] as random::key(seed) gives, got " + std::string(name_of(k.dtype())) + k.sizes().str() + (k.dim() > 1 ? "; map over stacked keys with vmap" : ""));
+    throw ShapeError(std::string(who) + ": expected a key, u32 [2] as random::key(seed) gives, got " + std::string(name_of(k.dtype())) +
+                     k.sizes().str() + (k.dim() > 1 ? "; map over stacked keys with vmap" : ""));
   return k;
 }
 Tensor zero() { return Tensor::literal_of(Scalar(0), u64); }
@@ -48,9 +50,7 @@ Tensor fitted(const Tensor& bound, DType d, const Shape& shape, const char* who)
   Tensor b = convert(bound, d);
   return b.dim() ? ops::broadcast_to(b, shape, who) : b;
 }
-Tensor between(const Tensor& u, const Tensor& lo, const Tensor& hi) {
-  return prims::max(lo, core::add(prims::mul(u, core::sub(hi, lo)), lo));
-}
+Tensor between(const Tensor& u, const Tensor& lo, const Tensor& hi) { return prims::max(lo, core::add(prims::mul(u, core::sub(hi, lo)), lo)); }
 double below_one(DType d) { return d == f32 ? static_cast<double>(std::nextafterf(-1.0f, 0.0f)) : std::nextafter(-1.0, 0.0); }
 Tensor normal_of(const Tensor& bits, DType d) {
   Tensor u = unit(bits, d), x = between(u, like(below_one(d), u), like(1, u));
@@ -119,8 +119,12 @@ Tensor randint(const Tensor& key, const Shape& shape, const Tensor& minval, cons
   if (dtype < u8 || dtype > i64) throw DTypeError("random::randint: expected an integer dtype, got " + std::string(name_of(dtype)));
   std::size_t width = size_of(dtype);
   if (width < 4) {  // drawn with 32 bits, for less bias
-    double low = is_unsigned(dtype) ? 0 : -std::ldexp(1.0, static_cast<int>(width) * 8 - 1), high = low + std::ldexp(1.0, static_cast<int>(width) * 8);
-    auto clip = [&](const Tensor& bound, double top) { Tensor b = convert(bound, i32); return prims::min(prims::max(b, like(low, b)), like(top, b)); };
+    double low = is_unsigned(dtype) ? 0 : -std::ldexp(1.0, static_cast<int>(width) * 8 - 1),
+           high = low + std::ldexp(1.0, static_cast<int>(width) * 8);
+    auto clip = [&](const Tensor& bound, double top) {
+      Tensor b = convert(bound, i32);
+      return prims::min(prims::max(b, like(low, b)), like(top, b));
+    };
     return convert(randint(key, shape, clip(minval, high - 1), clip(maxval, high), i32), dtype);
   }
   DType raw = width == 4 ? u32 : u64;
@@ -143,7 +147,9 @@ Tensor categorical(const Tensor& key, const Tensor& logits, std::int64_t dim) {
 Tensor permutation(const Tensor& key, const Tensor& x) {
   Site site(FUNCTRA_SITE);
   Tensor k = checked(key, "random::permutation");
-  if (x.dim() == 0 && !is_integer(x.dtype())) throw ShapeError("random::permutation: expected an integer or a tensor with a dimension to reorder, got a 0-d " + std::string(name_of(x.dtype())));
+  if (x.dim() == 0 && !is_integer(x.dtype()))
+    throw ShapeError("random::permutation: expected an integer or a tensor with a dimension to reorder, got a 0-d " +
+                     std::string(name_of(x.dtype())));
   std::int64_t n = x.dim() ? x.size(0) : x.item<std::int64_t>();
   if (n < 0) throw ValueError("random::permutation: of " + std::to_string(n) + " numbers");
   Tensor order = arange(n);

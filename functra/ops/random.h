@@ -13,10 +13,10 @@ namespace functra {
 
 namespace random {
 
-Tensor key(std::uint64_t seed);                                   // u32 [2]
-std::array<Tensor, 2> split(const Tensor& key);                   // two new keys: auto [k1, k2] = split(k)
-Tensor split(const Tensor& key, std::int64_t n);                  // n new keys, u32 [n, 2]
-Tensor fold_in(const Tensor& key, const Tensor& data);            // a new key from a key and an integer (0-d; its low 32 bits)
+Tensor key(std::uint64_t seed);                                              // u32 [2]
+std::array<Tensor, 2> split(const Tensor& key);                              // two new keys: auto [k1, k2] = split(k)
+Tensor split(const Tensor& key, std::int64_t n);                             // n new keys, u32 [n, 2]
+Tensor fold_in(const Tensor& key, const Tensor& data);                       // a new key from a key and an integer (0-d; its low 32 bits)
 Tensor bits(const Tensor& key, const Shape& shape = {}, DType dtype = u32);  // u8, u16, u32 or u64
 
 // In [minval, maxval); 23 random bits in f32, 52 in f64. The bounds are numbers or broadcast to shape.
@@ -39,11 +39,11 @@ Tensor permutation(const Tensor& key, const Tensor& x);
 // The stateful generator. Under vmap these follow its randomness: an error, one draw for all slices (same), or what one batched draw
 // gives (different). TracerError while jit or make_fx traces: a draw would be fixed for ever.
 void manual_seed(std::uint64_t seed);
-Tensor rand(const Shape& shape, OptDType dtype = {});             // uniform in [0, 1)
-Tensor randn(const Shape& shape, OptDType dtype = {});            // normal
+Tensor rand(const Shape& shape, OptDType dtype = {});   // uniform in [0, 1)
+Tensor randn(const Shape& shape, OptDType dtype = {});  // normal
 Tensor rand_like(const Tensor& x);
 Tensor randn_like(const Tensor& x);
-Tensor bernoulli(const Tensor& p);                                // 0 or 1 in p's dtype, 1 with probability p
+Tensor bernoulli(const Tensor& p);  // 0 or 1 in p's dtype, 1 with probability p
 // x / (1 - p) where kept, 0 with probability p; x itself when not training. ValueError for p outside [0, 1].
 Tensor dropout(const Tensor& x, double p = 0.5, bool training = true);
 

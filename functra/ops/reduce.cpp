@@ -29,12 +29,16 @@ std::int64_t count_over(const Tensor& x, const Shape& dims) { return x.sizes().p
 Tensor spread(const Tensor& y, const Tensor& x, const Shape& dims) { return dims.empty() ? y : prims::unreduce(y, x.sizes(), dims); }
 void need_elements(const Tensor& x, const Shape& dims, const char* who) {
   for (std::int64_t d : dims)
-    if (x.size(d) == 0) throw ValueError(std::string(who) + ": dimension " + std::to_string(d) + " of shape " + x.sizes().str() + " is empty and has no extreme");
+    if (x.size(d) == 0)
+      throw ValueError(std::string(who) + ": dimension " + std::to_string(d) + " of shape " + x.sizes().str() + " is empty and has no extreme");
 }
 void need_floating(const Tensor& x, const char* who) {
-  if (!is_differentiable(x.raw_dtype())) throw DTypeError(std::string(who) + ": not defined for dtype " + std::string(name_of(x.raw_dtype())) + "; convert with to(f32) or to(f64)");
+  if (!is_differentiable(x.raw_dtype()))
+    throw DTypeError(std::string(who) + ": not defined for dtype " + std::string(name_of(x.raw_dtype())) + "; convert with to(f32) or to(f64)");
 }
-Tensor mean_over(const Tensor& x, const Shape& dims) { return dims.empty() ? x : prims::div(core::sum(x, dims), prims::like(static_cast<double>(count_over(x, dims)), x)); }
+Tensor mean_over(const Tensor& x, const Shape& dims) {
+  return dims.empty() ? x : prims::div(core::sum(x, dims), prims::like(static_cast<double>(count_over(x, dims)), x));
+}
 
 }  // namespace functra::ops
 
@@ -81,11 +85,17 @@ Tensor prod(const Tensor& x, DimsOrAll dim, bool keepdim, OptDType dtype) {
 }
 Tensor amax(const Tensor& x, DimsOrAll dim, bool keepdim) {
   Site site(FUNCTRA_SITE);
-  return reduction(operand(x, "amax"), dim, keepdim, "amax", [](const Tensor& t, const Shape& d) { need_elements(t, d, "amax"); return prims::reduce_max(t, d); });
+  return reduction(operand(x, "amax"), dim, keepdim, "amax", [](const Tensor& t, const Shape& d) {
+    need_elements(t, d, "amax");
+    return prims::reduce_max(t, d);
+  });
 }
 Tensor amin(const Tensor& x, DimsOrAll dim, bool keepdim) {
   Site site(FUNCTRA_SITE);
-  return reduction(operand(x, "amin"), dim, keepdim, "amin", [](const Tensor& t, const Shape& d) { need_elements(t, d, "amin"); return prims::reduce_min(t, d); });
+  return reduction(operand(x, "amin"), dim, keepdim, "amin", [](const Tensor& t, const Shape& d) {
+    need_elements(t, d, "amin");
+    return prims::reduce_min(t, d);
+  });
 }
 Tensor argmax(const Tensor& x, std::optional<std::int64_t> dim, bool keepdim) {
   Site site(FUNCTRA_SITE);
@@ -118,14 +128,41 @@ Tensor cumprod(const Tensor& x, std::int64_t dim, OptDType dtype) {
 }
 
 // ---------------------------------------------------------------- members
-Tensor Tensor::sum(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::sum(*this, std::move(dim), keepdim); }
-Tensor Tensor::mean(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::mean(*this, std::move(dim), keepdim); }
-Tensor Tensor::prod(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::prod(*this, std::move(dim), keepdim); }
-Tensor Tensor::amax(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::amax(*this, std::move(dim), keepdim); }
-Tensor Tensor::amin(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::amin(*this, std::move(dim), keepdim); }
-Tensor Tensor::argmax(std::optional<std::int64_t> dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::argmax(*this, dim, keepdim); }
-Tensor Tensor::argmin(std::optional<std::int64_t> dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::argmin(*this, dim, keepdim); }
-Tensor Tensor::all(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::all(*this, std::move(dim), keepdim); }
-Tensor Tensor::any(DimsOrAll dim, bool keepdim) const { Site site(FUNCTRA_SITE); return functra::any(*this, std::move(dim), keepdim); }
+Tensor Tensor::sum(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::sum(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::mean(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::mean(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::prod(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::prod(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::amax(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::amax(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::amin(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::amin(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::argmax(std::optional<std::int64_t> dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::argmax(*this, dim, keepdim);
+}
+Tensor Tensor::argmin(std::optional<std::int64_t> dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::argmin(*this, dim, keepdim);
+}
+Tensor Tensor::all(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::all(*this, std::move(dim), keepdim);
+}
+Tensor Tensor::any(DimsOrAll dim, bool keepdim) const {
+  Site site(FUNCTRA_SITE);
+  return functra::any(*this, std::move(dim), keepdim);
+}
 
 }  // namespace functra

@@ -22,11 +22,14 @@ Shape resolved(Shape shape, std::int64_t n, const Shape& from, const char* who) 
     if (shape[i] == -1) {
       if (hole >= 0) throw ShapeError(std::string(who) + ": only one extent of " + shape.str() + " may be -1");
       hole = static_cast<int>(i);
-    } else if (shape[i] < 0) throw ShapeError(std::string(who) + ": the extent " + std::to_string(shape[i]) + " in shape " + shape.str() + " is negative; only -1 has a meaning");
+    } else if (shape[i] < 0)
+      throw ShapeError(std::string(who) + ": the extent " + std::to_string(shape[i]) + " in shape " + shape.str() +
+                       " is negative; only -1 has a meaning");
     else known *= shape[i];
   }
   bool fits = hole < 0 ? known == n : known > 0 && n % known == 0;
-  if (!fits) throw ShapeError(std::string(who) + ": shape " + shape.str() + " does not hold the " + std::to_string(n) + " elements of shape " + from.str());
+  if (!fits)
+    throw ShapeError(std::string(who) + ": shape " + shape.str() + " does not hold the " + std::to_string(n) + " elements of shape " + from.str());
   if (hole >= 0) shape[at(hole)] = n / known;
   return shape;
 }
@@ -37,7 +40,10 @@ Tensor slice_dim(const Tensor& x, std::size_t dim, std::int64_t from, std::int64
   limit[dim] = to;
   return prims::slice(x, start, limit, Shape::filled(s.size(), 1));
 }
-Shape sorted(Shape s) { std::sort(s.begin(), s.end()); return s; }
+Shape sorted(Shape s) {
+  std::sort(s.begin(), s.end());
+  return s;
+}
 }  // namespace
 
 Tensor reshape(const Tensor& x, const Shape& shape) {
@@ -45,14 +51,19 @@ Tensor reshape(const Tensor& x, const Shape& shape) {
   Shape from = defined(x, "reshape").sizes();
   return prims::reshape(firm(x), resolved(shape, from.numel(), from, "reshape"));
 }
-Tensor view(const Tensor& x, const Shape& shape) { core::Site site(FUNCTRA_SITE); return reshape(x, shape); }
+Tensor view(const Tensor& x, const Shape& shape) {
+  core::Site site(FUNCTRA_SITE);
+  return reshape(x, shape);
+}
 Tensor flatten(const Tensor& x, std::int64_t start, std::int64_t end) {
   core::Site site(FUNCTRA_SITE);
   Shape s = defined(x, "flatten").sizes(), to;
   if (s.empty()) return prims::reshape(firm(x), {1});
   int a = wrap_dim(start, s.rank(), "flatten"), b = wrap_dim(end, s.rank(), "flatten");
   if (a > b) throw ValueError("flatten: the first dimension, " + std::to_string(start) + ", comes after the last, " + std::to_string(end));
-  for (int i = 0; i < s.rank(); ++i) if (i <= a || i > b) to.push_back(s[at(i)]); else to[at(a)] *= s[at(i)];
+  for (int i = 0; i < s.rank(); ++i)
+    if (i <= a || i > b) to.push_back(s[at(i)]);
+    else to[at(a)] *= s[at(i)];
   return prims::reshape(x, to);
 }
 Tensor unflatten(const Tensor& x, std::int64_t dim, const Shape& shape) {
@@ -60,7 +71,9 @@ Tensor unflatten(const Tensor& x, std::int64_t dim, const Shape& shape) {
   Shape s = defined(x, "unflatten").sizes(), to;
   int d = wrap_dim(dim, s.rank(), "unflatten");
   Shape parts = resolved(shape, s[at(d)], Shape{s[at(d)]}, "unflatten");
-  for (int i = 0; i < s.rank(); ++i) if (i == d) to = to.concat(parts); else to.push_back(s[at(i)]);
+  for (int i = 0; i < s.rank(); ++i)
+    if (i == d) to = to.concat(parts);
+    else to.push_back(s[at(i)]);
   return prims::reshape(x, to);
 }
 Tensor squeeze(const Tensor& x, DimsOrAll dims) {
@@ -68,7 +81,8 @@ Tensor squeeze(const Tensor& x, DimsOrAll dims) {
   Shape s = defined(x, "squeeze").sizes(), to;
   if (s.empty()) return firm(x);
   Shape drop = wrap_dims(dims, s.rank(), "squeeze");
-  for (int i = 0; i < s.rank(); ++i) if (s[at(i)] != 1 || !drop.has(i)) to.push_back(s[at(i)]);
+  for (int i = 0; i < s.rank(); ++i)
+    if (s[at(i)] != 1 || !drop.has(i)) to.push_back(s[at(i)]);
   return prims::reshape(x, to);
 }
 Tensor unsqueeze(const Tensor& x, std::int64_t dim) {
@@ -81,12 +95,16 @@ Tensor expand(const Tensor& x, const Shape& shape) {
   Shape s = defined(x, "expand").sizes(), to = shape;
   for (std::size_t i = 0; i < to.size(); ++i) {
     if (to[i] != -1) continue;
-    if (to.size() < s.size() || i < to.size() - s.size()) throw ShapeError("expand: the extent -1 in " + shape.str() + " stands for no dimension of shape " + s.str());
+    if (to.size() < s.size() || i < to.size() - s.size())
+      throw ShapeError("expand: the extent -1 in " + shape.str() + " stands for no dimension of shape " + s.str());
     to[i] = s[i - (to.size() - s.size())];
   }
   return ops::broadcast_to(firm(x), to, "expand");
 }
-Tensor broadcast_to(const Tensor& x, const Shape& shape) { core::Site site(FUNCTRA_SITE); return ops::broadcast_to(firm(defined(x, "broadcast_to")), shape, "broadcast_to"); }
+Tensor broadcast_to(const Tensor& x, const Shape& shape) {
+  core::Site site(FUNCTRA_SITE);
+  return ops::broadcast_to(firm(defined(x, "broadcast_to")), shape, "broadcast_to");
+}
 std::vector<Tensor> broadcast_tensors(TensorList xs) {
   core::Site site(FUNCTRA_SITE);
   Shape s;
@@ -106,22 +124,28 @@ Tensor transpose(const Tensor& x, std::int64_t dim0, std::int64_t dim1) {
 Tensor permute(const Tensor& x, const Shape& dims) {
   core::Site site(FUNCTRA_SITE);
   int n = static_cast<int>(defined(x, "permute").dim());
-  if (dims.rank() != n) throw ShapeError("permute: " + std::to_string(dims.size()) + " dimensions " + dims.str() + " given for a tensor of shape " + x.sizes().str());
+  if (dims.rank() != n)
+    throw ShapeError("permute: " + std::to_string(dims.size()) + " dimensions " + dims.str() + " given for a tensor of shape " + x.sizes().str());
   return core::permute(firm(x), wrap_dims(dims, n, "permute"));
 }
 Tensor t(const Tensor& x) {
   core::Site site(FUNCTRA_SITE);
-  if (defined(x, "t").dim() > 2) throw ShapeError("t: the tensor has shape " + x.sizes().str() + ", at most two dimensions can be transposed; use transpose or permute");
+  if (defined(x, "t").dim() > 2)
+    throw ShapeError("t: the tensor has shape " + x.sizes().str() + ", at most two dimensions can be transposed; use transpose or permute");
   return x.dim() < 2 ? firm(x) : core::permute(x, {1, 0});
 }
 Tensor movedim(const Tensor& x, const Shape& source, const Shape& destination) {
   core::Site site(FUNCTRA_SITE);
   int n = static_cast<int>(defined(x, "movedim").dim());
-  if (source.size() != destination.size()) throw ShapeError("movedim: sources " + source.str() + " and destinations " + destination.str() + " differ in number");
+  if (source.size() != destination.size())
+    throw ShapeError("movedim: sources " + source.str() + " and destinations " + destination.str() + " differ in number");
   if (source.empty()) return firm(x);
   Shape from = wrap_dims(source, n, "movedim"), to = wrap_dims(destination, n, "movedim"), rest = from.others(at(n)), perm;
   std::size_t next = 0;
-  for (int i = 0; i < n; ++i) { int k = to.find(i); perm.push_back(k >= 0 ? from[at(k)] : rest[next++]); }
+  for (int i = 0; i < n; ++i) {
+    int k = to.find(i);
+    perm.push_back(k >= 0 ? from[at(k)] : rest[next++]);
+  }
   return core::permute(x, perm);
 }
 
@@ -138,7 +162,10 @@ Tensor joined(TensorList xs, std::int64_t dim, const char* who) {
   for (const Tensor& x : xs) {
     Shape s = x.sizes();
     if (s.empty()) throw ShapeError(std::string(who) + ": a 0-d tensor cannot be joined; use stack");
-    if (s.size() == 1 && s[0] == 0 && xs.size() > 1) { if (rank < 0 && &x == &xs[xs.size() - 1] && n == 0) parts[n++] = ops::to_common(x, common); continue; }
+    if (s.size() == 1 && s[0] == 0 && xs.size() > 1) {
+      if (rank < 0 && &x == &xs[xs.size() - 1] && n == 0) parts[n++] = ops::to_common(x, common);
+      continue;
+    }
     rank = s.rank();
     parts[n++] = ops::to_common(x, common);
   }
@@ -152,8 +179,14 @@ Tensor joined(TensorList xs, std::int64_t dim, const char* who) {
   return prims::concatenate({parts.begin(), n}, d);
 }
 }  // namespace
-Tensor cat(TensorList xs, std::int64_t dim) { core::Site site(FUNCTRA_SITE); return joined(xs, dim, "cat"); }
-Tensor concat(TensorList xs, std::int64_t dim) { core::Site site(FUNCTRA_SITE); return joined(xs, dim, "concat"); }
+Tensor cat(TensorList xs, std::int64_t dim) {
+  core::Site site(FUNCTRA_SITE);
+  return joined(xs, dim, "cat");
+}
+Tensor concat(TensorList xs, std::int64_t dim) {
+  core::Site site(FUNCTRA_SITE);
+  return joined(xs, dim, "concat");
+}
 Tensor stack(TensorList xs, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
   if (xs.size() == 0) throw ValueError("stack: the list of tensors is empty");
@@ -185,7 +218,8 @@ std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) 
   Shape s = defined(x, "split").sizes();
   int d = wrap_dim(dim, s.rank(), "split");
   std::int64_t n = s[at(d)];
-  if (size < 0 || (size == 0 && n)) throw ValueError("split: pieces of size " + std::to_string(size) + " do not cover the extent " + std::to_string(n));
+  if (size < 0 || (size == 0 && n))
+    throw ValueError("split: pieces of size " + std::to_string(size) + " do not cover the extent " + std::to_string(n));
   std::vector<Tensor> r;
   if (n == 0) r.push_back(x);
   for (std::int64_t i = 0; i < n; i += size) r.push_back(slice_dim(x, at(d), i, std::min(n, i + size)));
@@ -196,10 +230,17 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, std::int64_t dim)
   Shape s = defined(x, "split").sizes();
   int d = wrap_dim(dim, s.rank(), "split");
   std::int64_t total = 0, from = 0;
-  for (std::int64_t n : sizes) { if (n < 0) throw ValueError("split: the size " + std::to_string(n) + " in " + sizes.str() + " is negative"); total += n; }
-  if (total != s[at(d)]) throw ShapeError("split: sizes " + sizes.str() + " add up to " + std::to_string(total) + ", the extent is " + std::to_string(s[at(d)]));
+  for (std::int64_t n : sizes) {
+    if (n < 0) throw ValueError("split: the size " + std::to_string(n) + " in " + sizes.str() + " is negative");
+    total += n;
+  }
+  if (total != s[at(d)])
+    throw ShapeError("split: sizes " + sizes.str() + " add up to " + std::to_string(total) + ", the extent is " + std::to_string(s[at(d)]));
   std::vector<Tensor> r;
-  for (std::int64_t n : sizes) { r.push_back(slice_dim(x, at(d), from, from + n)); from += n; }
+  for (std::int64_t n : sizes) {
+    r.push_back(slice_dim(x, at(d), from, from + n));
+    from += n;
+  }
   return r;
 }
 std::vector<Tensor> chunk(const Tensor& x, std::int64_t chunks, std::int64_t dim) {
@@ -222,7 +263,8 @@ Tensor narrow(const Tensor& x, std::int64_t dim, std::int64_t start, std::int64_
   int d = wrap_dim(dim, s.rank(), "narrow");
   std::int64_t n = s[at(d)], from = start < 0 ? start + n : start;
   if (from < 0 || length < 0 || from + length > n)
-    throw IndexError("narrow: start " + std::to_string(start) + " and length " + std::to_string(length) + " do not lie in dimension " + std::to_string(d) + " of shape " + s.str());
+    throw IndexError("narrow: start " + std::to_string(start) + " and length " + std::to_string(length) + " do not lie in dimension " +
+                     std::to_string(d) + " of shape " + s.str());
   return slice_dim(x, at(d), from, from + length);
 }
 Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index) {
@@ -230,7 +272,8 @@ Tensor select(const Tensor& x, std::int64_t dim, std::int64_t index) {
   Shape s = defined(x, "select").sizes();
   int d = wrap_dim(dim, s.rank(), "select");
   std::int64_t n = s[at(d)], i = index < 0 ? index + n : index;
-  if (i < 0 || i >= n) throw IndexError("select: index " + std::to_string(index) + " is out of range for dimension " + std::to_string(d) + " of shape " + s.str());
+  if (i < 0 || i >= n)
+    throw IndexError("select: index " + std::to_string(index) + " is out of range for dimension " + std::to_string(d) + " of shape " + s.str());
   return prims::reshape(slice_dim(x, at(d), i, i + 1), s.without(at(d)));
 }
 
@@ -242,12 +285,14 @@ Tensor flip(const Tensor& x, const Shape& dims) {
 Tensor pad(const Tensor& x, const Shape& pads, const Tensor& value) {
   core::Site site(FUNCTRA_SITE);
   Shape s = defined(x, "pad").sizes(), low = Shape::filled(s.size(), 0), high = low;
-  if (pads.size() % 2 || pads.size() > 2 * s.size()) throw ShapeError("pad: the pads " + pads.str() + " must be pairs (low, high), at most one per dimension of shape " + s.str());
+  if (pads.size() % 2 || pads.size() > 2 * s.size())
+    throw ShapeError("pad: the pads " + pads.str() + " must be pairs (low, high), at most one per dimension of shape " + s.str());
   for (std::size_t k = 0; 2 * k < pads.size(); ++k) {
     std::size_t d = s.size() - 1 - k;
     low[d] = pads[2 * k];
     high[d] = pads[2 * k + 1];
-    if (s[d] + low[d] + high[d] < 0) throw ShapeError("pad: the pads " + pads.str() + " leave a negative extent in dimension " + std::to_string(d) + " of shape " + s.str());
+    if (s[d] + low[d] + high[d] < 0)
+      throw ShapeError("pad: the pads " + pads.str() + " leave a negative extent in dimension " + std::to_string(d) + " of shape " + s.str());
   }
   return prims::pad(firm(x), core::convert(value, x.dtype()), low, high, Shape::filled(s.size(), 0));
 }
@@ -284,10 +329,14 @@ Tensor tiled(const Tensor& x, const Shape& repeats, const char* who) {
   return prims::reshape(core::broadcast_in_dim(prims::reshape(firm(x), s), wide, between), to);
 }
 }  // namespace
-Tensor tile(const Tensor& x, const Shape& repeats) { core::Site site(FUNCTRA_SITE); return tiled(defined(x, "tile"), repeats, "tile"); }
+Tensor tile(const Tensor& x, const Shape& repeats) {
+  core::Site site(FUNCTRA_SITE);
+  return tiled(defined(x, "tile"), repeats, "tile");
+}
 Tensor repeat(const Tensor& x, const Shape& repeats) {
   core::Site site(FUNCTRA_SITE);
-  if (repeats.rank() < defined(x, "repeat").dim()) throw ShapeError("repeat: repeats " + repeats.str() + " are fewer than the dimensions of shape " + x.sizes().str());
+  if (repeats.rank() < defined(x, "repeat").dim())
+    throw ShapeError("repeat: repeats " + repeats.str() + " are fewer than the dimensions of shape " + x.sizes().str());
   return tiled(x, repeats, "repeat");
 }
 Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::optional<std::int64_t> dim) {
@@ -322,13 +371,37 @@ Tensor diagonal(const Tensor& x, std::int64_t offset, std::int64_t dim1, std::in
 }
 
 // ---------------------------------------------------------------- members
-Tensor Tensor::reshape(const Shape& s) const { core::Site site(FUNCTRA_SITE); return functra::reshape(*this, s); }
-Tensor Tensor::flatten(std::int64_t start, std::int64_t end) const { core::Site site(FUNCTRA_SITE); return functra::flatten(*this, start, end); }
-Tensor Tensor::squeeze(DimsOrAll dims) const { core::Site site(FUNCTRA_SITE); return functra::squeeze(*this, dims); }
-Tensor Tensor::unsqueeze(std::int64_t dim) const { core::Site site(FUNCTRA_SITE); return functra::unsqueeze(*this, dim); }
-Tensor Tensor::expand(const Shape& s) const { core::Site site(FUNCTRA_SITE); return functra::expand(*this, s); }
-Tensor Tensor::t() const { core::Site site(FUNCTRA_SITE); return functra::t(*this); }
-Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const { core::Site site(FUNCTRA_SITE); return functra::transpose(*this, a, b); }
-Tensor Tensor::permute(const Shape& dims) const { core::Site site(FUNCTRA_SITE); return functra::permute(*this, dims); }
+Tensor Tensor::reshape(const Shape& s) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::reshape(*this, s);
+}
+Tensor Tensor::flatten(std::int64_t start, std::int64_t end) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::flatten(*this, start, end);
+}
+Tensor Tensor::squeeze(DimsOrAll dims) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::squeeze(*this, dims);
+}
+Tensor Tensor::unsqueeze(std::int64_t dim) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::unsqueeze(*this, dim);
+}
+Tensor Tensor::expand(const Shape& s) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::expand(*this, s);
+}
+Tensor Tensor::t() const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::t(*this);
+}
+Tensor Tensor::transpose(std::int64_t a, std::int64_t b) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::transpose(*this, a, b);
+}
+Tensor Tensor::permute(const Shape& dims) const {
+  core::Site site(FUNCTRA_SITE);
+  return functra::permute(*this, dims);
+}
 
 }  // namespace functra

@@ -80,13 +80,15 @@ PrivacyAccountant::PrivacyAccountant() {
 }
 PrivacyAccountant::PrivacyAccountant(std::vector<double> orders) : orders_(std::move(orders)), rdp_(orders_.size()) {
   if (orders_.empty()) throw ValueError("PrivacyAccountant: expected at least one order");
-  for (double a : orders_) if (!(a > 1)) throw ValueError("PrivacyAccountant: order " + std::to_string(a) + ", expected more than 1");
+  for (double a : orders_)
+    if (!(a > 1)) throw ValueError("PrivacyAccountant: order " + std::to_string(a) + ", expected more than 1");
 }
 void PrivacyAccountant::step(double noise_multiplier, double sampling_rate, std::int64_t steps) {
   if (steps < 0) throw ValueError("PrivacyAccountant::step: " + std::to_string(steps) + " steps");
   std::vector<double> more;
   for (double a : orders_) more.push_back(rdp_sampled_gaussian(sampling_rate, noise_multiplier, a));
-  for (std::size_t i = 0; i < more.size(); ++i) if (steps) rdp_[i] += static_cast<double>(steps) * more[i];
+  for (std::size_t i = 0; i < more.size(); ++i)
+    if (steps) rdp_[i] += static_cast<double>(steps) * more[i];
 }
 double PrivacyAccountant::epsilon(double delta) const {
   if (!(delta > 0 && delta < 1)) throw ValueError("PrivacyAccountant::epsilon: delta is " + std::to_string(delta) + ", expected between 0 and 1");
@@ -97,7 +99,10 @@ double PrivacyAccountant::epsilon(double delta) const {
 double PrivacyAccountant::best_order(double delta) const {
   double best = kInf, order = orders_.front();
   for (std::size_t i = 0; i < orders_.size(); ++i)
-    if (double e = epsilon_at(orders_[i], rdp_[i], delta); e < best) { best = e; order = orders_[i]; }
+    if (double e = epsilon_at(orders_[i], rdp_[i], delta); e < best) {
+      best = e;
+      order = orders_[i];
+    }
   return order;
 }
 

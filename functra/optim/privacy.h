@@ -14,15 +14,15 @@ double rdp_sampled_gaussian(double sampling_rate, double noise_multiplier, doubl
 
 class PrivacyAccountant {
  public:
-  PrivacyAccountant();                                        // orders 1.1, 1.2, ... 10.9, 12, 13, ... 63, 128, 256, 512
-  explicit PrivacyAccountant(std::vector<double> orders);     // ValueError for none, or one of at most 1
+  PrivacyAccountant();                                     // orders 1.1, 1.2, ... 10.9, 12, 13, ... 63, 128, 256, 512
+  explicit PrivacyAccountant(std::vector<double> orders);  // ValueError for none, or one of at most 1
   void step(double noise_multiplier, double sampling_rate, std::int64_t steps = 1);
   // The smallest epsilon such that the steps so far are (epsilon, delta) differentially private, over the orders: Canonne, Kamath,
   // Steinke, "The Discrete Gaussian for Differential Privacy" (2020), proposition 12. ValueError for delta outside (0, 1).
   double epsilon(double delta) const;
-  double best_order(double delta) const;                      // the order that gives it
+  double best_order(double delta) const;  // the order that gives it
   const std::vector<double>& orders() const { return orders_; }
-  const std::vector<double>& rdp() const { return rdp_; }     // the divergence spent at each order
+  const std::vector<double>& rdp() const { return rdp_; }  // the divergence spent at each order
 
  private:
   std::vector<double> orders_, rdp_;

@@ -4,40 +4,34 @@
 #include "functra/prims/elementwise.inc"
 
 // ---------------------------------------------------------------- bitwise_and
-FUNCTRA_FORMULA(bitwise_and, integers_and_bool, (auto a, auto b), a & b)
-FUNCTRA_PRIMITIVES(
-constexpr Primitive bitwise_and_p = flat_p("bitwise_and", bitwise_and_formula, 2);
-Tensor bitwise_and(const Tensor& a, const Tensor& b) { return binary(bitwise_and_p, a, b); })
+FUNCTRA_FORMULA(bitwise_and, integers_and_bool, (auto a, auto b), a& b)
+FUNCTRA_PRIMITIVES(constexpr Primitive bitwise_and_p = flat_p("bitwise_and", bitwise_and_formula, 2);
+                   Tensor bitwise_and(const Tensor& a, const Tensor& b) { return binary(bitwise_and_p, a, b); })
 
 // ---------------------------------------------------------------- bitwise_or
 FUNCTRA_FORMULA(bitwise_or, integers_and_bool, (auto a, auto b), a | b)
-FUNCTRA_PRIMITIVES(
-constexpr Primitive bitwise_or_p = flat_p("bitwise_or", bitwise_or_formula, 2);
-Tensor bitwise_or(const Tensor& a, const Tensor& b) { return binary(bitwise_or_p, a, b); })
+FUNCTRA_PRIMITIVES(constexpr Primitive bitwise_or_p = flat_p("bitwise_or", bitwise_or_formula, 2);
+                   Tensor bitwise_or(const Tensor& a, const Tensor& b) { return binary(bitwise_or_p, a, b); })
 
 // ---------------------------------------------------------------- bitwise_xor
 FUNCTRA_FORMULA(bitwise_xor, integers_and_bool, (auto a, auto b), a ^ b)
-FUNCTRA_PRIMITIVES(
-constexpr Primitive bitwise_xor_p = flat_p("bitwise_xor", bitwise_xor_formula, 2);
-Tensor bitwise_xor(const Tensor& a, const Tensor& b) { return binary(bitwise_xor_p, a, b); })
+FUNCTRA_PRIMITIVES(constexpr Primitive bitwise_xor_p = flat_p("bitwise_xor", bitwise_xor_formula, 2);
+                   Tensor bitwise_xor(const Tensor& a, const Tensor& b) { return binary(bitwise_xor_p, a, b); })
 
 // ---------------------------------------------------------------- shift_left
 FUNCTRA_FORMULA(shift_left, integers, (auto a, auto b), num::shl(a, b))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive shift_left_p = flat_p("shift_left", shift_left_formula, 2);
-Tensor shift_left(const Tensor& a, const Tensor& b) { return binary(shift_left_p, a, b); })
+FUNCTRA_PRIMITIVES(constexpr Primitive shift_left_p = flat_p("shift_left", shift_left_formula, 2);
+                   Tensor shift_left(const Tensor& a, const Tensor& b) { return binary(shift_left_p, a, b); })
 
 // ---------------------------------------------------------------- shift_right
 FUNCTRA_FORMULA(shift_right, integers, (auto a, auto b), num::shr(a, b))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive shift_right_p = flat_p("shift_right", shift_right_formula, 2);
-Tensor shift_right(const Tensor& a, const Tensor& b) { return binary(shift_right_p, a, b); })
+FUNCTRA_PRIMITIVES(constexpr Primitive shift_right_p = flat_p("shift_right", shift_right_formula, 2);
+                   Tensor shift_right(const Tensor& a, const Tensor& b) { return binary(shift_right_p, a, b); })
 
 // ---------------------------------------------------------------- bitwise_not (of bools: logical)
 FUNCTRA_FORMULA(bitwise_not, integers_and_bool, (auto x), num::invert(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive bitwise_not_p = flat_p("bitwise_not", bitwise_not_formula, 1);
-Tensor bitwise_not(const Tensor& x) { return unary(bitwise_not_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive bitwise_not_p = flat_p("bitwise_not", bitwise_not_formula, 1);
+                   Tensor bitwise_not(const Tensor& x) { return unary(bitwise_not_p, x); })
 
 #if HWY_ONCE
 #include "functra/prims/cast.h"

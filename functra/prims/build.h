@@ -5,25 +5,25 @@
 
 namespace functra::prims {
 
-using core::Batched;
-using core::BatchContext;
-using core::bind_prim;
-using core::bind1;
-using core::Call;
-using core::Elementwise;
-using core::Lowering;
-using core::Operand;
-using core::Params;
-using core::Primitive;
 using core::add_ct;
+using core::BatchContext;
+using core::Batched;
+using core::bind1;
+using core::bind_prim;
 using core::broadcast_in_dim;
+using core::Call;
 using core::convert;
+using core::Elementwise;
 using core::instantiate;
 using core::is_zero;
+using core::Lowering;
 using core::move_dim;
 using core::move_dim0;
+using core::Operand;
 using core::param_type;
+using core::Params;
 using core::permute;
+using core::Primitive;
 using core::zeros;
 
 // ---------------------------------------------------------------- elementwise families
@@ -53,7 +53,10 @@ template <auto Da, auto Db> constexpr JvpRule jvp_binary = [](const Call& c, Ins
 // The derivative is zero everywhere (floor, sign, comparisons).
 inline constexpr JvpRule jvp_zero = [](const Call& c, Ins x, Ins, Outs y, Outs) { bind_prim(c, x, y); };
 // A linear primitive of one operand: the tangent goes through the same operation.
-inline constexpr JvpRule jvp_linear = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { bind_prim(c, x, y); bind_prim(c, t, dy); };
+inline constexpr JvpRule jvp_linear = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+  bind_prim(c, x, y);
+  bind_prim(c, t, dy);
+};
 
 // ---------------------------------------------------------------- calls for rules
 // Weak operands take the dtype of the strong ones.

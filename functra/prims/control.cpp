@@ -14,9 +14,13 @@ using core::Scope;
 using core::Var;
 
 void shapes_of(const Call& c, const Program& p, std::span<const Aval> in, std::span<Aval> out) {
-  if (in.size() != p.inputs.size()) throw ShapeError(std::string(c.prim.name) + ": the program takes " + std::to_string(p.inputs.size()) + " inputs, got " + std::to_string(in.size()));
+  if (in.size() != p.inputs.size())
+    throw ShapeError(std::string(c.prim.name) + ": the program takes " + std::to_string(p.inputs.size()) + " inputs, got " +
+                     std::to_string(in.size()));
   for (std::size_t i = 0; i < in.size(); ++i)
-    if (!(in[i] == p.type(p.inputs[i]))) throw ShapeError(std::string(c.prim.name) + ": input " + std::to_string(i) + " has type " + in[i].str() + ", the program takes " + p.type(p.inputs[i]).str());
+    if (!(in[i] == p.type(p.inputs[i])))
+      throw ShapeError(std::string(c.prim.name) + ": input " + std::to_string(i) + " has type " + in[i].str() + ", the program takes " +
+                       p.type(p.inputs[i]).str());
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = p.out_type(i);
 }
 void call(const ProgramPtr& p, Ins in, Outs out) {
@@ -40,7 +44,11 @@ namespace {
 const ProgramPtr& program_of(const Call& c) { return c.params.get<CallParams>().program; }
 
 // Where each residual of the linear half is found: among the inputs, or among the outputs of the primal half.
-struct CallPlan { ProgramPtr primal, linear; Mask nonzero; std::vector<std::pair<bool, std::size_t>> from; };  // (is input, index)
+struct CallPlan {
+  ProgramPtr primal, linear;
+  Mask nonzero;
+  std::vector<std::pair<bool, std::size_t>> from;
+};  // (is input, index)
 std::shared_ptr<const CallPlan> call_plan(const ProgramPtr& p, const Mask& m) {
   auto make = [&] {
     auto l = core::linearize_program(p, m, Mask(p->outputs.size()));
@@ -72,56 +80,89 @@ constexpr Primitive jit_call_p = {
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CallParams>().program->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *program_of(c), in, out); },
     .eval = [](const Call& c, Ins in, Outs out) { run_concrete(program_of(c), in, out); },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));
-      Vec in(x.begin(), x.end()), out(f->program->outputs.size());
-      core::append_nonzero(in, t);
-      call(f->program, in, out);
-      for (std::size_t i = 0, k = y.size(); i < y.size(); ++i) { y[i] = out[i]; if (f->nonzero[i]) dy[i] = out[k++]; }
-    },
-    .linearize = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      auto p = call_plan(program_of(c), core::nonzero_mask(t));
-      Vec out(p->primal->outputs.size()), in;
-      call(p->primal, x, out);
-      for (auto [is_input, k] : p->from) in.push_back(is_input ? x[k] : out[k]);
-      core::append_nonzero(in, t);
-      Vec tan(p->linear->outputs.size());
-      if (!tan.empty()) call(p->linear, in, tan);
-      for (std::size_t i = 0, k = 0; i < y.size(); ++i) { y[i] = out[i]; if (p->nonzero[i]) dy[i] = tan[k++]; }
-    },
-    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-      Mask linear;
-      Vec args;
-      for (auto& o : in) { linear.push_back(o.linear()); if (!o.linear()) args.push_back(*o); }
-      core::append_nonzero(args, ct);
-      ProgramPtr p = core::transpose_program(program_of(c), linear, core::nonzero_mask(ct));
-      Vec out = call(p, args);
-      for (std::size_t i = 0, k = 0; i < in.size(); ++i) if (linear[i]) g[i] = out[k++];
-    },
-    .mixed = [](const Call& c, const Mask& own) { bool all = true; core::depends(*program_of(c), own, all); return !all; },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      Mask m;
-      Vec args;
-      for (auto& b : in) { m.push_back(b.dim >= 0); args.push_back(b.dim >= 0 ? move_dim0(b, ctx.size) : b.value); }
-      auto f = core::batch_program(program_of(c), ctx, m, Mask(out.size()));
-      Vec r = call(f->program, args);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = {r[i], f->batched[i] ? 0 : -1};
-    }};
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));
+          Vec in(x.begin(), x.end()), out(f->program->outputs.size());
+          core::append_nonzero(in, t);
+          call(f->program, in, out);
+          for (std::size_t i = 0, k = y.size(); i < y.size(); ++i) {
+            y[i] = out[i];
+            if (f->nonzero[i]) dy[i] = out[k++];
+          }
+        },
+    .linearize =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          auto p = call_plan(program_of(c), core::nonzero_mask(t));
+          Vec out(p->primal->outputs.size()), in;
+          call(p->primal, x, out);
+          for (auto [is_input, k] : p->from) in.push_back(is_input ? x[k] : out[k]);
+          core::append_nonzero(in, t);
+          Vec tan(p->linear->outputs.size());
+          if (!tan.empty()) call(p->linear, in, tan);
+          for (std::size_t i = 0, k = 0; i < y.size(); ++i) {
+            y[i] = out[i];
+            if (p->nonzero[i]) dy[i] = tan[k++];
+          }
+        },
+    .transpose =
+        [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+          Mask linear;
+          Vec args;
+          for (auto& o : in) {
+            linear.push_back(o.linear());
+            if (!o.linear()) args.push_back(*o);
+          }
+          core::append_nonzero(args, ct);
+          ProgramPtr p = core::transpose_program(program_of(c), linear, core::nonzero_mask(ct));
+          Vec out = call(p, args);
+          for (std::size_t i = 0, k = 0; i < in.size(); ++i)
+            if (linear[i]) g[i] = out[k++];
+        },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          bool all = true;
+          core::depends(*program_of(c), own, all);
+          return !all;
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          Mask m;
+          Vec args;
+          for (auto& b : in) {
+            m.push_back(b.dim >= 0);
+            args.push_back(b.dim >= 0 ? move_dim0(b, ctx.size) : b.value);
+          }
+          auto f = core::batch_program(program_of(c), ctx, m, Mask(out.size()));
+          Vec r = call(f->program, args);
+          for (std::size_t i = 0; i < out.size(); ++i) out[i] = {r[i], f->batched[i] ? 0 : -1};
+        }};
 
 // ---------------------------------------------------------------- custom rules
 namespace {
 void no_captured_tangent(const char* who, Ins t, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i)
-    if (!is_zero(t[static_cast<std::size_t>(i)])) throw ValueError(std::string(who) + ": the function or its rule closes over a tensor that is being differentiated, and the rule says nothing about it; pass that tensor as an argument");
+    if (!is_zero(t[static_cast<std::size_t>(i)]))
+      throw ValueError(std::string(who) +
+                       ": the function or its rule closes over a tensor that is being differentiated, and the rule says nothing about it; pass that "
+                       "tensor as an argument");
 }
 // Operands with the mapped dimension in front, and which are mapped.
 Vec to_front(std::span<Batched> in, std::int64_t size, Mask& m) {
   Vec a;
-  for (auto& b : in) { m.push_back(b.dim >= 0); a.push_back(b.dim >= 0 ? move_dim0(b, size) : b.value); }
+  for (auto& b : in) {
+    m.push_back(b.dim >= 0);
+    a.push_back(b.dim >= 0 ? move_dim0(b, size) : b.value);
+  }
   return a;
 }
-Mask part(const Mask& m, std::size_t from, std::size_t n) { return Mask(m.begin() + static_cast<std::ptrdiff_t>(from), m.begin() + static_cast<std::ptrdiff_t>(from + n)); }
-Mask joined(Mask a, const Mask& b) { a.insert(a.end(), b.begin(), b.end()); return a; }
+Mask part(const Mask& m, std::size_t from, std::size_t n) {
+  return Mask(m.begin() + static_cast<std::ptrdiff_t>(from), m.begin() + static_cast<std::ptrdiff_t>(from + n));
+}
+Mask joined(Mask a, const Mask& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
 
 const CustomJvpParams& jvp_of(const Call& c) { return c.params.get<CustomJvpParams>(); }
 const CustomVjpParams& vjp_of(const Call& c) { return c.params.get<CustomVjpParams>(); }
@@ -133,30 +174,40 @@ constexpr Primitive custom_jvp_p = {
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CustomJvpParams>().primal->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *jvp_of(c).primal, in, out); },
     .eval = [](const Call& c, Ins in, Outs out) { run_concrete(jvp_of(c).primal, in, out); },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {  // a call of the rule: a recorder splits it, since it mixes both kinds
-      auto& q = jvp_of(c);
-      no_captured_tangent("custom_jvp", t, q.captured);
-      Vec a(x.begin(), x.end());
-      for (auto i = static_cast<std::size_t>(q.captured); i < x.size(); ++i) a.push_back(instantiate(t[i], x[i].aval()));
-      Vec r = call(q.rule, a);
-      for (std::size_t i = 0; i < y.size(); ++i) { y[i] = r[i]; if (is_differentiable(r[i].raw_dtype())) dy[i] = r[y.size() + i]; }
-    },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      auto& q = jvp_of(c);
-      Mask m, none(out.size());
-      Vec a = to_front(in, ctx.size, m);
-      auto n = static_cast<std::size_t>(q.captured);
-      Mask rm = joined(m, part(m, n, m.size() - n));
-      Mask r = core::batch_program(q.rule, ctx, rm, Mask(2 * out.size()))->batched, o = core::batch_program(q.primal, ctx, m, none)->batched;
-      for (std::size_t i = 0; i < out.size(); ++i) o[i] |= r[i] | r[out.size() + i];
-      CustomJvpParams p{core::batch_program(q.primal, ctx, m, o)->program, core::batch_program(q.rule, ctx, rm, joined(o, o))->program, q.captured};
-      Vec y = core::bind_all(custom_jvp_p, a, p);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = {y[i], o[i] ? 0 : -1};
-    }};
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {  // a call of the rule: a recorder splits it, since it mixes both kinds
+          auto& q = jvp_of(c);
+          no_captured_tangent("custom_jvp", t, q.captured);
+          Vec a(x.begin(), x.end());
+          for (auto i = static_cast<std::size_t>(q.captured); i < x.size(); ++i) a.push_back(instantiate(t[i], x[i].aval()));
+          Vec r = call(q.rule, a);
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            y[i] = r[i];
+            if (is_differentiable(r[i].raw_dtype())) dy[i] = r[y.size() + i];
+          }
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          auto& q = jvp_of(c);
+          Mask m, none(out.size());
+          Vec a = to_front(in, ctx.size, m);
+          auto n = static_cast<std::size_t>(q.captured);
+          Mask rm = joined(m, part(m, n, m.size() - n));
+          Mask r = core::batch_program(q.rule, ctx, rm, Mask(2 * out.size()))->batched, o = core::batch_program(q.primal, ctx, m, none)->batched;
+          for (std::size_t i = 0; i < out.size(); ++i) o[i] |= r[i] | r[out.size() + i];
+          CustomJvpParams p{core::batch_program(q.primal, ctx, m, o)->program, core::batch_program(q.rule, ctx, rm, joined(o, o))->program,
+                            q.captured};
+          Vec y = core::bind_all(custom_jvp_p, a, p);
+          for (std::size_t i = 0; i < out.size(); ++i) out[i] = {y[i], o[i] ? 0 : -1};
+        }};
 
 // The linear map whose transpose is a user's backward rule. Operands: residuals, tangents of the arguments; results: tangents of
 // the results.
-struct CustomLinearParams { ProgramPtr bwd; std::int64_t residuals; Mask given; };
+struct CustomLinearParams {
+  ProgramPtr bwd;
+  std::int64_t residuals;
+  Mask given;
+};
 extern const Primitive custom_linear_p;
 namespace {
 const CustomLinearParams& lin_of(const Call& c) { return c.params.get<CustomLinearParams>(); }
@@ -166,13 +217,16 @@ ProgramPtr forward_of(const CustomLinearParams& q) {
   try {
     return core::transpose_program(q.bwd, linear, ct);
   } catch (const Error& e) {
-    throw MissingRuleError(std::string("custom_vjp: forward-mode derivatives need a backward rule that is linear in its cotangents; give a custom_jvp instead (") + e.what() + ")");
+    throw MissingRuleError(
+        std::string("custom_vjp: forward-mode derivatives need a backward rule that is linear in its cotangents; give a custom_jvp instead (") +
+        e.what() + ")");
   }
 }
 Vec given_operands(const CustomLinearParams& q, Ins x) {
   auto n = static_cast<std::size_t>(q.residuals);
   Vec a(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
-  for (std::size_t i = 0; i < q.given.size(); ++i) if (q.given[i]) a.push_back(x[n + i]);
+  for (std::size_t i = 0; i < q.given.size(); ++i)
+    if (q.given[i]) a.push_back(x[n + i]);
   return a;
 }
 }  // namespace
@@ -183,80 +237,97 @@ constexpr Primitive custom_vjp_p = {
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CustomVjpParams>().primal->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *vjp_of(c).primal, in, out); },
     .eval = [](const Call& c, Ins in, Outs out) { run_concrete(vjp_of(c).primal, in, out); },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {  // forward runs now; backward is the transpose of a linear primitive
-      auto& q = vjp_of(c);
-      no_captured_tangent("custom_vjp", t, q.captured);
-      Vec r = call(q.fwd, x), a(r.begin() + static_cast<std::ptrdiff_t>(y.size()), r.end());
-      auto n_res = static_cast<std::int64_t>(a.size());
-      for (auto i = static_cast<std::size_t>(q.captured); i < x.size(); ++i) a.push_back(instantiate(t[i], x[i].aval()));
-      Vec d = core::bind_all(custom_linear_p, a, CustomLinearParams{q.bwd, n_res, q.given});
-      for (std::size_t i = 0; i < y.size(); ++i) { y[i] = r[i]; if (is_differentiable(r[i].raw_dtype())) dy[i] = d[i]; }
-    },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      auto& q = vjp_of(c);
-      std::size_t n = out.size(), n_res = q.fwd->outputs.size() - n, n_cap = static_cast<std::size_t>(q.captured);
-      Mask m;
-      Vec a = to_front(in, ctx.size, m);
-      Mask o = core::batch_program(q.primal, ctx, m, Mask(n))->batched, fo = core::batch_program(q.fwd, ctx, m, Mask(n + n_res))->batched;
-      for (std::size_t i = 0; i < n; ++i) o[i] |= fo[i];
-      Mask force = o;
-      force.resize(n + n_res);
-      auto f = core::batch_program(q.fwd, ctx, m, force);
-      auto b = core::batch_program(q.bwd, ctx, joined(part(f->batched, n, n_res), o), Mask(q.bwd->outputs.size()));
-      auto rule = [&](Ins ct) {  // an argument that lanes share sums over lanes, a mapped one has a cotangent per lane
-        Vec r = core::eval_program(*b->program, ct);
-        for (std::size_t i = 0, k = 0; i < q.given.size(); ++i) {
-          if (!q.given[i]) continue;
-          bool mapped = m[n_cap + i];
-          if (mapped && !b->batched[k]) r[k] = move_dim0({r[k], -1}, ctx.size);
-          else if (!mapped && b->batched[k]) r[k] = core::sum(r[k], Shape{0});
-          ++k;
-        }
-        return r;
-      };
-      ProgramPtr bwd = core::trace_program(b->program->in_types(), rule);
-      Vec y = core::bind_all(custom_vjp_p, a, CustomVjpParams{core::batch_program(q.primal, ctx, m, o)->program, f->program, bwd, q.captured, q.given});
-      for (std::size_t i = 0; i < n; ++i) out[i] = {y[i], o[i] ? 0 : -1};
-    }};
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {  // forward runs now; backward is the transpose of a linear primitive
+          auto& q = vjp_of(c);
+          no_captured_tangent("custom_vjp", t, q.captured);
+          Vec r = call(q.fwd, x), a(r.begin() + static_cast<std::ptrdiff_t>(y.size()), r.end());
+          auto n_res = static_cast<std::int64_t>(a.size());
+          for (auto i = static_cast<std::size_t>(q.captured); i < x.size(); ++i) a.push_back(instantiate(t[i], x[i].aval()));
+          Vec d = core::bind_all(custom_linear_p, a, CustomLinearParams{q.bwd, n_res, q.given});
+          for (std::size_t i = 0; i < y.size(); ++i) {
+            y[i] = r[i];
+            if (is_differentiable(r[i].raw_dtype())) dy[i] = d[i];
+          }
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          auto& q = vjp_of(c);
+          std::size_t n = out.size(), n_res = q.fwd->outputs.size() - n, n_cap = static_cast<std::size_t>(q.captured);
+          Mask m;
+          Vec a = to_front(in, ctx.size, m);
+          Mask o = core::batch_program(q.primal, ctx, m, Mask(n))->batched, fo = core::batch_program(q.fwd, ctx, m, Mask(n + n_res))->batched;
+          for (std::size_t i = 0; i < n; ++i) o[i] |= fo[i];
+          Mask force = o;
+          force.resize(n + n_res);
+          auto f = core::batch_program(q.fwd, ctx, m, force);
+          auto b = core::batch_program(q.bwd, ctx, joined(part(f->batched, n, n_res), o), Mask(q.bwd->outputs.size()));
+          auto rule = [&](Ins ct) {  // an argument that lanes share sums over lanes, a mapped one has a cotangent per lane
+            Vec r = core::eval_program(*b->program, ct);
+            for (std::size_t i = 0, k = 0; i < q.given.size(); ++i) {
+              if (!q.given[i]) continue;
+              bool mapped = m[n_cap + i];
+              if (mapped && !b->batched[k]) r[k] = move_dim0({r[k], -1}, ctx.size);
+              else if (!mapped && b->batched[k]) r[k] = core::sum(r[k], Shape{0});
+              ++k;
+            }
+            return r;
+          };
+          ProgramPtr bwd = core::trace_program(b->program->in_types(), rule);
+          Vec y = core::bind_all(custom_vjp_p, a,
+                                 CustomVjpParams{core::batch_program(q.primal, ctx, m, o)->program, f->program, bwd, q.captured, q.given});
+          for (std::size_t i = 0; i < n; ++i) out[i] = {y[i], o[i] ? 0 : -1};
+        }};
 
 constexpr Primitive custom_linear_p = {
     .name = "custom_linear",
     .params = &param_type<CustomLinearParams>,
-    .n_out = [](const Params& p) { auto& q = p.get<CustomLinearParams>(); return static_cast<int>(q.bwd->inputs.size()) - static_cast<int>(q.residuals); },
-    .shape = [](const Call& c, std::span<const Aval>, std::span<Aval> out) {
-      auto& q = lin_of(c);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = q.bwd->type(q.bwd->inputs[static_cast<std::size_t>(q.residuals) + i]);
-    },
+    .n_out =
+        [](const Params& p) {
+          auto& q = p.get<CustomLinearParams>();
+          return static_cast<int>(q.bwd->inputs.size()) - static_cast<int>(q.residuals);
+        },
+    .shape =
+        [](const Call& c, std::span<const Aval>, std::span<Aval> out) {
+          auto& q = lin_of(c);
+          for (std::size_t i = 0; i < out.size(); ++i) out[i] = q.bwd->type(q.bwd->inputs[static_cast<std::size_t>(q.residuals) + i]);
+        },
     .eval = [](const Call& c, Ins in, Outs out) { run_concrete(forward_of(lin_of(c)), given_operands(lin_of(c), in), out); },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      CallParams p{forward_of(lin_of(c))};
-      jit_call_p.jvp({jit_call_p, core::params(p)}, given_operands(lin_of(c), x), given_operands(lin_of(c), t), y, dy);
-    },
-    .linearize = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      CallParams p{forward_of(lin_of(c))};
-      jit_call_p.linearize({jit_call_p, core::params(p)}, given_operands(lin_of(c), x), given_operands(lin_of(c), t), y, dy);
-    },
-    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-      auto& q = lin_of(c);
-      auto n = static_cast<std::size_t>(q.residuals);
-      Vec a;
-      for (std::size_t i = 0; i < n; ++i) a.push_back(*in[i]);
-      for (std::size_t i = 0; i < ct.size(); ++i) a.push_back(instantiate(ct[i], q.bwd->type(q.bwd->inputs[n + i])));
-      Vec r = call(q.bwd, a);
-      for (std::size_t i = 0, k = 0; i < q.given.size(); ++i) if (q.given[i]) g[n + i] = r[k++];
-    },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      CustomLinearParams q = lin_of(c);
-      auto n = static_cast<std::size_t>(q.residuals);
-      Mask m;
-      Vec a = to_front(in, ctx.size, m);
-      for (std::size_t i = n; i < a.size(); ++i) if (!m[i]) a[i] = move_dim0(in[i], ctx.size);
-      Mask bm = part(m, 0, n);
-      bm.resize(q.bwd->inputs.size(), 1);
-      q.bwd = core::batch_program(q.bwd, ctx, bm, Mask(q.bwd->outputs.size(), 1))->program;
-      Vec r = core::bind_all(custom_linear_p, a, q);
-      for (std::size_t i = 0; i < out.size(); ++i) out[i] = {r[i], 0};
-    }};
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          CallParams p{forward_of(lin_of(c))};
+          jit_call_p.jvp({jit_call_p, core::params(p)}, given_operands(lin_of(c), x), given_operands(lin_of(c), t), y, dy);
+        },
+    .linearize =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          CallParams p{forward_of(lin_of(c))};
+          jit_call_p.linearize({jit_call_p, core::params(p)}, given_operands(lin_of(c), x), given_operands(lin_of(c), t), y, dy);
+        },
+    .transpose =
+        [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+          auto& q = lin_of(c);
+          auto n = static_cast<std::size_t>(q.residuals);
+          Vec a;
+          for (std::size_t i = 0; i < n; ++i) a.push_back(*in[i]);
+          for (std::size_t i = 0; i < ct.size(); ++i) a.push_back(instantiate(ct[i], q.bwd->type(q.bwd->inputs[n + i])));
+          Vec r = call(q.bwd, a);
+          for (std::size_t i = 0, k = 0; i < q.given.size(); ++i)
+            if (q.given[i]) g[n + i] = r[k++];
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          CustomLinearParams q = lin_of(c);
+          auto n = static_cast<std::size_t>(q.residuals);
+          Mask m;
+          Vec a = to_front(in, ctx.size, m);
+          for (std::size_t i = n; i < a.size(); ++i)
+            if (!m[i]) a[i] = move_dim0(in[i], ctx.size);
+          Mask bm = part(m, 0, n);
+          bm.resize(q.bwd->inputs.size(), 1);
+          q.bwd = core::batch_program(q.bwd, ctx, bm, Mask(q.bwd->outputs.size(), 1))->program;
+          Vec r = core::bind_all(custom_linear_p, a, q);
+          for (std::size_t i = 0; i < out.size(); ++i) out[i] = {r[i], 0};
+        }};
 
 Table control_table() {
   static constexpr const Primitive* t[] = {&jit_call_p, &custom_jvp_p, &custom_vjp_p, &custom_linear_p};

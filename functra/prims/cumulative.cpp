@@ -10,7 +10,8 @@ namespace {
 
 void check_dim(const Call& c, const Shape& s) {
   std::int64_t d = c.params.get<CumulativeParams>().dim;
-  if (d < 0 || d >= s.rank()) throw IndexError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " is out of range for shape " + s.str());
+  if (d < 0 || d >= s.rank())
+    throw IndexError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " is out of range for shape " + s.str());
 }
 template <kernels::Reduce op> constexpr Primitive cumulative_p(const char* name, JvpRule jvp) {
   Primitive p{.name = name};
@@ -73,39 +74,47 @@ constexpr Primitive linear_recurrence_p = {
     .name = "linear_recurrence",
     .params = &param_type<CumulativeParams>,
     .n_in = 2,
-    .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-      check_dim(c, in[0].shape);
-      if (!(in[0].shape == in[1].shape)) throw ShapeError("linear_recurrence: shapes " + in[0].shape.str() + " and " + in[1].shape.str() + " differ");
-      if (in[0].dtype != in[1].dtype) throw DTypeError("linear_recurrence: dtypes " + std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)) + " differ");
-      out[0] = in[1];
-    },
-    .eval = [](const Call& c, Ins in, Outs out) {
-      auto& q = c.params.get<CumulativeParams>();
-      const Tensor a = in[0].contiguous(), b = in[1].contiguous();
-      Tensor r = Tensor::uninitialized(b.raw_dtype(), b.shape_ref());
-      kernels::linear_recurrence(b.raw_dtype(), a.bytes(), b.bytes(), b.shape_ref(), static_cast<int>(q.dim), q.reverse, r.mutable_bytes());
-      out[0] = std::move(r);
-    },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      // ds_i = a_i ds_{i-1} + (da_i s_{i-1} + db_i)
-      bind_prim(c, x, y);
-      if (!is_differentiable(y[0].raw_dtype())) return;
-      auto& q = c.params.get<CumulativeParams>();
-      int dim = static_cast<int>(q.dim);
-      Tensor moved = is_zero(t[0]) ? Tensor() : mul(t[0], shifted_along(y[0], 0, dim, q.reverse));
-      dy[0] = linear_recurrence(x[0], add_ct(std::move(moved), t[1]), dim, q.reverse);
-    },
-    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-      // g_i = ct_i + a_{i+1} g_{i+1}
-      if (in[0].linear()) Operand::not_known();
-      auto& q = c.params.get<CumulativeParams>();
-      int dim = static_cast<int>(q.dim);
-      g[1] = linear_recurrence(shifted_along(*in[0], 0, dim, !q.reverse), ct[0], dim, !q.reverse);
-    },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      auto& q = c.params.get<CumulativeParams>();
-      out[0] = {linear_recurrence(move_dim0(in[0], ctx.size), move_dim0(in[1], ctx.size), static_cast<int>(q.dim) + 1, q.reverse), 0};
-    },
+    .shape =
+        [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+          check_dim(c, in[0].shape);
+          if (!(in[0].shape == in[1].shape))
+            throw ShapeError("linear_recurrence: shapes " + in[0].shape.str() + " and " + in[1].shape.str() + " differ");
+          if (in[0].dtype != in[1].dtype)
+            throw DTypeError("linear_recurrence: dtypes " + std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)) +
+                             " differ");
+          out[0] = in[1];
+        },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          auto& q = c.params.get<CumulativeParams>();
+          const Tensor a = in[0].contiguous(), b = in[1].contiguous();
+          Tensor r = Tensor::uninitialized(b.raw_dtype(), b.shape_ref());
+          kernels::linear_recurrence(b.raw_dtype(), a.bytes(), b.bytes(), b.shape_ref(), static_cast<int>(q.dim), q.reverse, r.mutable_bytes());
+          out[0] = std::move(r);
+        },
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          // ds_i = a_i ds_{i-1} + (da_i s_{i-1} + db_i)
+          bind_prim(c, x, y);
+          if (!is_differentiable(y[0].raw_dtype())) return;
+          auto& q = c.params.get<CumulativeParams>();
+          int dim = static_cast<int>(q.dim);
+          Tensor moved = is_zero(t[0]) ? Tensor() : mul(t[0], shifted_along(y[0], 0, dim, q.reverse));
+          dy[0] = linear_recurrence(x[0], add_ct(std::move(moved), t[1]), dim, q.reverse);
+        },
+    .transpose =
+        [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+          // g_i = ct_i + a_{i+1} g_{i+1}
+          if (in[0].linear()) Operand::not_known();
+          auto& q = c.params.get<CumulativeParams>();
+          int dim = static_cast<int>(q.dim);
+          g[1] = linear_recurrence(shifted_along(*in[0], 0, dim, !q.reverse), ct[0], dim, !q.reverse);
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          auto& q = c.params.get<CumulativeParams>();
+          out[0] = {linear_recurrence(move_dim0(in[0], ctx.size), move_dim0(in[1], ctx.size), static_cast<int>(q.dim) + 1, q.reverse), 0};
+        },
     .lowering = {.kind = Lowering::Kind::kernel}};
 Tensor linear_recurrence(const Tensor& a, const Tensor& b, int dim, bool reverse) {
   const Tensor in[2] = {a, b};

@@ -5,39 +5,35 @@
 
 // ---------------------------------------------------------------- exp
 FUNCTRA_FORMULA(exp, floating, (auto x), num::exp(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive exp_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, y); }>("exp", exp_formula);
-Tensor exp(const Tensor& x) { return unary(exp_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive exp_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, y); }>("exp", exp_formula);
+                   Tensor exp(const Tensor& x) { return unary(exp_p, x); })
 
 // ---------------------------------------------------------------- log
 FUNCTRA_FORMULA(log, floating, (auto x), num::log(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive log_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, x); }>("log", log_formula);
-Tensor log(const Tensor& x) { return unary(log_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive log_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, x); }>("log", log_formula);
+                   Tensor log(const Tensor& x) { return unary(log_p, x); })
 
 // ---------------------------------------------------------------- log1p
 FUNCTRA_FORMULA(log1p, floating, (auto x), num::log1p(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive log1p_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, add(like(1, x), x)); }>("log1p", log1p_formula);
-Tensor log1p(const Tensor& x) { return unary(log1p_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive log1p_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, add(like(1, x), x)); }>("log1p", log1p_formula);
+                   Tensor log1p(const Tensor& x) { return unary(log1p_p, x); })
 
 // ---------------------------------------------------------------- expm1
 FUNCTRA_FORMULA(expm1, floating, (auto x), num::expm1(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive expm1_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, add(y, like(1, y))); }>("expm1", expm1_formula);
-Tensor expm1(const Tensor& x) { return unary(expm1_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive expm1_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, add(y, like(1, y))); }>("expm1", expm1_formula);
+                   Tensor expm1(const Tensor& x) { return unary(expm1_p, x); })
 
 // ---------------------------------------------------------------- logistic (sigmoid)
 FUNCTRA_FORMULA(logistic, floating, (auto x), num::sigmoid(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive logistic_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, mul(y, sub(like(1, y), y))); }>("logistic", logistic_formula);
-Tensor logistic(const Tensor& x) { return unary(logistic_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive logistic_p =
+                       unary_p<[](auto&, auto& y, auto& t) { return mul(t, mul(y, sub(like(1, y), y))); }>("logistic", logistic_formula);
+                   Tensor logistic(const Tensor& x) { return unary(logistic_p, x); })
 
 // ---------------------------------------------------------------- softplus: its derivatives are those of the logistic function
 FUNCTRA_FORMULA(softplus, floating, (auto x), num::max(x, decltype(x)(0)) + num::log1p(num::exp(-num::abs(x))))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive softplus_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, logistic(x)); }>("softplus", softplus_formula);
-Tensor softplus(const Tensor& x) { return unary(softplus_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive softplus_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, logistic(x)); }>("softplus",
+                                                                                                                         softplus_formula);
+                   Tensor softplus(const Tensor& x) { return unary(softplus_p, x); })
 
 // ---------------------------------------------------------------- pow
 // The parts are b a^(b-1), 0 where a and b are 0, and log(a) a^b, 0 where a is 0. What is guarded is the operand, not the result, so

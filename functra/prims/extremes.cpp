@@ -19,9 +19,12 @@ constexpr JvpRule jvp_extreme = [](const Call& c, Ins x, Ins t, Outs y, Outs dy)
 void shape_arg(const Call& c, std::span<const Aval> in, std::span<Aval> out) {
   std::int64_t d = c.params.get<ArgParams>().dim;
   const Shape& s = in[0].shape;
-  if (d < 0 || d >= s.rank()) throw IndexError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " is out of range for shape " + s.str());
-  if (s[static_cast<std::size_t>(d)] == 0) throw ShapeError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " of shape " + s.str() + " is empty and has no extreme");
-  if (is_complex(in[0].dtype)) throw DTypeError(std::string(c.prim.name) + ": " + std::string(name_of(in[0].dtype)) + " has no order; use abs or a real part");
+  if (d < 0 || d >= s.rank())
+    throw IndexError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " is out of range for shape " + s.str());
+  if (s[static_cast<std::size_t>(d)] == 0)
+    throw ShapeError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " of shape " + s.str() + " is empty and has no extreme");
+  if (is_complex(in[0].dtype))
+    throw DTypeError(std::string(c.prim.name) + ": " + std::string(name_of(in[0].dtype)) + " has no order; use abs or a real part");
   out[0] = {DType::i64, false, s.without(static_cast<std::size_t>(d))};
 }
 template <bool max> void eval_arg(const Call& c, Ins in, Outs out) {

@@ -12,9 +12,13 @@ namespace functra::prims {
 namespace {
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-Shape plus(Shape s, std::int64_t by = 1) { for (auto& v : s) v += by; return s; }
+Shape plus(Shape s, std::int64_t by = 1) {
+  for (auto& v : s) v += by;
+  return s;
+}
 bool increasing(const Shape& s, std::int64_t below) {
-  for (std::size_t i = 0; i < s.size(); ++i) if (s[i] < (i ? s[i - 1] + 1 : 0) || s[i] >= below) return false;
+  for (std::size_t i = 0; i < s.size(); ++i)
+    if (s[i] < (i ? s[i - 1] + 1 : 0) || s[i] >= below) return false;
   return true;
 }
 // What gather and scatter have in common: the operand's window dimensions and their agreement with the indices.
@@ -22,16 +26,40 @@ struct Layout {
   Shape window;  // operand dimensions that a window keeps, in order
   const char* wrong = nullptr;
 };
-Layout layout(const Shape& x, const Shape& indices, const Shape& dropped, const Shape& map, const Shape& x_batch, const Shape& i_batch, std::size_t window_dims) {
+Layout layout(const Shape& x, const Shape& indices, const Shape& dropped, const Shape& map, const Shape& x_batch, const Shape& i_batch,
+              std::size_t window_dims) {
   Layout l;
-  if (indices.empty()) { l.wrong = "the indices need a last dimension that holds index vectors"; return l; }
-  for (std::int64_t d : dropped.concat(x_batch).concat(map)) if (d < 0 || d >= x.rank()) { l.wrong = "a dimension of the operand is out of range"; return l; }
-  if (!increasing(dropped, x.rank()) || !increasing(x_batch, x.rank())) { l.wrong = "dimensions of the operand must be distinct and increasing"; return l; }
-  if (static_cast<std::int64_t>(map.size()) != indices.back()) { l.wrong = "the last extent of the indices is not the number of mapped dimensions"; return l; }
-  if (x_batch.size() != i_batch.size()) { l.wrong = "batching dimensions of operand and indices differ in number"; return l; }
+  if (indices.empty()) {
+    l.wrong = "the indices need a last dimension that holds index vectors";
+    return l;
+  }
+  for (std::int64_t d : dropped.concat(x_batch).concat(map))
+    if (d < 0 || d >= x.rank()) {
+      l.wrong = "a dimension of the operand is out of range";
+      return l;
+    }
+  if (!increasing(dropped, x.rank()) || !increasing(x_batch, x.rank())) {
+    l.wrong = "dimensions of the operand must be distinct and increasing";
+    return l;
+  }
+  if (static_cast<std::int64_t>(map.size()) != indices.back()) {
+    l.wrong = "the last extent of the indices is not the number of mapped dimensions";
+    return l;
+  }
+  if (x_batch.size() != i_batch.size()) {
+    l.wrong = "batching dimensions of operand and indices differ in number";
+    return l;
+  }
   for (std::size_t i = 0; i < i_batch.size(); ++i)
-    if (i_batch[i] < 0 || i_batch[i] + 1 >= indices.rank() || indices[at(i_batch[i])] != x[at(x_batch[i])]) { l.wrong = "batching dimensions of operand and indices differ in extent"; return l; }
-  for (std::int64_t d : x_batch) if (dropped.has(d) || map.has(d)) { l.wrong = "a batching dimension is also collapsed or indexed"; return l; }
+    if (i_batch[i] < 0 || i_batch[i] + 1 >= indices.rank() || indices[at(i_batch[i])] != x[at(x_batch[i])]) {
+      l.wrong = "batching dimensions of operand and indices differ in extent";
+      return l;
+    }
+  for (std::int64_t d : x_batch)
+    if (dropped.has(d) || map.has(d)) {
+      l.wrong = "a batching dimension is also collapsed or indexed";
+      return l;
+    }
   l.window = dropped.concat(x_batch).others(x.size());
   if (l.window.size() != window_dims) l.wrong = "the number of window dimensions does not fit the operand";
   return l;
@@ -46,7 +74,8 @@ Tensor readable_indices(const Tensor& i) {
   return r;
 }
 // `packed`: gather's result or scatter's updates.
-kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tensor& packed, const Shape& sizes, const Shape& window, const Shape& packed_window, const Shape& map, const Shape& x_batch, const Shape& i_batch) {
+kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tensor& packed, const Shape& sizes, const Shape& window,
+                         const Shape& packed_window, const Shape& map, const Shape& x_batch, const Shape& i_batch) {
   kernels::Windows w;
   const Shape& is = indices.shape_ref();
   Shape packed_batch = packed_window.others(packed.shape_ref().size());
@@ -94,60 +123,69 @@ constexpr Primitive gather_p = {
     .name = "gather",
     .params = &param_type<GatherParams>,
     .n_in = 2,
-    .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-      auto& p = c.params.get<GatherParams>();
-      const Shape &x = in[0].shape, &i = in[1].shape;
-      check_indices("gather", in[1]);
-      Layout l = layout(x, i, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.offset_dims.size());
-      if (!l.wrong && !increasing(p.offset_dims, i.rank() - 1 + p.offset_dims.rank())) l.wrong = "offset dimensions must be increasing and lie in the result";
-      if (!l.wrong && p.sizes.size() != x.size()) l.wrong = "slice sizes need one entry per dimension of the operand";
-      for (std::size_t d = 0; !l.wrong && d < x.size(); ++d) {
-        if (p.sizes[d] < 0 || p.sizes[d] > x[d]) l.wrong = "a slice size is larger than the operand";
-        else if (p.sizes[d] != 1 && !l.window.has(static_cast<std::int64_t>(d))) l.wrong = "slice sizes of collapsed and batching dimensions must be 1";
-      }
-      if (l.wrong) throw ShapeError("gather: operand " + in[0].str() + ", indices " + in[1].str() + ", slice sizes " + p.sizes.str() + ": " + l.wrong);
-      out[0] = {in[0].dtype, false, gathered_shape(p, i, l.window)};
-    },
-    .eval = [](const Call& c, Ins in, Outs out) {
-      auto& p = c.params.get<GatherParams>();
-      Tensor indices = readable_indices(in[1]);
-      const Tensor& x = in[0];
-      Shape window = p.collapsed.concat(p.operand_batch).others(x.shape_ref().size());
-      Tensor r = Tensor::uninitialized(x.raw_dtype(), gathered_shape(p, indices.shape_ref(), window));
-      alignas(16) std::byte value[16];
-      p.value.store(x.raw_dtype(), value);
-      auto w = windows(x, indices, r, p.sizes, window, p.offset_dims, p.start_map, p.operand_batch, p.indices_batch);
-      kernels::gather(w, size_of(x.raw_dtype()), x.bytes(), indices.bytes(), r.mutable_bytes(), p.fill ? value : nullptr);
-      out[0] = std::move(r);
-    },
-    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-      bind_prim(c, x, y);
-      if (is_zero(t[0]) || !is_differentiable(y[0].raw_dtype())) return;
-      GatherParams p = c.params.get<GatherParams>();
-      p.value = Scalar(0);
-      dy[0] = gather(t[0], x[1], p);
-    },
-    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-      auto& p = c.params.get<GatherParams>();
-      g[0] = scatter_add(zeros(*in[0].type), *in[1], ct[0], {p.offset_dims, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.fill, false});
-    },
-    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-      GatherParams p = c.params.get<GatherParams>();
-      bool x = in[0].dim >= 0, i = in[1].dim >= 0;
-      p.offset_dims = plus(p.offset_dims);
-      if (x) {
-        p.collapsed = plus(p.collapsed);
-        p.start_map = plus(p.start_map);
-        p.operand_batch = plus(p.operand_batch);
-        p.sizes = p.sizes.with(0, i ? 1 : ctx.size);
-      }
-      if (i) p.indices_batch = plus(p.indices_batch);
-      if (x && i) {
-        p.operand_batch = p.operand_batch.with(0, 0);
-        p.indices_batch = p.indices_batch.with(0, 0);
-      } else if (x) p.offset_dims = p.offset_dims.with(0, 0);
-      out[0] = {gather(x ? move_dim0(in[0], ctx.size) : in[0].value, i ? move_dim0(in[1], ctx.size) : in[1].value, p), 0};
-    },
+    .shape =
+        [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+          auto& p = c.params.get<GatherParams>();
+          const Shape &x = in[0].shape, &i = in[1].shape;
+          check_indices("gather", in[1]);
+          Layout l = layout(x, i, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.offset_dims.size());
+          if (!l.wrong && !increasing(p.offset_dims, i.rank() - 1 + p.offset_dims.rank()))
+            l.wrong = "offset dimensions must be increasing and lie in the result";
+          if (!l.wrong && p.sizes.size() != x.size()) l.wrong = "slice sizes need one entry per dimension of the operand";
+          for (std::size_t d = 0; !l.wrong && d < x.size(); ++d) {
+            if (p.sizes[d] < 0 || p.sizes[d] > x[d]) l.wrong = "a slice size is larger than the operand";
+            else if (p.sizes[d] != 1 && !l.window.has(static_cast<std::int64_t>(d)))
+              l.wrong = "slice sizes of collapsed and batching dimensions must be 1";
+          }
+          if (l.wrong)
+            throw ShapeError("gather: operand " + in[0].str() + ", indices " + in[1].str() + ", slice sizes " + p.sizes.str() + ": " + l.wrong);
+          out[0] = {in[0].dtype, false, gathered_shape(p, i, l.window)};
+        },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          auto& p = c.params.get<GatherParams>();
+          Tensor indices = readable_indices(in[1]);
+          const Tensor& x = in[0];
+          Shape window = p.collapsed.concat(p.operand_batch).others(x.shape_ref().size());
+          Tensor r = Tensor::uninitialized(x.raw_dtype(), gathered_shape(p, indices.shape_ref(), window));
+          alignas(16) std::byte value[16];
+          p.value.store(x.raw_dtype(), value);
+          auto w = windows(x, indices, r, p.sizes, window, p.offset_dims, p.start_map, p.operand_batch, p.indices_batch);
+          kernels::gather(w, size_of(x.raw_dtype()), x.bytes(), indices.bytes(), r.mutable_bytes(), p.fill ? value : nullptr);
+          out[0] = std::move(r);
+        },
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          bind_prim(c, x, y);
+          if (is_zero(t[0]) || !is_differentiable(y[0].raw_dtype())) return;
+          GatherParams p = c.params.get<GatherParams>();
+          p.value = Scalar(0);
+          dy[0] = gather(t[0], x[1], p);
+        },
+    .transpose =
+        [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+          auto& p = c.params.get<GatherParams>();
+          g[0] = scatter_add(zeros(*in[0].type), *in[1], ct[0],
+                             {p.offset_dims, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.fill, false});
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          GatherParams p = c.params.get<GatherParams>();
+          bool x = in[0].dim >= 0, i = in[1].dim >= 0;
+          p.offset_dims = plus(p.offset_dims);
+          if (x) {
+            p.collapsed = plus(p.collapsed);
+            p.start_map = plus(p.start_map);
+            p.operand_batch = plus(p.operand_batch);
+            p.sizes = p.sizes.with(0, i ? 1 : ctx.size);
+          }
+          if (i) p.indices_batch = plus(p.indices_batch);
+          if (x && i) {
+            p.operand_batch = p.operand_batch.with(0, 0);
+            p.indices_batch = p.indices_batch.with(0, 0);
+          } else if (x) p.offset_dims = p.offset_dims.with(0, 0);
+          out[0] = {gather(x ? move_dim0(in[0], ctx.size) : in[0].value, i ? move_dim0(in[1], ctx.size) : in[1].value, p), 0};
+        },
     .lowering = {.kind = Lowering::Kind::kernel}};
 Tensor gather(const Tensor& x, const Tensor& indices, const GatherParams& p) {
   const Tensor in[2] = {x.weak() ? convert(x, x.dtype()) : x, indices};
@@ -160,15 +198,21 @@ void shape_scatter(const Call& c, std::span<const Aval> in, std::span<Aval> out)
   auto& p = c.params.get<ScatterParams>();
   const Shape &x = in[0].shape, &i = in[1].shape, &u = in[2].shape;
   check_indices(c.prim.name, in[1]);
-  if (in[0].dtype != in[2].dtype) throw DTypeError(std::string(c.prim.name) + ": operand " + in[0].str() + " and updates " + in[2].str() + " have different dtypes");
+  if (in[0].dtype != in[2].dtype)
+    throw DTypeError(std::string(c.prim.name) + ": operand " + in[0].str() + " and updates " + in[2].str() + " have different dtypes");
   Layout l = layout(x, i, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, p.window_dims.size());
-  if (!l.wrong && (!increasing(p.window_dims, u.rank()) || u.size() != i.size() - 1 + p.window_dims.size())) l.wrong = "the dimensions of the updates are not those of indices and windows";
-  if (!l.wrong && !(u.pick(p.window_dims.others(u.size())) == i.without(i.size() - 1))) l.wrong = "the batch extents of the updates are not those of the indices";
+  if (!l.wrong && (!increasing(p.window_dims, u.rank()) || u.size() != i.size() - 1 + p.window_dims.size()))
+    l.wrong = "the dimensions of the updates are not those of indices and windows";
+  if (!l.wrong && !(u.pick(p.window_dims.others(u.size())) == i.without(i.size() - 1)))
+    l.wrong = "the batch extents of the updates are not those of the indices";
   if (!l.wrong) {
     Shape s = window_sizes(p, x.size(), u);
-    for (std::size_t d = 0; d < x.size(); ++d) if (s[d] > x[d] && !(x[d] == 0 && u.numel() == 0)) l.wrong = "a window is larger than the operand";
+    for (std::size_t d = 0; d < x.size(); ++d)
+      if (s[d] > x[d] && !(x[d] == 0 && u.numel() == 0)) l.wrong = "a window is larger than the operand";
   }
-  if (l.wrong) throw ShapeError(std::string(c.prim.name) + ": operand " + in[0].str() + ", indices " + in[1].str() + ", updates " + in[2].str() + ": " + l.wrong);
+  if (l.wrong)
+    throw ShapeError(std::string(c.prim.name) + ": operand " + in[0].str() + ", indices " + in[1].str() + ", updates " + in[2].str() + ": " +
+                     l.wrong);
   out[0] = {in[0].dtype, false, x};
 }
 void eval_scatter(const Call& c, Ins in, Outs out) {
@@ -178,14 +222,18 @@ void eval_scatter(const Call& c, Ins in, Outs out) {
   Tensor r = Tensor::uninitialized(in[0].raw_dtype(), s);
   kernels::copy(r.mutable_bytes(), r.strides_ref(), in[0].bytes(), in[0].strides_ref(), s, size_of(r.raw_dtype()));
   Shape window = p.inserted.concat(p.operand_batch).others(s.size());
-  auto w = windows(r, indices, in[2], window_sizes(p, s.size(), in[2].shape_ref()), window, p.window_dims, p.scatter_map, p.operand_batch, p.indices_batch);
+  auto w = windows(r, indices, in[2], window_sizes(p, s.size(), in[2].shape_ref()), window, p.window_dims, p.scatter_map, p.operand_batch,
+                   p.indices_batch);
   kernels::scatter(w, r.raw_dtype(), &c.prim == &scatter_add_p, r.mutable_bytes(), indices.bytes(), in[2].bytes(), p.drop);
   out[0] = std::move(r);
 }
 void jvp_scatter(const Call& c, Ins x, Ins t, Outs y, Outs dy) {
   bind_prim(c, x, y);
   if ((is_zero(t[0]) && is_zero(t[2])) || !is_differentiable(y[0].raw_dtype())) return;
-  if (&c.prim == &scatter_add_p && is_zero(t[2])) { dy[0] = t[0]; return; }
+  if (&c.prim == &scatter_add_p && is_zero(t[2])) {
+    dy[0] = t[0];
+    return;
+  }
   const Tensor both[3] = {instantiate(t[0], x[0].aval()), x[1], instantiate(t[2], x[2].aval())};
   bind_prim(c, both, dy);
 }
@@ -204,7 +252,14 @@ void batch_scatter(const Call& c, const BatchContext& ctx, std::span<Batched> in
   out[0] = {bind1(c.prim, Ins(x, 3), p), 0};
 }
 constexpr Primitive scatter_family(const char* name) {
-  return {.name = name, .params = &param_type<ScatterParams>, .n_in = 3, .shape = shape_scatter, .eval = eval_scatter, .jvp = jvp_scatter, .batch = batch_scatter, .lowering = {.kind = Lowering::Kind::kernel}};
+  return {.name = name,
+          .params = &param_type<ScatterParams>,
+          .n_in = 3,
+          .shape = shape_scatter,
+          .eval = eval_scatter,
+          .jvp = jvp_scatter,
+          .batch = batch_scatter,
+          .lowering = {.kind = Lowering::Kind::kernel}};
 }
 }  // namespace
 constexpr Primitive scatter_p = with_transpose(scatter_family("scatter"), [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
@@ -243,7 +298,8 @@ Tensor take_along(const Tensor& x, const Tensor& indices, int dim) {
 Tensor take(const Tensor& x, const Tensor& indices, int dim) {
   Shape s = x.sizes(), i = indices.sizes(), sizes = s, offset, d{dim};
   sizes[at(dim)] = 1;
-  for (int k = 0; k < s.rank(); ++k) if (k != dim) offset.push_back(k < dim ? k : k - 1 + i.rank());
+  for (int k = 0; k < s.rank(); ++k)
+    if (k != dim) offset.push_back(k < dim ? k : k - 1 + i.rank());
   return gather(x, reshape(indices, i.with(i.size(), 1)), {offset, d, d, {}, {}, sizes, false, Scalar(0)});
 }
 

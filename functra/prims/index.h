@@ -5,9 +5,15 @@
 
 namespace functra::prims {
 
-struct IotaParams { DType dtype; Shape shape; std::int64_t dim; };
+struct IotaParams {
+  DType dtype;
+  Shape shape;
+  std::int64_t dim;
+};
 
-struct SizesParams { Shape sizes; };
+struct SizesParams {
+  Shape sizes;
+};
 
 extern const Primitive iota_p, rev_p, dynamic_slice_p, dynamic_update_slice_p;
 

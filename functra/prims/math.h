@@ -60,10 +60,12 @@ Tensor rem(const Tensor& a, const Tensor& b);  // the sign of the divisor, as Py
 Tensor max(const Tensor& a, const Tensor& b);  // NaN if either is; operands that tie share the derivative
 Tensor min(const Tensor& a, const Tensor& b);
 Tensor abs(const Tensor& x);
-Tensor sign(const Tensor& x);                  // of NaN: 0
+Tensor sign(const Tensor& x);  // of NaN: 0
 Tensor sqrt(const Tensor& x);
 Tensor rsqrt(const Tensor& x);
-struct IntegerPowParams { std::int64_t n; };
+struct IntegerPowParams {
+  std::int64_t n;
+};
 Tensor integer_pow(const Tensor& x, std::int64_t n);
 
 // ---------------------------------------------------------------- exponentials and powers (exp.cpp)
@@ -72,8 +74,8 @@ Tensor exp(const Tensor& x);
 Tensor log(const Tensor& x);
 Tensor log1p(const Tensor& x);
 Tensor expm1(const Tensor& x);
-Tensor logistic(const Tensor& x);              // 1 / (1 + exp(-x))
-Tensor softplus(const Tensor& x);              // log(1 + exp(x))
+Tensor logistic(const Tensor& x);  // 1 / (1 + exp(-x))
+Tensor softplus(const Tensor& x);  // log(1 + exp(x))
 Tensor pow(const Tensor& a, const Tensor& b);
 
 // ---------------------------------------------------------------- trigonometric and hyperbolic (trig.cpp)
@@ -99,7 +101,7 @@ Tensor erf_inv(const Tensor& x);
 extern const Primitive floor_p, ceil_p, round_p, trunc_p;
 Tensor floor(const Tensor& x);
 Tensor ceil(const Tensor& x);
-Tensor round(const Tensor& x);                 // ties to even
+Tensor round(const Tensor& x);  // ties to even
 Tensor trunc(const Tensor& x);
 
 // ---------------------------------------------------------------- comparisons (compare.cpp)

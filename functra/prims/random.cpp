@@ -12,12 +12,17 @@ namespace {
 
 // Four counters at a time would do; the compiler vectorises loops over a block of them.
 constexpr int kBlock = 16;
-struct Words { std::uint32_t a[kBlock], b[kBlock]; };
+struct Words {
+  std::uint32_t a[kBlock], b[kBlock];
+};
 
 inline void threefry_block(std::uint32_t k0, std::uint32_t k1, Words& w) {
   const std::uint32_t key[3] = {k0, k1, k0 ^ k1 ^ 0x1bd11bdau};
   static constexpr int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-  for (int i = 0; i < kBlock; ++i) { w.a[i] += key[0]; w.b[i] += key[1]; }
+  for (int i = 0; i < kBlock; ++i) {
+    w.a[i] += key[0];
+    w.b[i] += key[1];
+  }
   for (int round = 0; round < 5; ++round) {
     for (int r : rotations[round % 2])
       for (int i = 0; i < kBlock; ++i) {
@@ -25,7 +30,10 @@ inline void threefry_block(std::uint32_t k0, std::uint32_t k1, Words& w) {
         w.b[i] = (w.b[i] << r | w.b[i] >> (32 - r)) ^ w.a[i];
       }
     std::uint32_t x = key[(round + 1) % 3], y = key[(round + 2) % 3] + static_cast<std::uint32_t>(round) + 1;
-    for (int i = 0; i < kBlock; ++i) { w.a[i] += x; w.b[i] += y; }
+    for (int i = 0; i < kBlock; ++i) {
+      w.a[i] += x;
+      w.b[i] += y;
+    }
   }
 }
 
@@ -40,10 +48,15 @@ void fill(std::uint32_t k0, std::uint32_t k1, std::uint64_t start, std::int64_t 
     }
     threefry_block(k0, k1, w);
     int m = static_cast<int>(std::min<std::int64_t>(kBlock, n - at));
-    auto store = [&](auto* to, auto value) { for (int i = 0; i < m; ++i) to[at + i] = value(w.a[i], w.b[i]); };
+    auto store = [&](auto* to, auto value) {
+      for (int i = 0; i < m; ++i) to[at + i] = value(w.a[i], w.b[i]);
+    };
     if (p.pairs) {
       auto* to = reinterpret_cast<std::uint32_t*>(out) + 2 * at;
-      for (int i = 0; i < m; ++i) { to[2 * i] = w.a[i]; to[2 * i + 1] = w.b[i]; }
+      for (int i = 0; i < m; ++i) {
+        to[2 * i] = w.a[i];
+        to[2 * i + 1] = w.b[i];
+      }
     } else if (p.dtype == u32) store(reinterpret_cast<std::uint32_t*>(out), [](auto a, auto b) { return a ^ b; });
     else if (p.dtype == u64) store(reinterpret_cast<std::uint64_t*>(out), [](auto a, auto b) { return std::uint64_t{a} << 32 | b; });
     else if (p.dtype == u16) store(reinterpret_cast<std::uint16_t*>(out), [](auto a, auto b) { return static_cast<std::uint16_t>(a ^ b); });
@@ -52,14 +65,17 @@ void fill(std::uint32_t k0, std::uint32_t k1, std::uint64_t start, std::int64_t 
 }
 void fill_parallel(std::uint32_t k0, std::uint32_t k1, std::uint64_t start, std::int64_t n, const RandomBitsParams& p, std::byte* out) {
   std::int64_t size = p.pairs ? 8 : static_cast<std::int64_t>(size_of(p.dtype));
-  parallel_for(n, 1 << 15, [&](std::int64_t from, std::int64_t to) { fill(k0, k1, start + static_cast<std::uint64_t>(from), to - from, p, out + from * size); });
+  parallel_for(n, 1 << 15,
+               [&](std::int64_t from, std::int64_t to) { fill(k0, k1, start + static_cast<std::uint64_t>(from), to - from, p, out + from * size); });
 }
 
 Shape result_shape(const RandomBitsParams& p) { return p.pairs ? p.shape.concat({2}) : p.shape; }
 Tensor make(DType d, const Shape& s) { return s.empty() ? Tensor::strong(0, d) : Tensor::uninitialized(d, s); }
 void check(const RandomBitsParams& p, const char* who) {
-  if (!is_unsigned(p.dtype) || (p.pairs && p.dtype != u32)) throw DTypeError(std::string(who) + ": bits are u8, u16, u32 or u64 (pairs: u32), not " + std::string(name_of(p.dtype)));
-  for (std::int64_t e : p.shape) if (e < 0) throw ShapeError(std::string(who) + ": negative extent in shape " + p.shape.str());
+  if (!is_unsigned(p.dtype) || (p.pairs && p.dtype != u32))
+    throw DTypeError(std::string(who) + ": bits are u8, u16, u32 or u64 (pairs: u32), not " + std::string(name_of(p.dtype)));
+  for (std::int64_t e : p.shape)
+    if (e < 0) throw ShapeError(std::string(who) + ": negative extent in shape " + p.shape.str());
 }
 
 struct Generator {
@@ -85,42 +101,50 @@ constexpr Primitive random_bits_p = {
     .name = "random_bits",
     .params = &param_type<RandomBitsParams>,
     .n_in = 2,
-    .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-      auto& p = c.params.get<RandomBitsParams>();
-      check(p, "random_bits");
-      const Shape& k = in[0].shape;
-      if (in[0].dtype != u32 || k.empty() || k.back() != 2) throw ShapeError("random_bits: a key is u32 [2] (or stacked keys, u32 [..., 2]), got " + in[0].str() + "; make one by random::key(seed)");
-      Shape batch = k.without(k.size() - 1);
-      if (in[1].dtype != u64) throw DTypeError("random_bits: the first counter is u64, got " + in[1].str());
-      if (!in[1].shape.empty() && in[1].shape != batch) throw ShapeError("random_bits: first counters " + in[1].shape.str() + " for keys " + k.str());
-      out[0] = {p.dtype, false, batch.concat(result_shape(p))};
-    },
-    .eval = [](const Call& c, Ins in, Outs out) {
-      auto& p = c.params.get<RandomBitsParams>();
-      Aval a[2] = {in[0].aval(), in[1].aval()}, o;
-      random_bits_p.shape(c, std::span<const Aval>(a), {&o, 1});
-      Tensor keys = in[0].contiguous(), start = in[1].contiguous(), r = make(o.dtype, o.shape);
-      std::int64_t n = p.shape.numel(), k = keys.numel() / 2, bytes = n * (p.pairs ? 8 : static_cast<std::int64_t>(size_of(p.dtype)));
-      auto* key = static_cast<const std::uint32_t*>(keys.bytes());
-      auto* first = static_cast<const std::uint64_t*>(start.bytes());
-      auto* to = static_cast<std::byte*>(r.mutable_bytes());
-      std::int64_t step = start.dim() ? 1 : 0;
-      if (k == 1 && n) fill_parallel(key[0], key[1], first[0], n, p, to);
-      else if (n) parallel_for(k, std::max<std::int64_t>(1, (1 << 15) / n), [&](std::int64_t b, std::int64_t e) { for (std::int64_t i = b; i < e; ++i) fill(key[2 * i], key[2 * i + 1], first[i * step], n, p, to + i * bytes); });
-      out[0] = std::move(r);
-    },
+    .shape =
+        [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+          auto& p = c.params.get<RandomBitsParams>();
+          check(p, "random_bits");
+          const Shape& k = in[0].shape;
+          if (in[0].dtype != u32 || k.empty() || k.back() != 2)
+            throw ShapeError("random_bits: a key is u32 [2] (or stacked keys, u32 [..., 2]), got " + in[0].str() + "; make one by random::key(seed)");
+          Shape batch = k.without(k.size() - 1);
+          if (in[1].dtype != u64) throw DTypeError("random_bits: the first counter is u64, got " + in[1].str());
+          if (!in[1].shape.empty() && in[1].shape != batch)
+            throw ShapeError("random_bits: first counters " + in[1].shape.str() + " for keys " + k.str());
+          out[0] = {p.dtype, false, batch.concat(result_shape(p))};
+        },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          auto& p = c.params.get<RandomBitsParams>();
+          Aval a[2] = {in[0].aval(), in[1].aval()}, o;
+          random_bits_p.shape(c, std::span<const Aval>(a), {&o, 1});
+          Tensor keys = in[0].contiguous(), start = in[1].contiguous(), r = make(o.dtype, o.shape);
+          std::int64_t n = p.shape.numel(), k = keys.numel() / 2, bytes = n * (p.pairs ? 8 : static_cast<std::int64_t>(size_of(p.dtype)));
+          auto* key = static_cast<const std::uint32_t*>(keys.bytes());
+          auto* first = static_cast<const std::uint64_t*>(start.bytes());
+          auto* to = static_cast<std::byte*>(r.mutable_bytes());
+          std::int64_t step = start.dim() ? 1 : 0;
+          if (k == 1 && n) fill_parallel(key[0], key[1], first[0], n, p, to);
+          else if (n)
+            parallel_for(k, std::max<std::int64_t>(1, (1 << 15) / n), [&](std::int64_t b, std::int64_t e) {
+              for (std::int64_t i = b; i < e; ++i) fill(key[2 * i], key[2 * i + 1], first[i * step], n, p, to + i * bytes);
+            });
+          out[0] = std::move(r);
+        },
     .jvp = jvp_zero,
-    .batch = [](const Call& c, const BatchContext& x, std::span<Batched> in, std::span<Batched> out) {
-      Tensor keys = move_dim0(in[0], x.size), start = in[1].value;
-      if (in[1].dim >= 0) {
-        start = move_dim0(in[1], x.size);
-        Shape k = keys.sizes(), whole = k.without(k.size() - 1);
-        if (start.dim() == 1 && whole.size() > 1) start = broadcast_in_dim(start, whole, {0});  // one counter for all keys of a slice
-      } else if (start.dim() > 0) {
-        start = move_dim0(in[1], x.size);
-      }
-      out[0] = {random_bits(keys, start, c.params.get<RandomBitsParams>()), 0};
-    },
+    .batch =
+        [](const Call& c, const BatchContext& x, std::span<Batched> in, std::span<Batched> out) {
+          Tensor keys = move_dim0(in[0], x.size), start = in[1].value;
+          if (in[1].dim >= 0) {
+            start = move_dim0(in[1], x.size);
+            Shape k = keys.sizes(), whole = k.without(k.size() - 1);
+            if (start.dim() == 1 && whole.size() > 1) start = broadcast_in_dim(start, whole, {0});  // one counter for all keys of a slice
+          } else if (start.dim() > 0) {
+            start = move_dim0(in[1], x.size);
+          }
+          out[0] = {random_bits(keys, start, c.params.get<RandomBitsParams>()), 0};
+        },
     .lowering = {.kind = Lowering::Kind::kernel}};
 Tensor random_bits(const Tensor& keys, const Tensor& start, const RandomBitsParams& p) {
   const Tensor in[2] = {keys, start};
@@ -128,42 +152,48 @@ Tensor random_bits(const Tensor& keys, const Tensor& start, const RandomBitsPara
 }
 
 // ---------------------------------------------------------------- draw_bits: the stateful generator
-constexpr Primitive draw_bits_p = {
-    .name = "draw_bits",
-    .effect = true,
-    .seen = core::seen_random,
-    .params = &param_type<RandomBitsParams>,
-    .n_in = 0,
-    .shape = [](const Call& c, std::span<const Aval>, std::span<Aval> out) {
-      auto& p = c.params.get<RandomBitsParams>();
-      check(p, "draw_bits");
-      out[0] = {p.dtype, false, result_shape(p)};
-    },
-    .eval = [](const Call& c, Ins, Outs out) {
-      auto& p = c.params.get<RandomBitsParams>();
-      check(p, "draw_bits");
-      std::pair<std::uint32_t, std::uint32_t> key;
-      {
-        Generator& g = generator();
-        std::lock_guard lock(g.mutex);
-        key = threefry2x32(static_cast<std::uint32_t>(g.seed >> 32), static_cast<std::uint32_t>(g.seed), static_cast<std::uint32_t>(g.draws >> 32), static_cast<std::uint32_t>(g.draws));
-        ++g.draws;
-      }
-      Tensor r = make(p.dtype, result_shape(p));
-      if (p.shape.numel()) fill_parallel(key.first, key.second, 0, p.shape.numel(), p, static_cast<std::byte*>(r.mutable_bytes()));
-      out[0] = std::move(r);
-    },
-    .jvp = jvp_zero,
-    .batch = [](const Call& c, const BatchContext& x, std::span<Batched>, std::span<Batched> out) {
-      RandomBitsParams p = c.params.get<RandomBitsParams>();
-      if (x.draws == core::Draws::error)
-        throw ValueError("vmap: a draw from the stateful generator with randomness error; give vmap .randomness = Randomness::same (one draw for all slices) or ::different (one each), or pass a key "
-                         "per slice to ft::random");
-      bool each = x.draws == core::Draws::different;
-      if (each) p.shape = p.shape.with(0, x.size);
-      out[0] = {draw_bits(p), each ? 0 : -1};
-    },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+constexpr Primitive draw_bits_p = {.name = "draw_bits",
+                                   .effect = true,
+                                   .seen = core::seen_random,
+                                   .params = &param_type<RandomBitsParams>,
+                                   .n_in = 0,
+                                   .shape =
+                                       [](const Call& c, std::span<const Aval>, std::span<Aval> out) {
+                                         auto& p = c.params.get<RandomBitsParams>();
+                                         check(p, "draw_bits");
+                                         out[0] = {p.dtype, false, result_shape(p)};
+                                       },
+                                   .eval =
+                                       [](const Call& c, Ins, Outs out) {
+                                         auto& p = c.params.get<RandomBitsParams>();
+                                         check(p, "draw_bits");
+                                         std::pair<std::uint32_t, std::uint32_t> key;
+                                         {
+                                           Generator& g = generator();
+                                           std::lock_guard lock(g.mutex);
+                                           key = threefry2x32(static_cast<std::uint32_t>(g.seed >> 32), static_cast<std::uint32_t>(g.seed),
+                                                              static_cast<std::uint32_t>(g.draws >> 32), static_cast<std::uint32_t>(g.draws));
+                                           ++g.draws;
+                                         }
+                                         Tensor r = make(p.dtype, result_shape(p));
+                                         if (p.shape.numel())
+                                           fill_parallel(key.first, key.second, 0, p.shape.numel(), p, static_cast<std::byte*>(r.mutable_bytes()));
+                                         out[0] = std::move(r);
+                                       },
+                                   .jvp = jvp_zero,
+                                   .batch =
+                                       [](const Call& c, const BatchContext& x, std::span<Batched>, std::span<Batched> out) {
+                                         RandomBitsParams p = c.params.get<RandomBitsParams>();
+                                         if (x.draws == core::Draws::error)
+                                           throw ValueError(
+                                               "vmap: a draw from the stateful generator with randomness error; give vmap .randomness = "
+                                               "Randomness::same (one draw for all slices) or ::different (one each), or pass a key "
+                                               "per slice to ft::random");
+                                         bool each = x.draws == core::Draws::different;
+                                         if (each) p.shape = p.shape.with(0, x.size);
+                                         out[0] = {draw_bits(p), each ? 0 : -1};
+                                       },
+                                   .lowering = {.kind = Lowering::Kind::kernel}};
 Tensor draw_bits(const RandomBitsParams& p) { return bind1(draw_bits_p, Ins(), p); }
 void seed_generator(std::uint64_t seed) {
   Generator& g = generator();

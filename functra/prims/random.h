@@ -10,7 +10,11 @@ namespace functra::prims {
 std::pair<std::uint32_t, std::uint32_t> threefry2x32(std::uint32_t k0, std::uint32_t k1, std::uint32_t x0, std::uint32_t x1);
 
 // dtype u8, u16, u32 or u64; pairs: both words of each counter, u32 [..., 2] (new keys).
-struct RandomBitsParams { Shape shape; DType dtype; bool pairs; };
+struct RandomBitsParams {
+  Shape shape;
+  DType dtype;
+  bool pairs;
+};
 extern const Primitive random_bits_p, draw_bits_p;
 
 // keys u32 [B..., 2], start u64 [B...] or 0-d -> [B..., shape...]: element i depends on the key and start + i alone, as in JAX with

@@ -10,15 +10,18 @@ void shape_reduction(const Call& c, std::span<const Aval> in, std::span<Aval> ou
   auto& dims = c.params.get<DimsParams>().dims;
   std::int64_t before = -1;
   for (std::int64_t d : dims) {
-    if (d <= before || d >= in[0].shape.rank()) throw IndexError(std::string(c.prim.name) + ": dimensions " + dims.str() + " do not fit shape " + in[0].shape.str());
+    if (d <= before || d >= in[0].shape.rank())
+      throw IndexError(std::string(c.prim.name) + ": dimensions " + dims.str() + " do not fit shape " + in[0].shape.str());
     before = d;
   }
   out[0] = {in[0].dtype, in[0].weak, {}};
-  for (std::size_t i = 0; i < in[0].shape.size(); ++i) if (!dims.has(static_cast<std::int64_t>(i))) out[0].shape.push_back(in[0].shape[i]);
+  for (std::size_t i = 0; i < in[0].shape.size(); ++i)
+    if (!dims.has(static_cast<std::int64_t>(i))) out[0].shape.push_back(in[0].shape[i]);
 }
 Shape shifted(const Shape& dims, int at) {
   Shape r = dims;
-  for (auto& d : r) if (d >= at) ++d;
+  for (auto& d : r)
+    if (d >= at) ++d;
   return r;
 }
 void batch_reduction(const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
@@ -37,7 +40,9 @@ namespace functra::core {
 constexpr Primitive reduce_sum_p = [] {
   Primitive p = prims::reduction_p<kernels::Reduce::sum>("reduce_sum", ReduceOp::sum, prims::jvp_linear);
   p.linear = true;
-  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) { g[0] = prims::unreduce(ct[0], in[0].type->shape, c.params.get<prims::DimsParams>().dims); };
+  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+    g[0] = prims::unreduce(ct[0], in[0].type->shape, c.params.get<prims::DimsParams>().dims);
+  };
   return p;
 }();
 Tensor sum(const Tensor& x, const Shape& dims) { return dims.empty() ? x : bind1(reduce_sum_p, x, prims::DimsParams{dims}); }
@@ -64,12 +69,13 @@ Tensor product_of_others(const Tensor& x, const Shape& dims) {
 }  // namespace
 
 // ---------------------------------------------------------------- reduce_prod
-constexpr Primitive reduce_prod_p = reduction_p<kernels::Reduce::prod>("reduce_prod", core::ReduceOp::prod, [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-  bind_prim(c, x, y);
-  if (!is_differentiable(y[0].raw_dtype())) return;
-  auto& dims = c.params.get<DimsParams>().dims;
-  dy[0] = core::sum(mul(t[0], product_of_others(x[0], dims)), dims);
-});
+constexpr Primitive reduce_prod_p =
+    reduction_p<kernels::Reduce::prod>("reduce_prod", core::ReduceOp::prod, [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+      bind_prim(c, x, y);
+      if (!is_differentiable(y[0].raw_dtype())) return;
+      auto& dims = c.params.get<DimsParams>().dims;
+      dy[0] = core::sum(mul(t[0], product_of_others(x[0], dims)), dims);
+    });
 Tensor reduce_prod(const Tensor& x, const Shape& dims) { return dims.empty() ? x : bind1(reduce_prod_p, x, DimsParams{dims}); }
 
 // ---------------------------------------------------------------- reduce_and, reduce_or

@@ -5,11 +5,19 @@
 
 namespace functra::prims {
 
-struct DimsParams { Shape dims; };  // distinct, increasing
-struct ArgParams { std::int64_t dim; };
-struct CumulativeParams { std::int64_t dim; bool reverse; };
+struct DimsParams {
+  Shape dims;
+};  // distinct, increasing
+struct ArgParams {
+  std::int64_t dim;
+};
+struct CumulativeParams {
+  std::int64_t dim;
+  bool reverse;
+};
 
-extern const Primitive reduce_max_p, reduce_min_p, reduce_prod_p, reduce_and_p, reduce_or_p, argmax_p, argmin_p, cumsum_p, cumprod_p, linear_recurrence_p;
+extern const Primitive reduce_max_p, reduce_min_p, reduce_prod_p, reduce_and_p, reduce_or_p, argmax_p, argmin_p, cumsum_p, cumprod_p,
+    linear_recurrence_p;
 
 // Without `dims`, which may be empty (x itself). An empty reduction gives the identity: the lowest (highest) value, 1, true, false.
 Tensor reduce_max(const Tensor& x, const Shape& dims);

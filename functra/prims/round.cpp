@@ -5,28 +5,19 @@
 
 // ---------------------------------------------------------------- floor
 FUNCTRA_FORMULA(floor, floating, (auto x), num::floor(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive floor_p = flat_p("floor", floor_formula, 1);
-Tensor floor(const Tensor& x) { return unary(floor_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive floor_p = flat_p("floor", floor_formula, 1); Tensor floor(const Tensor& x) { return unary(floor_p, x); })
 
 // ---------------------------------------------------------------- ceil
 FUNCTRA_FORMULA(ceil, floating, (auto x), num::ceil(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive ceil_p = flat_p("ceil", ceil_formula, 1);
-Tensor ceil(const Tensor& x) { return unary(ceil_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive ceil_p = flat_p("ceil", ceil_formula, 1); Tensor ceil(const Tensor& x) { return unary(ceil_p, x); })
 
 // ---------------------------------------------------------------- round: ties to even
 FUNCTRA_FORMULA(round, floating, (auto x), num::rint(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive round_p = flat_p("round", round_formula, 1);
-Tensor round(const Tensor& x) { return unary(round_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive round_p = flat_p("round", round_formula, 1); Tensor round(const Tensor& x) { return unary(round_p, x); })
 
 // ---------------------------------------------------------------- trunc
 FUNCTRA_FORMULA(trunc, floating, (auto x), num::trunc(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive trunc_p = flat_p("trunc", trunc_formula, 1);
-Tensor trunc(const Tensor& x) { return unary(trunc_p, x); })
-
+FUNCTRA_PRIMITIVES(constexpr Primitive trunc_p = flat_p("trunc", trunc_formula, 1); Tensor trunc(const Tensor& x) { return unary(trunc_p, x); })
 
 #if HWY_ONCE
 #include "functra/prims/families.h"

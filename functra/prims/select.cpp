@@ -5,16 +5,17 @@
 
 namespace functra::core {
 namespace {
-constinit const Formula select_formula{"select", 3, false, &kernels::select_loops,
-                                       [](Emitter& e, std::span<const Sym> in, const void*) { return Sym{&e, e.select(in[1].dtype, in[0].id, in[1].id, in[2].id), in[1].dtype}; }};
+constinit const Formula select_formula{"select", 3, false, &kernels::select_loops, [](Emitter& e, std::span<const Sym> in, const void*) {
+                                         return Sym{&e, e.select(in[1].dtype, in[0].id, in[1].id, in[2].id), in[1].dtype};
+                                       }};
 }  // namespace
-
 
 // ---------------------------------------------------------------- select (mask, a, b): a where mask, else b
 constexpr Primitive select_p = [] {
   Primitive p = prims::elementwise_p("select", select_formula, 3);
   p.shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-    if (!is_bool(in[0].dtype)) throw DTypeError("select: the mask has dtype " + std::string(name_of(in[0].dtype)) + ", not bool; compare it, as in x != 0");
+    if (!is_bool(in[0].dtype))
+      throw DTypeError("select: the mask has dtype " + std::string(name_of(in[0].dtype)) + ", not bool; compare it, as in x != 0");
     prims::shape_elementwise(c, in, out);
   };
   p.jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {

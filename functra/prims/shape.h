@@ -4,17 +4,29 @@
 
 namespace functra::prims {
 
-struct BroadcastParams { Shape shape, dims; };
-struct ShapeParams { Shape shape; };
-struct PermParams { Shape perm; };
-struct SliceParams { Shape start, limit, stride; };
-struct PadParams { Shape low, high, interior; };
+struct BroadcastParams {
+  Shape shape, dims;
+};
+struct ShapeParams {
+  Shape shape;
+};
+struct PermParams {
+  Shape perm;
+};
+struct SliceParams {
+  Shape start, limit, stride;
+};
+struct PadParams {
+  Shape low, high, interior;
+};
 
-struct DimParams { std::int64_t dim; };
+struct DimParams {
+  std::int64_t dim;
+};
 
 extern const Primitive reshape_p, slice_p, pad_p, concatenate_p;
 
-Tensor reshape(const Tensor& x, const Shape& shape);                                               // x itself if it has the shape
+Tensor reshape(const Tensor& x, const Shape& shape);  // x itself if it has the shape
 // x[start : limit : stride] per dimension; 0 <= start <= limit <= extent, stride >= 1.
 Tensor slice(const Tensor& x, const Shape& start, const Shape& limit, const Shape& stride);
 // `low` and `high` copies of value (0-d) around, `interior` between neighbours; low and high may be negative (cropping).

@@ -4,7 +4,11 @@
 
 namespace functra::prims {
 
-struct SortParams { std::int64_t dim; bool descending; std::int64_t operands; };
+struct SortParams {
+  std::int64_t dim;
+  bool descending;
+  std::int64_t operands;
+};
 
 extern const Primitive sort_p;
 

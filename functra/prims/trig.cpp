@@ -5,21 +5,19 @@
 
 // ---------------------------------------------------------------- sin
 FUNCTRA_FORMULA(sin, floating, (auto x), num::sin(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive sin_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, cos(x)); }>("sin", sin_formula);
-Tensor sin(const Tensor& x) { return unary(sin_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive sin_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, cos(x)); }>("sin", sin_formula);
+                   Tensor sin(const Tensor& x) { return unary(sin_p, x); })
 
 // ---------------------------------------------------------------- cos
 FUNCTRA_FORMULA(cos, floating, (auto x), num::cos(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive cos_p = unary_p<[](auto& x, auto&, auto& t) { return neg(mul(t, sin(x))); }>("cos", cos_formula);
-Tensor cos(const Tensor& x) { return unary(cos_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive cos_p = unary_p<[](auto& x, auto&, auto& t) { return neg(mul(t, sin(x))); }>("cos", cos_formula);
+                   Tensor cos(const Tensor& x) { return unary(cos_p, x); })
 
 // ---------------------------------------------------------------- tan
 FUNCTRA_FORMULA(tan, floating, (auto x), num::tan(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive tan_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, add(like(1, y), mul(y, y))); }>("tan", tan_formula);
-Tensor tan(const Tensor& x) { return unary(tan_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive tan_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, add(like(1, y), mul(y, y))); }>("tan",
+                                                                                                                                   tan_formula);
+                   Tensor tan(const Tensor& x) { return unary(tan_p, x); })
 
 // ---------------------------------------------------------------- asin, acos: derivatives are infinite at -1 and 1
 #if HWY_ONCE
@@ -29,49 +27,44 @@ static Tensor inverse_sine_slope(const Tensor& x) { return rsqrt(mul(sub(like(1,
 #endif
 // ---------------------------------------------------------------- asin
 FUNCTRA_FORMULA(asin, floating, (auto x), num::asin(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive asin_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, inverse_sine_slope(x)); }>("asin", asin_formula);
-Tensor asin(const Tensor& x) { return unary(asin_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive asin_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, inverse_sine_slope(x)); }>("asin", asin_formula);
+                   Tensor asin(const Tensor& x) { return unary(asin_p, x); })
 
 // ---------------------------------------------------------------- acos
 FUNCTRA_FORMULA(acos, floating, (auto x), num::acos(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive acos_p = unary_p<[](auto& x, auto&, auto& t) { return neg(mul(t, inverse_sine_slope(x))); }>("acos", acos_formula);
-Tensor acos(const Tensor& x) { return unary(acos_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive acos_p = unary_p<[](auto& x, auto&, auto& t) { return neg(mul(t, inverse_sine_slope(x))); }>("acos",
+                                                                                                                                    acos_formula);
+                   Tensor acos(const Tensor& x) { return unary(acos_p, x); })
 
 // ---------------------------------------------------------------- atan
 FUNCTRA_FORMULA(atan, floating, (auto x), num::atan(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive atan_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, add(like(1, x), mul(x, x))); }>("atan", atan_formula);
-Tensor atan(const Tensor& x) { return unary(atan_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive atan_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, add(like(1, x), mul(x, x))); }>("atan",
+                                                                                                                                    atan_formula);
+                   Tensor atan(const Tensor& x) { return unary(atan_p, x); })
 
 // ---------------------------------------------------------------- atan2 (y, x): (x dy - y dx) / (x^2 + y^2)
 FUNCTRA_FORMULA(atan2, floating, (auto y, auto x), num::atan2(y, x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive atan2_p = joint_p<[](auto& y, auto& x, auto&, auto& ty, auto& tx) {
-  Tensor r = add(mul(x, x), mul(y, y));
-  return add_ct(is_zero(ty) ? Tensor() : mul(ty, div(x, r)), is_zero(tx) ? Tensor() : neg(mul(tx, div(y, r))));
-}>("atan2", atan2_formula);
-Tensor atan2(const Tensor& y, const Tensor& x) { return binary(atan2_p, y, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive atan2_p = joint_p<[](auto& y, auto& x, auto&, auto& ty, auto& tx) {
+                     Tensor r = add(mul(x, x), mul(y, y));
+                     return add_ct(is_zero(ty) ? Tensor() : mul(ty, div(x, r)), is_zero(tx) ? Tensor() : neg(mul(tx, div(y, r))));
+                   }>("atan2", atan2_formula);
+                   Tensor atan2(const Tensor& y, const Tensor& x) { return binary(atan2_p, y, x); })
 
 // ---------------------------------------------------------------- sinh
 FUNCTRA_FORMULA(sinh, floating, (auto x), num::sinh(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive sinh_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, cosh(x)); }>("sinh", sinh_formula);
-Tensor sinh(const Tensor& x) { return unary(sinh_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive sinh_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, cosh(x)); }>("sinh", sinh_formula);
+                   Tensor sinh(const Tensor& x) { return unary(sinh_p, x); })
 
 // ---------------------------------------------------------------- cosh
 FUNCTRA_FORMULA(cosh, floating, (auto x), num::cosh(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive cosh_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, sinh(x)); }>("cosh", cosh_formula);
-Tensor cosh(const Tensor& x) { return unary(cosh_p, x); })
+FUNCTRA_PRIMITIVES(constexpr Primitive cosh_p = unary_p<[](auto& x, auto&, auto& t) { return mul(t, sinh(x)); }>("cosh", cosh_formula);
+                   Tensor cosh(const Tensor& x) { return unary(cosh_p, x); })
 
 // ---------------------------------------------------------------- tanh
 FUNCTRA_FORMULA(tanh, floating, (auto x), num::tanh(x))
-FUNCTRA_PRIMITIVES(
-constexpr Primitive tanh_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, sub(like(1, y), mul(y, y))); }>("tanh", tanh_formula);
-Tensor tanh(const Tensor& x) { return unary(tanh_p, x); })
-
+FUNCTRA_PRIMITIVES(constexpr Primitive tanh_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, sub(like(1, y), mul(y, y))); }>("tanh",
+                                                                                                                                    tanh_formula);
+                   Tensor tanh(const Tensor& x) { return unary(tanh_p, x); })
 
 #if HWY_ONCE
 #include "functra/prims/families.h"

@@ -14,14 +14,20 @@ kernels::WindowGeometry geometry(const SelectParams& p) {
 }
 Shape window_shape(const char* who, const Shape& x, const kernels::WindowGeometry& g) {
   for (const Shape* s : {&g.size, &g.stride, &g.pad_lo, &g.pad_hi, &g.base_dilation, &g.window_dilation})
-    if (s->size() != x.size()) throw ShapeError(std::string(who) + ": " + s->str() + " needs an entry for each of the " + std::to_string(x.size()) + " dimensions of shape " + x.str());
+    if (s->size() != x.size())
+      throw ShapeError(std::string(who) + ": " + s->str() + " needs an entry for each of the " + std::to_string(x.size()) + " dimensions of shape " +
+                       x.str());
   for (const Shape* s : {&g.size, &g.stride, &g.base_dilation, &g.window_dilation})
-    for (std::int64_t v : *s) if (v < 1) throw ValueError(std::string(who) + ": extents, strides and dilations of windows are at least 1, not " + s->str());
+    for (std::int64_t v : *s)
+      if (v < 1) throw ValueError(std::string(who) + ": extents, strides and dilations of windows are at least 1, not " + s->str());
   return kernels::window_shape(x, g);
 }
 SelectParams selection(const WindowParams& p, bool max) {
   for (const Shape* s : {&p.base_dilation, &p.window_dilation})
-    for (std::int64_t v : *s) if (v != 1) throw ValueError("reduce_window: the derivative of a maximum or minimum over dilated windows is not defined; take patches and a maximum over them");
+    for (std::int64_t v : *s)
+      if (v != 1)
+        throw ValueError(
+            "reduce_window: the derivative of a maximum or minimum over dilated windows is not defined; take patches and a maximum over them");
   return {max, p.size, p.stride, p.low, p.high};
 }
 
@@ -30,7 +36,8 @@ template <kernels::Reduce op> constexpr Primitive window_p(const char* name, Jvp
   p.params = &param_type<WindowParams>;
   p.n_in = 1;
   p.shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-    if (is_complex(in[0].dtype) && op != kernels::Reduce::sum) throw DTypeError(std::string(c.prim.name) + ": " + std::string(name_of(in[0].dtype)) + " has no order");
+    if (is_complex(in[0].dtype) && op != kernels::Reduce::sum)
+      throw DTypeError(std::string(c.prim.name) + ": " + std::string(name_of(in[0].dtype)) + " has no order");
     out[0] = {in[0].dtype, false, window_shape(c.prim.name, in[0].shape, geometry(c.params.get<WindowParams>()))};
   };
   p.eval = [](const Call& c, Ins in, Outs out) {
@@ -44,7 +51,8 @@ template <kernels::Reduce op> constexpr Primitive window_p(const char* name, Jvp
   p.batch = [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
     auto& q = c.params.get<WindowParams>();
     auto d = static_cast<std::size_t>(in[0].dim);
-    WindowParams one{q.size.with(d, 1), q.stride.with(d, 1), q.low.with(d, 0), q.high.with(d, 0), q.base_dilation.with(d, 1), q.window_dilation.with(d, 1)};
+    WindowParams one{q.size.with(d, 1), q.stride.with(d, 1),        q.low.with(d, 0),
+                     q.high.with(d, 0), q.base_dilation.with(d, 1), q.window_dilation.with(d, 1)};
     out[0] = {bind1(c.prim, in[0].value, one), in[0].dim};
   };
   p.lowering = {.kind = Lowering::Kind::kernel};
@@ -75,7 +83,9 @@ constexpr Primitive select_p(const char* name) {
   return p;
 }
 void same_dtype(const Call& c, std::span<const Aval> in) {
-  if (in[0].dtype != in[1].dtype) throw DTypeError(std::string(c.prim.name) + ": dtypes " + std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)) + " differ");
+  if (in[0].dtype != in[1].dtype)
+    throw DTypeError(std::string(c.prim.name) + ": dtypes " + std::string(name_of(in[0].dtype)) + " and " + std::string(name_of(in[1].dtype)) +
+                     " differ");
   if (is_complex(in[1].dtype)) throw DTypeError(std::string(c.prim.name) + ": " + std::string(name_of(in[1].dtype)) + " has no order");
 }
 
@@ -113,17 +123,21 @@ constexpr Primitive select_and_gather_add_p = [] {
   Primitive p = select_p("select_and_gather_add");
   p.shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
     same_dtype(c, in);
-    if (!(in[0].shape == in[1].shape)) throw ShapeError("select_and_gather_add: shapes " + in[0].shape.str() + " and " + in[1].shape.str() + " differ");
+    if (!(in[0].shape == in[1].shape))
+      throw ShapeError("select_and_gather_add: shapes " + in[0].shape.str() + " and " + in[1].shape.str() + " differ");
     out[0] = {in[0].dtype, false, window_shape(c.prim.name, in[1].shape, geometry(c.params.get<SelectParams>()))};
   };
   p.eval = [](const Call& c, Ins in, Outs out) {
     auto& q = c.params.get<SelectParams>();
     auto g = geometry(q);
     Tensor r = Tensor::uninitialized(in[0].raw_dtype(), window_shape(c.prim.name, in[1].shape_ref(), g));
-    kernels::select_and_gather(q.max, in[0].raw_dtype(), in[1].bytes(), in[1].shape_ref(), in[1].strides_ref(), in[0].bytes(), in[0].strides_ref(), g, r.mutable_bytes());
+    kernels::select_and_gather(q.max, in[0].raw_dtype(), in[1].bytes(), in[1].shape_ref(), in[1].strides_ref(), in[0].bytes(), in[0].strides_ref(), g,
+                               r.mutable_bytes());
     out[0] = std::move(r);
   };
-  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) { g[0] = select_and_scatter_add(ct[0], *in[1], c.params.get<SelectParams>()); };
+  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+    g[0] = select_and_scatter_add(ct[0], *in[1], c.params.get<SelectParams>());
+  };
   return p;
 }();
 Tensor select_and_gather_add(const Tensor& t, const Tensor& x, const SelectParams& p) {
@@ -137,16 +151,21 @@ constexpr Primitive select_and_scatter_add_p = [] {
   p.shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
     same_dtype(c, in);
     Shape s = window_shape(c.prim.name, in[1].shape, geometry(c.params.get<SelectParams>()));
-    if (!(in[0].shape == s)) throw ShapeError("select_and_scatter_add: the source has shape " + in[0].shape.str() + ", windows over " + in[1].shape.str() + " are " + s.str());
+    if (!(in[0].shape == s))
+      throw ShapeError("select_and_scatter_add: the source has shape " + in[0].shape.str() + ", windows over " + in[1].shape.str() + " are " +
+                       s.str());
     out[0] = {in[0].dtype, false, in[1].shape};
   };
   p.eval = [](const Call& c, Ins in, Outs out) {
     auto& q = c.params.get<SelectParams>();
     Tensor r = Tensor::uninitialized(in[0].raw_dtype(), in[1].shape_ref());
-    kernels::select_and_scatter_add(q.max, in[0].raw_dtype(), in[1].bytes(), in[1].shape_ref(), in[1].strides_ref(), in[0].bytes(), in[0].strides_ref(), geometry(q), r.mutable_bytes());
+    kernels::select_and_scatter_add(q.max, in[0].raw_dtype(), in[1].bytes(), in[1].shape_ref(), in[1].strides_ref(), in[0].bytes(),
+                                    in[0].strides_ref(), geometry(q), r.mutable_bytes());
     out[0] = std::move(r);
   };
-  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) { g[0] = select_and_gather_add(ct[0], *in[1], c.params.get<SelectParams>()); };
+  p.transpose = [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
+    g[0] = select_and_gather_add(ct[0], *in[1], c.params.get<SelectParams>());
+  };
   return p;
 }();
 Tensor select_and_scatter_add(const Tensor& source, const Tensor& x, const SelectParams& p) {
@@ -155,7 +174,8 @@ Tensor select_and_scatter_add(const Tensor& source, const Tensor& x, const Selec
 }
 
 Table window_table() {
-  static constexpr const Primitive* t[] = {&reduce_window_sum_p, &reduce_window_max_p, &reduce_window_min_p, &select_and_gather_add_p, &select_and_scatter_add_p};
+  static constexpr const Primitive* t[] = {&reduce_window_sum_p, &reduce_window_max_p, &reduce_window_min_p, &select_and_gather_add_p,
+                                           &select_and_scatter_add_p};
   return t;
 }
 

@@ -6,9 +6,14 @@ namespace functra::prims {
 
 // One entry per dimension of the operand. Paddings may be negative and then crop; padding and the gaps of base_dilation hold the
 // identity of the operation.
-struct WindowParams { Shape size, stride, low, high, base_dilation, window_dilation; };
+struct WindowParams {
+  Shape size, stride, low, high, base_dilation, window_dilation;
+};
 // Of windows without dilation; max: the first largest element of a window is selected, else the first smallest. NaN is both.
-struct SelectParams { bool max; Shape size, stride, low, high; };
+struct SelectParams {
+  bool max;
+  Shape size, stride, low, high;
+};
 extern const Primitive reduce_window_sum_p, reduce_window_max_p, reduce_window_min_p, select_and_gather_add_p, select_and_scatter_add_p;
 
 Tensor reduce_window_sum(const Tensor& x, const WindowParams& p);

@@ -16,10 +16,20 @@ using Outs = std::span<Tensor>;
 template <int N> class Borrowed {
  public:
   explicit Borrowed(std::size_t n) : n_(n), p_(n <= N ? in_ : static_cast<char*>(std::malloc(n * sizeof(Tensor)))) {}
-  ~Borrowed() { if (n_ > N) std::free(p_); }
+  ~Borrowed() {
+    if (n_ > N) std::free(p_);
+  }
   Borrowed(const Borrowed&) = delete;
-  FUNCTRA_INLINE void set(std::size_t i, const Tensor& t) { Tensor* q = at(i); q->word_ = t.word_; q->meta_ = t.meta_; }
-  FUNCTRA_INLINE void null(std::size_t i) { Tensor* q = at(i); q->word_.u = 0; q->meta_ = 0; }
+  FUNCTRA_INLINE void set(std::size_t i, const Tensor& t) {
+    Tensor* q = at(i);
+    q->word_ = t.word_;
+    q->meta_ = t.meta_;
+  }
+  FUNCTRA_INLINE void null(std::size_t i) {
+    Tensor* q = at(i);
+    q->word_.u = 0;
+    q->meta_ = 0;
+  }
   FUNCTRA_INLINE operator Ins() const { return {reinterpret_cast<const Tensor*>(p_), n_}; }
 
  private:

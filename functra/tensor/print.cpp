@@ -67,7 +67,13 @@ class Formatter {
 
 class Printer {
  public:
-  explicit Printer(const Tensor& t) : t_(t), size_(static_cast<std::int64_t>(size_of(t.raw_dtype()))), complex_(is_complex(t.raw_dtype())), real_(t.raw_dtype() >= DType::f16), imag_(true), short_(t.numel() > threshold) {
+  explicit Printer(const Tensor& t)
+      : t_(t),
+        size_(static_cast<std::int64_t>(size_of(t.raw_dtype()))),
+        complex_(is_complex(t.raw_dtype())),
+        real_(t.raw_dtype() >= DType::f16),
+        imag_(true),
+        short_(t.numel() > threshold) {
     std::vector<Scalar> seen;
     collect(0, 0, seen);
     real_.decide(seen, false);
@@ -81,7 +87,10 @@ class Printer {
     bool last = dim + 1 == s.size();
     std::vector<std::string> parts;
     for (std::int64_t i = 0; i < n; ++i) {
-      if (cut && i == edge_items) { parts.push_back(last ? " ..." : "..."); i = n - edge_items; }
+      if (cut && i == edge_items) {
+        parts.push_back(last ? " ..." : "...");
+        i = n - edge_items;
+      }
       parts.push_back(last ? element(offset + i * step) : array(dim + 1, offset + i * step, indent + 1));
     }
     std::string margin(static_cast<std::size_t>(indent) + 1, ' '), r = "[";
@@ -107,7 +116,10 @@ class Printer {
   }
   void collect(std::size_t dim, std::int64_t offset, std::vector<Scalar>& out) const {  // the elements that will be shown
     const Shape& s = t_.shape_ref();
-    if (dim == s.size()) { out.push_back(load(offset)); return; }
+    if (dim == s.size()) {
+      out.push_back(load(offset));
+      return;
+    }
     for (std::int64_t i = 0; i < s[dim]; ++i) {
       if (short_ && s[dim] > 2 * edge_items && i == edge_items) i = s[dim] - edge_items;
       collect(dim + 1, offset + i * t_.strides_ref()[dim], out);
@@ -121,7 +133,8 @@ class Printer {
 };
 
 const char* torch_name(DType d) {
-  static constexpr const char* names[dtype_count] = {"bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"};
+  static constexpr const char* names[dtype_count] = {"bool",  "uint8",   "uint16",   "uint32",  "uint64",  "int8",      "int16",     "int32",
+                                                     "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"};
   return names[static_cast<int>(d)];
 }
 std::string concrete_text(const Tensor& t) {

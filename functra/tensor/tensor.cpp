@@ -47,8 +47,15 @@ void Tensor::destroy() {
 
 Tensor::Tensor(functra::Scalar v) : word_{.u = 0} {
   DType d = v.type();
-  if (d == DType::c128) { *this = strong(v, DType::c128); return; }
-  if (d == DType::u64) { v.store(DType::u64, &word_); meta_ = pack(Kind::Scalar, 0, d, false, true) | 32; return; }
+  if (d == DType::c128) {
+    *this = strong(v, DType::c128);
+    return;
+  }
+  if (d == DType::u64) {
+    v.store(DType::u64, &word_);
+    meta_ = pack(Kind::Scalar, 0, d, false, true) | 32;
+    return;
+  }
   v.store(d, &word_);
   meta_ = pack(Kind::Scalar, 0, d, true, true);
 }
@@ -146,8 +153,11 @@ Scalar Tensor::item() const {
 const void* Tensor::typed_data(DType d) const {
   const Tensor& t = concrete() ? *this : *traced::readable(*this, "data()");
   if (t.weak() && t.raw_dtype() != d)
-    throw DTypeError("data(): the tensor is a C++ number stored as " + std::string(name_of(t.raw_dtype())) + ", asked for " + std::string(name_of(d)) + "; use item(), or to(dtype) first");
-  if (t.raw_dtype() != d) throw DTypeError("data(): the tensor has dtype " + std::string(name_of(t.raw_dtype())) + ", asked for " + std::string(name_of(d)) + "; convert with to(dtype)");
+    throw DTypeError("data(): the tensor is a C++ number stored as " + std::string(name_of(t.raw_dtype())) + ", asked for " +
+                     std::string(name_of(d)) + "; use item(), or to(dtype) first");
+  if (t.raw_dtype() != d)
+    throw DTypeError("data(): the tensor has dtype " + std::string(name_of(t.raw_dtype())) + ", asked for " + std::string(name_of(d)) +
+                     "; convert with to(dtype)");
   if (!t.is_contiguous()) throw ValueError("data(): the tensor is a strided view of shape " + t.sizes().str() + "; take contiguous() first");
   return t.bytes();
 }
@@ -157,7 +167,10 @@ void Tensor::read_into(DType d, void* out) const {
   auto* from = static_cast<const std::byte*>(t.bytes());
   auto* to = static_cast<std::byte*>(out);
   std::size_t n = static_cast<std::size_t>(t.numel()), s = size_of(t.raw_dtype());
-  if (t.raw_dtype() == d) { if (n) std::memcpy(to, from, n * s); return; }
+  if (t.raw_dtype() == d) {
+    if (n) std::memcpy(to, from, n * s);
+    return;
+  }
   for (std::size_t i = 0; i < n; ++i) functra::Scalar::load(t.raw_dtype(), from + i * s).store(d, to + i * size_of(d));
 }
 

@@ -12,19 +12,23 @@
 namespace functra::detail {
 
 // ---- checks; each returns whether to go on, so that nothing else is instantiated after a mistake
-struct Anything { template <class T> operator T() const; };  // the result type of a call that did not compile
+struct Anything {
+  template <class T> operator T() const;
+};  // the result type of a call that did not compile
 template <class... T> inline constexpr bool always_false = false;
 
 // f is called by const reference, with arguments by const reference.
 template <class F, class... A> using result_t = std::decay_t<std::invoke_result_t<const F&, const A&...>>;
 template <class F, class... A> decltype(auto) call(const F& f, const A&... a) {  // as std::invoke
-  if constexpr (std::is_member_function_pointer_v<F>) return [f](const auto& self, const auto&... rest) -> decltype(auto) { return (self.*f)(rest...); }(a...);
+  if constexpr (std::is_member_function_pointer_v<F>)
+    return [f](const auto& self, const auto&... rest) -> decltype(auto) { return (self.*f)(rest...); }(a...);
   else return f(a...);
 }
 template <class F, class... A> constexpr bool check_call() {
   if constexpr (!std::is_invocable_v<const F&, const A&...>) {
-    static_assert(always_false<F, A...>, "functra: f cannot be called with (const A&...); see F and A in 'check_call<F, A...>'. A transform passes arguments by const "
-                                         "reference; an overloaded or mutable f needs a lambda or FUNCTRA_LIFT(f)");
+    static_assert(always_false<F, A...>,
+                  "functra: f cannot be called with (const A&...); see F and A in 'check_call<F, A...>'. A transform passes arguments by const "
+                  "reference; an overloaded or mutable f needs a lambda or FUNCTRA_LIFT(f)");
     return false;
   } else if constexpr (std::is_void_v<std::invoke_result_t<const F&, const A&...>>) {
     static_assert(always_false<F, A...>, "functra: f returns void; a transformed function must return its result");
@@ -36,7 +40,11 @@ template <class T> inline constexpr bool is_pair = false;
 template <class A, class B> inline constexpr bool is_pair<std::pair<A, B>> = true;
 template <class A, class B> inline constexpr bool is_pair<std::tuple<A, B>> = true;
 template <bool Aux, class R> struct value_type { using type = R; };
-template <class R> requires is_pair<R> struct value_type<true, R> { using type = std::tuple_element_t<0, R>; };
+template <class R>
+requires is_pair<R>
+struct value_type<true, R> {
+  using type = std::tuple_element_t<0, R>;
+};
 template <bool Aux, class R> using value_t = typename value_type<Aux, R>::type;
 template <class R> using aux_t = std::tuple_element_t<1, R>;
 
@@ -46,7 +54,8 @@ template <bool Aux, class R> constexpr bool check_result() {
     static_assert(always_false<R>, "functra: with has_aux, f must return a pair (value, aux)");
     return false;
   } else {
-    static_assert(!StaticLeaf<value_t<Aux, R>>, "functra: f returns a plain number, so its derivative is lost; return a Tensor (do not call item() on the way)");
+    static_assert(!StaticLeaf<value_t<Aux, R>>,
+                  "functra: f returns a plain number, so its derivative is lost; return a Tensor (do not call item() on the way)");
     return !StaticLeaf<value_t<Aux, R>>;
   }
 }
@@ -62,7 +71,9 @@ template <std::size_t N, int... A> constexpr bool check_argnums() {
   if constexpr (in_range) {
     constexpr bool distinct = [] {
       int v[] = {at<A, N>...};
-      for (std::size_t i = 0; i < sizeof...(A); ++i) for (std::size_t j = 0; j < i; ++j) if (v[i] == v[j]) return false;
+      for (std::size_t i = 0; i < sizeof...(A); ++i)
+        for (std::size_t j = 0; j < i; ++j)
+          if (v[i] == v[j]) return false;
       return true;
     }();
     static_assert(distinct, "functra: an argument number is given twice (grad<0, -1> of one argument names it twice)");
@@ -70,7 +81,9 @@ template <std::size_t N, int... A> constexpr bool check_argnums() {
   } else return false;
 }
 template <class T> constexpr bool check_traced() {
-  static_assert(!StaticLeaf<T>, "functra: the chosen argument is static (a number, enum or string parameter of f cannot be differentiated); let f take a Tensor there");
+  static_assert(
+      !StaticLeaf<T>,
+      "functra: the chosen argument is static (a number, enum or string parameter of f cannot be differentiated); let f take a Tensor there");
   return !StaticLeaf<T>;
 }
 
@@ -94,20 +107,29 @@ template <class P> struct as_params;  // what the arguments are converted to, gi
 template <class... P> struct as_params<Params<P...>> {
   template <class Lift, class... T> static auto convert(T&&... t) {
     if constexpr (sizeof...(T) > sizeof...(P)) return std::tuple<std::decay_t<T>...>(static_cast<T&&>(t)...);  // check_call reports it
-    else
-      return [&]<std::size_t... I>(std::index_sequence<I...>) { return std::tuple<nth<I, P...>...>(to_param<nth<I, P...>>(static_cast<T&&>(t))...); }(std::index_sequence_for<T...>{});
+    else return [&]<std::size_t... I>(std::index_sequence<I...>) {
+        return std::tuple<nth<I, P...>...>(to_param<nth<I, P...>>(static_cast<T&&>(t))...);
+      }
+    (std::index_sequence_for<T...>{});
   }
 };
 template <> struct as_params<Generic> {
   template <class Lift, class... T> static auto convert(T&&... t) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::tuple<lift_t<Lift::template value<I>, std::decay_t<T>>...>(static_cast<T&&>(t)...);
-    }(std::index_sequence_for<T...>{});
+    }
+    (std::index_sequence_for<T...>{});
   }
 };
-struct LiftAll { template <std::size_t> static constexpr bool value = true; };
-struct LiftNone { template <std::size_t> static constexpr bool value = false; };
-template <class F, class Lift = LiftAll, class... T> auto arguments(T&&... t) { return as_params<signature_t<F>>::template convert<Lift>(static_cast<T&&>(t)...); }
+struct LiftAll {
+  template <std::size_t> static constexpr bool value = true;
+};
+struct LiftNone {
+  template <std::size_t> static constexpr bool value = false;
+};
+template <class F, class Lift = LiftAll, class... T> auto arguments(T&&... t) {
+  return as_params<signature_t<F>>::template convert<Lift>(static_cast<T&&>(t)...);
+}
 
 // A tuple at the top is the list of arguments.
 template <class T> auto argument_list(const T& t) {
@@ -122,7 +144,8 @@ template <class D, class... P> class Callable<D, Params<P...>> {
  public:
   using functra_params = Params<P...>;
   auto operator()(P... p) const { return static_cast<const D&>(*this).run(p...); }
-  template <class... T> requires(sizeof...(T) < sizeof...(P)) auto operator()(T&&... t) const {  // f has default arguments
+  template <class... T>
+  requires(sizeof...(T) < sizeof...(P)) auto operator()(T&&... t) const {  // f has default arguments
     auto args = as_params<Params<P...>>::template convert<LiftNone>(static_cast<T&&>(t)...);
     return std::apply([&](auto&... a) { return static_cast<const D&>(*this).run(a...); }, args);
   }
@@ -143,7 +166,8 @@ template <class T> tangent_t<T> as_tangent(T& t) {
   else return std::move(t);
 }
 template <class T> T bare_or_tuple(T only) { return only; }
-template <class... T> requires(sizeof...(T) != 1) std::tuple<T...> bare_or_tuple(T... t) { return std::tuple<T...>(std::move(t)...); }
+template <class... T>
+requires(sizeof...(T) != 1) std::tuple<T...> bare_or_tuple(T... t) { return std::tuple<T...>(std::move(t)...); }
 
 // f on the argument copies t..., its last result kept. What the library's compiled half calls.
 template <class F, bool Aux, class... T> class Runner {

@@ -39,13 +39,19 @@ std::string number(double x) {
 Leaves jvp_of(Function f, Leaves x, Leaves t) {
   Leaves y;
   const TreeRef at[] = {TreeRef(x)}, along[] = {TreeRef(t)};
-  auto call = [&]() -> Result { y = f(x); return {TreeRef(y)}; };
+  auto call = [&]() -> Result {
+    y = f(x);
+    return {TreeRef(y)};
+  };
   return jvp(at, along, call, {});
 }
 Leaves vjp_of(Function f, Leaves x, Leaves ct) {
   Leaves y;
   const TreeRef at[] = {TreeRef(x)};
-  auto call = [&]() -> Result { y = f(x); return {TreeRef(y)}; };
+  auto call = [&]() -> Result {
+    y = f(x);
+    return {TreeRef(y)};
+  };
   return pull(*linearize(at, call, "check_grads"), TreeRef(ct));
 }
 
@@ -107,7 +113,8 @@ void check_grads(Refs args, Call f, const CheckGradsOptions& o) {
   bool any = false;
   for (Tensor* t : in) {
     any = any || differentiable(*t);
-    if (t->defined() && is_complex(t->dtype())) throw DTypeError("check_grads: complex arguments are not compared with differences; check real and imaginary parts as arguments of their own");
+    if (t->defined() && is_complex(t->dtype()))
+      throw DTypeError("check_grads: complex arguments are not compared with differences; check real and imaginary parts as arguments of their own");
     x.push_back(differentiable(*t) ? core::convert(t->strengthened(), DType::f64) : *t);
   }
   if (!any) throw DTypeError("check_grads: no argument has a floating dtype");

@@ -9,14 +9,16 @@ namespace functra {
 // than atol + rtol |value|.
 template <class F, class T> void check_grads(F f, const T& args, CheckGradsOptions o = {}) {
   auto list = std::apply([](const auto&... a) { return detail::arguments<F>(a...); }, detail::argument_list(args));
-  std::apply([&]<class... A>(A&... a) {
-    if constexpr (detail::check_function<F, false, A...>()) {
-      (detail::float_bare_integer(a), ...);
-      detail::Runner<F, false, A...> run(f, a...);
-      const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-      erased::check_grads(refs, run, o);
-    }
-  }, list);
+  std::apply(
+      [&]<class... A>(A&... a) {
+        if constexpr (detail::check_function<F, false, A...>()) {
+          (detail::float_bare_integer(a), ...);
+          detail::Runner<F, false, A...> run(f, a...);
+          const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+          erased::check_grads(refs, run, o);
+        }
+      },
+      list);
 }
 
 }  // namespace functra

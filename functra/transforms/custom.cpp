@@ -56,13 +56,18 @@ std::vector<Tensor> custom_jvp(std::span<const Tensor> x, LeafFn f, LeafFn rule)
   std::size_t n = p.program->outputs.size();
   auto checked = [&](Ins a) {
     std::vector<Tensor> r = rule(a);
-    if (r.size() != 2 * n) throw StructureError("custom_jvp: the rule returns " + std::to_string(r.size()) + " values and tangents, expected " + std::to_string(n) + " of each");
+    if (r.size() != 2 * n)
+      throw StructureError("custom_jvp: the rule returns " + std::to_string(r.size()) + " values and tangents, expected " + std::to_string(n) +
+                           " of each");
     for (std::size_t i = 0; i < n; ++i) {
       Aval want = p.program->out_type(i);
       agree("custom_jvp", item("value", i), r[i], want);
       r[i] = as_type(r[i], want);
       if (is_zero(r[n + i])) r[n + i] = zeros(want);
-      else { agree("custom_jvp", item("tangent", i), r[n + i], want); r[n + i] = as_type(r[n + i], want); }
+      else {
+        agree("custom_jvp", item("tangent", i), r[n + i], want);
+        r[n + i] = as_type(r[n + i], want);
+      }
     }
     return r;
   };
@@ -82,8 +87,12 @@ std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, 
   std::size_t n = p.program->outputs.size();
   auto forward = [&](Ins a) {
     std::vector<Tensor> r = fwd(a);
-    if (r.size() < n) throw StructureError("custom_vjp: the forward rule returns " + std::to_string(r.size()) + " values for " + std::to_string(n) + " results");
-    for (std::size_t i = 0; i < n; ++i) { agree("custom_vjp", item("the forward rule's value", i), r[i], p.program->out_type(i)); r[i] = as_type(r[i], p.program->out_type(i)); }
+    if (r.size() < n)
+      throw StructureError("custom_vjp: the forward rule returns " + std::to_string(r.size()) + " values for " + std::to_string(n) + " results");
+    for (std::size_t i = 0; i < n; ++i) {
+      agree("custom_vjp", item("the forward rule's value", i), r[i], p.program->out_type(i));
+      r[i] = as_type(r[i], p.program->out_type(i));
+    }
     return r;
   };
   Closed fw = trace("custom_vjp forward rule", types, forward);
@@ -93,7 +102,9 @@ std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, 
   Mask given;
   auto backward_rule = [&](Ins a) {
     std::vector<Tensor> g = bwd(a), out;
-    if (g.size() != x.size()) throw StructureError("custom_vjp: the backward rule returns " + std::to_string(g.size()) + " cotangents for " + std::to_string(x.size()) + " tensors");
+    if (g.size() != x.size())
+      throw StructureError("custom_vjp: the backward rule returns " + std::to_string(g.size()) + " cotangents for " + std::to_string(x.size()) +
+                           " tensors");
     for (std::size_t i = 0; i < g.size(); ++i) {
       given.push_back(!is_zero(g[i]));
       if (is_zero(g[i])) continue;

@@ -116,8 +116,10 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
         std::vector<Tensor> out;
         if constexpr (sizeof...(T) == 1 && !is_list_of_one<decltype(g)>) (put_cotangent<T>(out, g, std::get<0>(packed.args)), ...);
         else {
-          static_assert(std::tuple_size_v<decltype(g)> == sizeof...(T), "functra: the backward rule of custom_vjp must return one cotangent per argument of f (ft::none at static ones)");
-          [&]<std::size_t... I>(std::index_sequence<I...>) { (put_cotangent<T>(out, std::get<I>(g), std::get<I>(packed.args)), ...); }(std::index_sequence_for<T...>{});
+          static_assert(std::tuple_size_v<decltype(g)> == sizeof...(T),
+                        "functra: the backward rule of custom_vjp must return one cotangent per argument of f (ft::none at static ones)");
+          [&]<std::size_t... I>(std::index_sequence<I...>) { (put_cotangent<T>(out, std::get<I>(g), std::get<I>(packed.args)), ...); }
+          (std::index_sequence_for<T...>{});
         }
         return out;
       };
@@ -131,7 +133,8 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
   template <class T, class G> static void put_cotangent(std::vector<Tensor>& out, const G& g, T& t) {
     if constexpr (std::is_same_v<G, NoneType> || StaticLeaf<T>) out.resize(out.size() + tree::count(TreeRef(t)));
     else {
-      static_assert(std::is_convertible_v<const G&, T>, "functra: a cotangent of the backward rule has another type than its argument (see T and G in 'put_cotangent<T, G>')");
+      static_assert(std::is_convertible_v<const G&, T>,
+                    "functra: a cotangent of the backward rule has another type than its argument (see T and G in 'put_cotangent<T, G>')");
       const T like = g;
       check_rule_leaves("custom_vjp", "a cotangent of the backward rule", TreeRef(like), TreeRef(t));
       append_leaves(out, like);

@@ -9,7 +9,8 @@ void check_rule_leaves(const char* who, const char* what, TreeRef is, TreeRef sh
     throw StructureError(std::string(who) + ": " + what + " has the structure " + tree::structure(is) + ", expected " + tree::structure(should));
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (!a[i].defined() || !b[i].defined() || a[i].sizes() == b[i].sizes()) continue;
-    throw ShapeError(std::string(who) + ": " + what + (paths[i].empty() ? "" : " at " + paths[i]) + " has shape " + a[i].sizes().str() + ", expected " + b[i].sizes().str());
+    throw ShapeError(std::string(who) + ": " + what + (paths[i].empty() ? "" : " at " + paths[i]) + " has shape " + a[i].sizes().str() +
+                     ", expected " + b[i].sizes().str());
   }
 }
 

@@ -16,8 +16,11 @@
 
 namespace functra::erased {
 
-struct Result { TreeRef value; TreeRef aux{}; };  // aux: null where f returns none
-using Call = function_ref<Result()>;              // runs f on the argument copies; the trees live until the next call
+struct Result {
+  TreeRef value;
+  TreeRef aux{};
+};                                    // aux: null where f returns none
+using Call = function_ref<Result()>;  // runs f on the argument copies; the trees live until the next call
 using Refs = std::span<const TreeRef>;
 
 // d f / d selected: one gradient per tensor leaf of `selected`, of its shape and dtype. `who` names the transform in errors.
@@ -33,9 +36,9 @@ std::vector<Tensor> jvp(Refs primals, Refs tangents, Call f, const JvpOptions& o
 class Linear;
 using LinearPtr = std::shared_ptr<const Linear>;
 LinearPtr linearize(Refs primals, Call f, const char* who);
-std::vector<Tensor> push(const Linear&, Refs tangents);                        // of the results' leaves
-std::vector<Tensor> pull(const Linear&, TreeRef cotangent);                    // of the primals' leaves
-LinearPtr linear_transpose(Refs primals, Call f);                              // f must be linear; pull() on it, push() is f
+std::vector<Tensor> push(const Linear&, Refs tangents);      // of the results' leaves
+std::vector<Tensor> pull(const Linear&, TreeRef cotangent);  // of the primals' leaves
+LinearPtr linear_transpose(Refs primals, Call f);            // f must be linear; pull() on it, push() is f
 
 // blocks[o][i]: the derivative of output leaf o by input leaf i, shape = output shape then input shape.
 enum class JacMode { reverse, forward, cheaper };
@@ -62,11 +65,11 @@ JitPtr new_jit(JitOptions o, const void* function_type);
 void jit_call(JitState&, Refs args, const JitHooks& hooks);
 std::size_t jit_cache_size(const JitState&);
 void jit_cache_clear(JitState&);
-Program jit_program(JitState&, Refs args, const JitHooks& hooks);              // traced or found; nothing evaluated
+Program jit_program(JitState&, Refs args, const JitHooks& hooks);  // traced or found; nothing evaluated
 // A prepared call for arguments of these shapes: no lookup.
 class BoundState;
 std::shared_ptr<BoundState> jit_bind(JitState&, Refs args, const JitHooks& hooks, TreeRef result);
-void bound_call(BoundState&, Refs args, TreeRef result);                       // writes the leaves of result
+void bound_call(BoundState&, Refs args, TreeRef result);  // writes the leaves of result
 
 // Functions on leaves, for custom rules: the typed layer packs and unpacks.
 using LeafFn = function_ref<std::vector<Tensor>(std::span<const Tensor>)>;

@@ -16,13 +16,16 @@ template <int... A, class... T> std::array<TreeRef, sizeof...(A)> select(T&... t
 // The selected arguments themselves: bare for one, a tuple in the order asked for several.
 template <int... A, class... T> auto take_selected(T&... t) {
   auto all = std::tie(t...);
-  return bare_or_tuple<nth<static_cast<std::size_t>(at<A, sizeof...(T)>), T...>...>(std::move(std::get<static_cast<std::size_t>(at<A, sizeof...(T)>)>(all))...);
+  return bare_or_tuple<nth<static_cast<std::size_t>(at<A, sizeof...(T)>), T...>...>(
+      std::move(std::get<static_cast<std::size_t>(at<A, sizeof...(T)>)>(all))...);
 }
 template <int... A, class... T> void float_selected(T&... t) {
   auto all = std::tie(t...);
   (float_bare_integer(std::get<static_cast<std::size_t>(at<A, sizeof...(T)>)>(all)), ...);
 }
-template <std::size_t N, int... A> struct LiftSelected { template <std::size_t I> static constexpr bool value = ((static_cast<int>(I) == at<A, N>) || ...); };
+template <std::size_t N, int... A> struct LiftSelected {
+  template <std::size_t I> static constexpr bool value = ((static_cast<int>(I) == at<A, N>) || ...);
+};
 template <class F, bool Aux, class Nums, class... T> struct selection;
 template <class F, bool Aux, int... A, class... T> struct selection<F, Aux, std::integer_sequence<int, A...>, T...> {
   static constexpr bool check() {
@@ -72,10 +75,14 @@ template <int... A, class F> auto grad(HasAux, F f) { return detail::make_grad<d
 
 // (gradient, value), or with has_aux (gradient, (value, aux)).
 template <int... A, class F> auto grad_and_value(F f) { return detail::make_grad<detail::GradReturns::gradient_value, false, A...>(std::move(f)); }
-template <int... A, class F> auto grad_and_value(HasAux, F f) { return detail::make_grad<detail::GradReturns::gradient_value, true, A...>(std::move(f)); }
+template <int... A, class F> auto grad_and_value(HasAux, F f) {
+  return detail::make_grad<detail::GradReturns::gradient_value, true, A...>(std::move(f));
+}
 
 // (value, gradient), or with has_aux ((value, aux), gradient): JAX's order.
 template <int... A, class F> auto value_and_grad(F f) { return detail::make_grad<detail::GradReturns::value_gradient, false, A...>(std::move(f)); }
-template <int... A, class F> auto value_and_grad(HasAux, F f) { return detail::make_grad<detail::GradReturns::value_gradient, true, A...>(std::move(f)); }
+template <int... A, class F> auto value_and_grad(HasAux, F f) {
+  return detail::make_grad<detail::GradReturns::value_gradient, true, A...>(std::move(f));
+}
 
 }  // namespace functra

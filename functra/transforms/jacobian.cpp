@@ -19,12 +19,18 @@ Tensor seeds(const Aval& a, std::int64_t from, std::int64_t n) {
   return prims::reshape(e, a.shape.with(0, n));
 }
 // One seeded sweep: leaf `which` of a list of `types` takes rows of the identity, the others are zero.
-std::vector<Tensor> sweep(const std::vector<Aval>& types, std::size_t which, std::int64_t from, std::int64_t n, function_ref<std::vector<Tensor>(std::span<const Tensor>)> f) {
+std::vector<Tensor> sweep(const std::vector<Aval>& types, std::size_t which, std::int64_t from, std::int64_t n,
+                          function_ref<std::vector<Tensor>(std::span<const Tensor>)> f) {
   BatchInterp b(n);
   std::vector<Tensor> in(types.size()), out;
   Tensor s = seeds({types[which].dtype, false, types[which].shape}, from, n);
-  { Scope scope(&b); in[which] = b.wrap(s, 0); out = f(in); }
-  for (Tensor& y : out) if (y.defined()) y = move_dim0(b.unwrap(y), n);
+  {
+    Scope scope(&b);
+    in[which] = b.wrap(s, 0);
+    out = f(in);
+  }
+  for (Tensor& y : out)
+    if (y.defined()) y = move_dim0(b.unwrap(y), n);
   return out;
 }
 Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : prims::concatenate(parts, 0); }
@@ -32,10 +38,12 @@ Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] 
 }  // namespace
 
 std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, const JacOptions& o, const char* who) {
-  if (o.chunk_size && *o.chunk_size < 1) throw ValueError(std::string(who) + ": chunk_size is " + std::to_string(*o.chunk_size) + ", expected at least 1");
+  if (o.chunk_size && *o.chunk_size < 1)
+    throw ValueError(std::string(who) + ": chunk_size is " + std::to_string(*o.chunk_size) + ", expected at least 1");
   for (Tensor* x : tree::pointers(selected))
     if (x->defined() && !is_differentiable(x->raw_dtype()))
-      throw DTypeError(std::string(who) + ": an argument has dtype " + std::string(name_of(x->raw_dtype())) + ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+      throw DTypeError(std::string(who) + ": an argument has dtype " + std::string(name_of(x->raw_dtype())) +
+                       ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
   LinearPtr l = linearize(selected, f, who);
   std::int64_t n_in = 0, n_out = 0;
   for (auto& a : l->in) n_in += a.shape.numel();
@@ -45,7 +53,8 @@ std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, c
   auto& seeded = reverse ? l->out : l->in;
   auto& other = reverse ? l->in : l->out;
   for (std::size_t k = 0; k < seeded.size(); ++k) {
-    std::int64_t n = seeded[k].shape.numel(), step = o.chunk_size ? std::min(*o.chunk_size, std::max<std::int64_t>(n, 1)) : std::max<std::int64_t>(n, 1);
+    std::int64_t n = seeded[k].shape.numel(),
+                 step = o.chunk_size ? std::min(*o.chunk_size, std::max<std::int64_t>(n, 1)) : std::max<std::int64_t>(n, 1);
     std::vector<std::vector<Tensor>> rows(other.size());
     for (std::int64_t from = 0; from < std::max<std::int64_t>(n, 1); from += step) {
       std::int64_t m = std::min(step, n - from);

@@ -51,13 +51,23 @@ template <erased::JacMode M, bool Aux, bool Value, int... A, class F> auto make_
 // have the output's shape followed by the input's: Tensor -> Tensor gives a Tensor, Tensor -> struct the struct, struct -> Tensor
 // the struct, several arguments a tuple, containers are rebuilt, and a struct over anything else is a Jacobian<S, In>. With has_aux,
 // f returns (value, aux) and the result is (jacobian, aux). chunk_size bounds how many rows or columns are computed at once.
-template <int... A, class F> auto jacrev(F f, JacOptions o = {}) { return detail::make_jac<erased::JacMode::reverse, false, false, A...>(std::move(f), o); }
-template <int... A, class F> auto jacrev(HasAux, F f, JacOptions o = {}) { return detail::make_jac<erased::JacMode::reverse, true, false, A...>(std::move(f), o); }
-template <int... A, class F> auto jacfwd(F f, JacOptions o = {}) { return detail::make_jac<erased::JacMode::forward, false, false, A...>(std::move(f), o); }
-template <int... A, class F> auto jacfwd(HasAux, F f, JacOptions o = {}) { return detail::make_jac<erased::JacMode::forward, true, false, A...>(std::move(f), o); }
+template <int... A, class F> auto jacrev(F f, JacOptions o = {}) {
+  return detail::make_jac<erased::JacMode::reverse, false, false, A...>(std::move(f), o);
+}
+template <int... A, class F> auto jacrev(HasAux, F f, JacOptions o = {}) {
+  return detail::make_jac<erased::JacMode::reverse, true, false, A...>(std::move(f), o);
+}
+template <int... A, class F> auto jacfwd(F f, JacOptions o = {}) {
+  return detail::make_jac<erased::JacMode::forward, false, false, A...>(std::move(f), o);
+}
+template <int... A, class F> auto jacfwd(HasAux, F f, JacOptions o = {}) {
+  return detail::make_jac<erased::JacMode::forward, true, false, A...>(std::move(f), o);
+}
 
 // (jacobian, value) by the cheaper mode; with has_aux (jacobian, (value, aux)).
-template <int... A, class F> auto jac_and_value(F f, JacOptions o = {}) { return detail::make_jac<erased::JacMode::cheaper, false, true, A...>(std::move(f), o); }
+template <int... A, class F> auto jac_and_value(F f, JacOptions o = {}) {
+  return detail::make_jac<erased::JacMode::cheaper, false, true, A...>(std::move(f), o);
+}
 template <int... A, class F> auto jac_and_value(HasAux, F f, JacOptions o = {}) {
   return detail::make_jac<erased::JacMode::cheaper, true, true, A...>(std::move(f), o);
 }
@@ -70,9 +80,11 @@ template <int... A, class F> auto hessian(HasAux, F f, JacOptions o = {}) { retu
 // in v at the constant ones; the result is then a tuple of the products for the others.
 template <class F, class X, class V> auto hvp(F f, const X& x, const V& v) {
   if constexpr (tree::is_of<X, std::tuple>) {
-    static_assert(tree::is_of<V, std::tuple> && std::tuple_size_v<X> == std::tuple_size_v<V>, "functra: hvp needs one vector per argument (ft::none for a constant one)");
+    static_assert(tree::is_of<V, std::tuple> && std::tuple_size_v<X> == std::tuple_size_v<V>,
+                  "functra: hvp needs one vector per argument (ft::none for a constant one)");
     using Positions = typename detail::differentiated<V>::type;
-    return [&]<int... A>(std::integer_sequence<int, A...>) { return jvp(grad<A...>(std::move(f)), x, v).second; }(Positions{});
+    return [&]<int... A>(std::integer_sequence<int, A...>) { return jvp(grad<A...>(std::move(f)), x, v).second; }
+    (Positions{});
   } else return jvp(grad(std::move(f)), x, v).second;
 }
 

@@ -29,22 +29,32 @@ struct Entry {
 using EntryPtr = std::shared_ptr<const Entry>;
 
 void append_type(std::string& key, const Tensor& t) {
-  if (!t.defined()) { key += 'u'; return; }
+  if (!t.defined()) {
+    key += 'u';
+    return;
+  }
   key += static_cast<char>('A' + static_cast<int>(t.raw_dtype()));
-  if (t.rank0()) { key += t.weak() ? '~' : '.'; return; }
+  if (t.rank0()) {
+    key += t.weak() ? '~' : '.';
+    return;
+  }
   Shape s = t.sizes();
   key += static_cast<char>('0' + s.rank());
   key.append(reinterpret_cast<const char*>(s.data()), s.size() * sizeof(std::int64_t));
 }
 bool alive(const Entry& e) {
-  for (const Tensor& t : e.closed.captured) if (t.tag() && !owner_of(t)) return false;
+  for (const Tensor& t : e.closed.captured)
+    if (t.tag() && !owner_of(t)) return false;
   return true;
 }
 // Runs the program on captured tensors and leaves. Where nobody watches, arguments are consumed as the run goes.
 void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
   bool concrete = plain();
   for (const Tensor& t : args) concrete &= t.tag() == 0;
-  if (!concrete) { prims::call(c.program, args, outs); return; }
+  if (!concrete) {
+    prims::call(c.program, args, outs);
+    return;
+  }
   Scope outside(nullptr);
   executor().run(c.program, args, outs);
 }
@@ -77,7 +87,8 @@ class JitState {
       }
       Vec out;
       for (Tensor& y : tree::leaves(hooks.f().value)) {
-        if (!y.defined()) throw ValueError("jit: the function returns an undefined Tensor (default constructed); return a value for every leaf, or std::optional");
+        if (!y.defined())
+          throw ValueError("jit: the function returns an undefined Tensor (default constructed); return a value for every leaf, or std::optional");
         out.push_back(y);
       }
       e->closed = t.finish(out);
@@ -101,19 +112,24 @@ std::string key_of(Refs args, std::vector<Tensor*>& leaves) {
 Vec gather(const Entry& e, const std::vector<Tensor*>& leaves) {
   Vec args = e.closed.captured;
   args.reserve(args.size() + leaves.size());
-  for (Tensor* t : leaves) if (t->defined()) args.push_back(*t);
+  for (Tensor* t : leaves)
+    if (t->defined()) args.push_back(*t);
   return args;
 }
 }  // namespace
 
 JitPtr new_jit(JitOptions o, const void*) { return std::make_shared<JitState>(std::move(o)); }
 void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
-  if (jit_disabled()) { hooks.f(); return; }
+  if (jit_disabled()) {
+    hooks.f();
+    return;
+  }
   std::vector<Tensor*> leaves;
   EntryPtr e = j.get(key_of(args, leaves), leaves, hooks);
   Vec in = gather(*e, leaves);
   for (int d : j.options.donate) {
-    if (d < 0 || static_cast<std::size_t>(d) >= args.size()) throw IndexError("jit: donate names argument " + std::to_string(d) + " of " + std::to_string(args.size()));
+    if (d < 0 || static_cast<std::size_t>(d) >= args.size())
+      throw IndexError("jit: donate names argument " + std::to_string(d) + " of " + std::to_string(args.size()));
     tree::clear(args[static_cast<std::size_t>(d)]);  // the caller's copies: the last reference may now be ours
   }
   Vec out(e->closed.program->outputs.size());
@@ -168,8 +184,11 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
     if (!t.defined()) continue;
     if (k >= b.entry->in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
     const Aval& want = b.entry->in[k++];
-    bool fits = t.raw_dtype() == want.dtype && t.weak() == want.weak && (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
-    if (!fits) throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() + "; call the jitted function itself, or bind again");
+    bool fits = t.raw_dtype() == want.dtype && t.weak() == want.weak &&
+                (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
+    if (!fits)
+      throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() +
+                       "; call the jitted function itself, or bind again");
     b.args.push_back(t);
   }
   if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");

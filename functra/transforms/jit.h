@@ -26,7 +26,8 @@ template <class Fields> struct all_only_tensors;
 template <class... T> struct all_only_tensors<std::tuple<T...>> { static constexpr bool value = (only_tensors<std::remove_cvref_t<T>>() && ...); };
 template <class T> constexpr bool only_tensors() {
   if constexpr (std::is_same_v<T, Tensor> || tree::Empty<T>) return true;
-  else if constexpr (StaticLeaf<T> || tree::ListLike<T> || tree::MapLike<T> || tree::is_of<T, std::optional> || tree::is_of<T, std::variant>) return false;
+  else if constexpr (StaticLeaf<T> || tree::ListLike<T> || tree::MapLike<T> || tree::is_of<T, std::optional> || tree::is_of<T, std::variant>)
+    return false;
   else if constexpr (tree::is_array<T>) return only_tensors<typename T::value_type>();
   else if constexpr (tree::is_of<T, std::pair>) return only_tensors<typename T::first_type>() && only_tensors<typename T::second_type>();
   else if constexpr (tree::Product<T>) return all_only_tensors<T>::value;
@@ -54,12 +55,16 @@ template <class Run, class Use> decltype(auto) with_hooks(Run& f, Use use) {
 // next call unless a copy of it is held. One thread at a time: copies share their workspace.
 template <class R, class... T> class Bound {
  public:
-  Bound(std::shared_ptr<erased::BoundState> s, R result, const T&... t) : state_(std::move(s)), result_(std::move(result)) { ((void)append(key_, t), ...); }
+  Bound(std::shared_ptr<erased::BoundState> s, R result, const T&... t) : state_(std::move(s)), result_(std::move(result)) {
+    ((void)append(key_, t), ...);
+  }
   const R& operator()(const T&... t) {
     if constexpr (!(only_tensors<T>() && ...)) {
       scratch_.clear();
       (append(scratch_, t), ...);
-      if (scratch_ != key_) throw StructureError("bind: a static value or the structure of an argument differs from the prepared call; bind again, or call the jitted function itself");
+      if (scratch_ != key_)
+        throw StructureError(
+            "bind: a static value or the structure of an argument differs from the prepared call; bind again, or call the jitted function itself");
     }
     const std::array<TreeRef, sizeof...(T)> refs{TreeRef(t)...};
     erased::bound_call(*state_, refs, TreeRef(result_));
@@ -94,30 +99,34 @@ template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
   // The program for arguments like these, traced or found in the cache; nothing is evaluated.
   template <class... T> Stages trace(T&&... t) const {
     auto args = arguments<F, LiftNone>(static_cast<T&&>(t)...);
-    return std::apply([&]<class... A>(A&... a) {
-      if constexpr (!check_call<F, A...>()) return Stages({});
-      else {
-        JitRunner<F, A...> f(f_, a...);
-        const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-        return with_hooks(f, [&](const erased::JitHooks& hooks) { return Stages(erased::jit_program(*state_, refs, hooks)); });
-      }
-    }, args);
+    return std::apply(
+        [&]<class... A>(A&... a) {
+          if constexpr (!check_call<F, A...>()) return Stages({});
+          else {
+            JitRunner<F, A...> f(f_, a...);
+            const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+            return with_hooks(f, [&](const erased::JitHooks& hooks) { return Stages(erased::jit_program(*state_, refs, hooks)); });
+          }
+        },
+        args);
   }
 
   // A prepared call for arguments like these: `auto call = fast.bind(x); const R& r = call(x);`.
   template <class... T> auto bind(T&&... t) const {
     auto args = arguments<F, LiftNone>(static_cast<T&&>(t)...);
-    return std::apply([&]<class... A>(A&... a) {
-      if constexpr (!check_call<F, A...>()) return Anything{};
-      else {
-        auto first = std::tuple<A...>(a...);  // the first call, which donation may consume, gives the result its structure
-        auto r = std::apply([&](auto&... x) { return run(x...); }, first);
-        JitRunner<F, A...> f(f_, a...);
-        const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-        auto state = with_hooks(f, [&](const erased::JitHooks& hooks) { return erased::jit_bind(*state_, refs, hooks, TreeRef(r)); });
-        return Bound<decltype(r), A...>(std::move(state), std::move(r), a...);
-      }
-    }, args);
+    return std::apply(
+        [&]<class... A>(A&... a) {
+          if constexpr (!check_call<F, A...>()) return Anything{};
+          else {
+            auto first = std::tuple<A...>(a...);  // the first call, which donation may consume, gives the result its structure
+            auto r = std::apply([&](auto&... x) { return run(x...); }, first);
+            JitRunner<F, A...> f(f_, a...);
+            const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+            auto state = with_hooks(f, [&](const erased::JitHooks& hooks) { return erased::jit_bind(*state_, refs, hooks, TreeRef(r)); });
+            return Bound<decltype(r), A...>(std::move(state), std::move(r), a...);
+          }
+        },
+        args);
   }
 
  private:

@@ -27,7 +27,8 @@ void Linearizer::transpose(Ins tangents, Ins cts, Outs ct_in) {
 }
 void to_primals(Linearizer& l, TreeRef t) {
   if (!t) return;
-  for (Tensor* y : tree::pointers(t)) if (y->defined()) *y = l.primal(*y);
+  for (Tensor* y : tree::pointers(t))
+    if (y->defined()) *y = l.primal(*y);
 }
 namespace {
 std::string path_in(Refs args, std::size_t leaf) { return tree::argument_paths(args)[leaf]; }
@@ -52,7 +53,9 @@ std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
     at[i] = -1;
     if (!g[i].defined()) continue;
     if (!is_differentiable(g[i].raw_dtype())) {
-      if (is_bare(selected, i)) throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(g[i].raw_dtype())) + ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+      if (is_bare(selected, i))
+        throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(g[i].raw_dtype())) +
+                         ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
       continue;
     }
     at[i] = static_cast<int>(l.inputs());
@@ -61,10 +64,15 @@ std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
   Result r = f();
   auto out = tree::pointers(r.value);
   if (out.size() != 1 || !out[0]->defined())
-    throw ShapeError(std::string(who) + ": the function returns " + std::to_string(out.size()) + " tensors, expected one scalar; use vjp or jacrev, or pass ft::has_aux and return a pair (value, aux)");
+    throw ShapeError(std::string(who) + ": the function returns " + std::to_string(out.size()) +
+                     " tensors, expected one scalar; use vjp or jacrev, or pass ft::has_aux and return a pair (value, aux)");
   Tensor y = *out[0], t = l.tangent(y);
-  if (!y.rank0()) throw ShapeError(std::string(who) + ": the function returns shape " + y.sizes().str() + ", not a scalar; sum() or mean() it, or use vjp or jacrev");
-  if (!is_differentiable(y.raw_dtype())) throw DTypeError(std::string(who) + ": the function returns dtype " + std::string(name_of(y.raw_dtype())) + "; only floating results have a gradient");
+  if (!y.rank0())
+    throw ShapeError(std::string(who) + ": the function returns shape " + y.sizes().str() +
+                     ", not a scalar; sum() or mean() it, or use vjp or jacrev");
+  if (!is_differentiable(y.raw_dtype()))
+    throw DTypeError(std::string(who) + ": the function returns dtype " + std::string(name_of(y.raw_dtype())) +
+                     "; only floating results have a gradient");
   *out[0] = l.primal(y);
   to_primals(l, r.aux);
   l.leave();
@@ -97,7 +105,11 @@ LinearPtr linearize(Refs primals, Call f, const char* who) {
   Result res = f();
   Vec tangents;
   for (Tensor* y : tree::pointers(res.value)) {
-    if (!y->defined()) { r->out.push_back({}); r->output_of.push_back(-1); continue; }
+    if (!y->defined()) {
+      r->out.push_back({});
+      r->output_of.push_back(-1);
+      continue;
+    }
     Tensor t = l.tangent(*y);
     *y = l.primal(*y);
     r->out.push_back(y->aval());
@@ -115,33 +127,42 @@ Tensor checked(const Tensor& t, const Aval& a, const char* who, const std::strin
   Aval got = t.aval();
   if (got == a) return t;
   if (got.shape == a.shape && got.dtype == a.dtype) return t;
-  if (got.weak && a.shape.empty()) return a.weak ? Tensor(static_cast<double>(t)) : t.is_scalar() ? Tensor::literal_of(t.item(), a.dtype) : convert(t, a.dtype);
+  if (got.weak && a.shape.empty())
+    return a.weak ? Tensor(static_cast<double>(t)) : t.is_scalar() ? Tensor::literal_of(t.item(), a.dtype) : convert(t, a.dtype);
   if (got.shape == a.shape && a.weak) return t;
   if (!(got.shape == a.shape)) throw ShapeError(std::string(who) + ": " + what + " has shape " + got.shape.str() + ", expected " + a.shape.str());
-  throw DTypeError(std::string(who) + ": " + what + " has dtype " + std::string(name_of(got.dtype)) + ", expected " + std::string(name_of(a.dtype)) + "; convert it with to()");
+  throw DTypeError(std::string(who) + ": " + what + " has dtype " + std::string(name_of(got.dtype)) + ", expected " + std::string(name_of(a.dtype)) +
+                   "; convert it with to()");
 }
 }  // namespace
 std::vector<Tensor> push(const Linear& l, Refs tangents) { return push(l, tree::leaves(tangents), tangents); }
 std::vector<Tensor> push(const Linear& l, Ins t, Refs names) {
   Vec args = l.closed.captured;
-  if (t.size() != l.in.size()) throw StructureError(std::string(l.who) + ": got " + std::to_string(t.size()) + " tangents for " + std::to_string(l.in.size()) + " tensors");
+  if (t.size() != l.in.size())
+    throw StructureError(std::string(l.who) + ": got " + std::to_string(t.size()) + " tangents for " + std::to_string(l.in.size()) + " tensors");
   std::size_t n = args.size();
   args.resize(l.closed.program->inputs.size());
   for (std::size_t i = 0; i < t.size(); ++i)
-    if (int k = l.input_of[i]; k >= 0) args[n + static_cast<std::size_t>(k)] = is_zero(t[i]) ? zeros(l.in[i]) : checked(t[i], l.in[i], l.who, "the tangent of " + (names.empty() ? "input " + std::to_string(i) : path_in(names, i)));
+    if (int k = l.input_of[i]; k >= 0)
+      args[n + static_cast<std::size_t>(k)] =
+          is_zero(t[i]) ? zeros(l.in[i])
+                        : checked(t[i], l.in[i], l.who, "the tangent of " + (names.empty() ? "input " + std::to_string(i) : path_in(names, i)));
   Vec dy = eval_program(*l.closed.program, args), out;
   for (std::size_t i = 0; i < l.out.size(); ++i) out.push_back(l.output_of[i] >= 0 ? dy[static_cast<std::size_t>(l.output_of[i])] : zeros(l.out[i]));
   return out;
 }
 std::vector<Tensor> pull(const Linear& l, TreeRef cotangent) { return pull(l, tree::leaves(cotangent), cotangent); }
 std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
-  if (c.size() != l.out.size()) throw StructureError(std::string(l.who) + ": the cotangent has " + std::to_string(c.size()) + " tensors, the result of the function has " + std::to_string(l.out.size()));
+  if (c.size() != l.out.size())
+    throw StructureError(std::string(l.who) + ": the cotangent has " + std::to_string(c.size()) + " tensors, the result of the function has " +
+                         std::to_string(l.out.size()));
   const core::Program& p = *l.closed.program;
   Vec env(p.type_of.size()), ct(p.type_of.size());
   for (std::size_t i = 0; i < l.closed.captured.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = l.closed.captured[i];
   for (std::size_t i = 0; i < c.size(); ++i) {
     if (is_zero(c[i])) continue;
-    Tensor t = checked(c[i], l.out[i], l.who, "the cotangent of " + (!names || l.out.size() == 1 ? std::string("the result") : "result " + tree::paths(names)[i]));
+    Tensor t = checked(c[i], l.out[i], l.who,
+                       "the cotangent of " + (!names || l.out.size() == 1 ? std::string("the result") : "result " + tree::paths(names)[i]));
     if (l.output_of[i] < 0) continue;
     Var v = p.outputs[static_cast<std::size_t>(l.output_of[i])];
     if (v < 0) continue;
@@ -168,7 +189,10 @@ LinearPtr linear_transpose(Refs primals, Call f) {
     if (traced) *x = t.input(x->aval());
   }
   Vec out = tree::leaves(f().value);
-  for (std::size_t i = 0; i < out.size(); ++i) { r->out.push_back(out[i].aval()); r->output_of.push_back(static_cast<int>(i)); }
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    r->out.push_back(out[i].aval());
+    r->output_of.push_back(static_cast<int>(i));
+  }
   r->closed = t.finish(out, false);
   return r;
 }
@@ -176,29 +200,45 @@ LinearPtr linear_transpose(Refs primals, Call f) {
 // ---------------------------------------------------------------- jvp
 std::vector<Tensor> jvp(Refs primals, Refs tangents, Call f, const JvpOptions& o) {
   JvpInterp j("jvp", false);
-  if (primals.size() != tangents.size()) throw StructureError("jvp: " + std::to_string(primals.size()) + " primals and " + std::to_string(tangents.size()) + " tangents");
+  if (primals.size() != tangents.size())
+    throw StructureError("jvp: " + std::to_string(primals.size()) + " primals and " + std::to_string(tangents.size()) + " tangents");
   for (std::size_t a = 0; a < primals.size(); ++a) {
     if (!tangents[a]) continue;
     auto x = tree::pointers(primals[a]);
     auto t = tree::leaves(tangents[a]);
-    if (x.size() != t.size()) throw StructureError("jvp: argument " + std::to_string(a) + " has " + std::to_string(x.size()) + " tensors and its tangent " + std::to_string(t.size()));
+    if (x.size() != t.size())
+      throw StructureError("jvp: argument " + std::to_string(a) + " has " + std::to_string(x.size()) + " tensors and its tangent " +
+                           std::to_string(t.size()));
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!x[i]->defined() || is_zero(t[i]) || !is_differentiable(x[i]->raw_dtype())) continue;
       *x[i] = j.wrap(*x[i], checked(t[i], x[i]->aval(), "jvp", "the tangent of " + path_in(primals, i)));
     }
   }
   Result r;
-  { Scope s(&j); r = f(); for (TreeRef tr : {r.value, r.aux}) if (tr) for (Tensor* y : tree::pointers(tr)) if (y->tag() != j.tag) check_alive(*y, "jvp"); }
+  {
+    Scope s(&j);
+    r = f();
+    for (TreeRef tr : {r.value, r.aux})
+      if (tr)
+        for (Tensor* y : tree::pointers(tr))
+          if (y->tag() != j.tag) check_alive(*y, "jvp");
+  }
   std::vector<Tensor> d;
   auto out = tree::pointers(r.value);
   for (std::size_t i = 0; i < out.size(); ++i) {
     Tensor t = j.tangent(*out[i]);
-    if (o.strict && is_zero(t)) throw ValueError("jvp: strict: output " + (tree::paths(r.value)[i].empty() ? std::to_string(i) : tree::paths(r.value)[i]) + " does not depend on the input");
-    if (!out[i]->defined()) { d.emplace_back(); continue; }
+    if (o.strict && is_zero(t))
+      throw ValueError("jvp: strict: output " + (tree::paths(r.value)[i].empty() ? std::to_string(i) : tree::paths(r.value)[i]) +
+                       " does not depend on the input");
+    if (!out[i]->defined()) {
+      d.emplace_back();
+      continue;
+    }
     *out[i] = j.primal(*out[i]);
     d.push_back(instantiate(t, out[i]->aval()));
   }
-  if (r.aux) for (Tensor* y : tree::pointers(r.aux)) *y = j.primal(*y);
+  if (r.aux)
+    for (Tensor* y : tree::pointers(r.aux)) *y = j.primal(*y);
   return d;
 }
 

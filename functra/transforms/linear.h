@@ -11,9 +11,9 @@ class Linearizer {
   explicit Linearizer(const char* who) : rec_("linearize", false), scope_(&rec_), jvp_(who, true) { core::current = &jvp_; }
   // Integer and undefined tensors pass through: they have no tangent.
   Tensor input(const Tensor& x);
-  Tensor primal(const Tensor& y);                  // checks that y belongs to this transform or to one around it
+  Tensor primal(const Tensor& y);  // checks that y belongs to this transform or to one around it
   Tensor tangent(const Tensor& y) const { return jvp_.tangent(y); }
-  void leave() { core::current = rec_.parent; }    // back to the interpreter around the transform
+  void leave() { core::current = rec_.parent; }  // back to the interpreter around the transform
   // After leave(). One-shot: the cotangents of the inputs, in order; consumes the recording.
   void transpose(Ins tangents, Ins cts, Outs ct_in);
   core::Closed program(Ins tangents) { return rec_.finish(tangents, false); }  // linear program and residuals
@@ -27,10 +27,10 @@ class Linearizer {
 
 class Linear {
  public:
-  core::Closed closed;              // (residuals; tangents) -> tangents of the outputs that depend on the inputs
-  std::vector<Aval> in, out;        // types of all leaves
-  std::vector<int> input_of;        // leaf of the primals -> explicit input of the program, or -1
-  std::vector<int> output_of;       // leaf of the result -> output of the program, or -1 where the tangent is zero
+  core::Closed closed;         // (residuals; tangents) -> tangents of the outputs that depend on the inputs
+  std::vector<Aval> in, out;   // types of all leaves
+  std::vector<int> input_of;   // leaf of the primals -> explicit input of the program, or -1
+  std::vector<int> output_of;  // leaf of the result -> output of the program, or -1 where the tangent is zero
   const char* who;
 };
 

@@ -31,15 +31,17 @@ template <class F> auto make_fx(F f) { return detail::MakeFx<F>(std::move(f)); }
 // f's result with shapes and dtypes only: its tensors are zeros that hold no memory of their own. Nothing is computed.
 template <class F, class... T> auto eval_shape(F f, T&&... t) {
   auto args = detail::arguments<F, detail::LiftNone>(static_cast<T&&>(t)...);
-  return std::apply([&]<class... A>(A&... a) {
-    if constexpr (!detail::check_call<F, A...>()) return detail::Anything{};
-    else {
-      detail::Runner<F, false, A...> run(f, a...);
-      const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-      erased::eval_shape(refs, run);
-      return run.take();
-    }
-  }, args);
+  return std::apply(
+      [&]<class... A>(A&... a) {
+        if constexpr (!detail::check_call<F, A...>()) return detail::Anything{};
+        else {
+          detail::Runner<F, false, A...> run(f, a...);
+          const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+          erased::eval_shape(refs, run);
+          return run.take();
+        }
+      },
+      args);
 }
 
 }  // namespace functra

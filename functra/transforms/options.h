@@ -17,9 +17,18 @@ struct VmapOptions {
   std::string axis_name{};
   OptInt axis_size{};
 };
-struct JvpOptions { bool strict = false; };         // strict: an output that does not depend on the input is an error
-struct JacOptions { OptInt chunk_size{}; };
-struct JitOptions { std::vector<int> donate{}; };   // argument numbers whose tensors may be freed or reused
-struct CheckGradsOptions { int order = 2; double eps = 1e-5, atol = 1e-4, rtol = 1e-4; };
+struct JvpOptions {
+  bool strict = false;
+};  // strict: an output that does not depend on the input is an error
+struct JacOptions {
+  OptInt chunk_size{};
+};
+struct JitOptions {
+  std::vector<int> donate{};
+};  // argument numbers whose tensors may be freed or reused
+struct CheckGradsOptions {
+  int order = 2;
+  double eps = 1e-5, atol = 1e-4, rtol = 1e-4;
+};
 
 }  // namespace functra

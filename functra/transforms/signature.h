@@ -15,9 +15,15 @@ template <class R, class C, class... P> struct of_call_operator<R (C::*)(P...) c
 template <class R, class C, class... P> struct of_call_operator<R (C::*)(P...) const&> { using type = Params<std::decay_t<P>...>; };
 
 template <class F> struct signature { using type = Generic; };
-template <class F> requires requires { typename F::functra_params; } struct signature<F> { using type = typename F::functra_params; };
-template <class F> requires(!requires { typename F::functra_params; } && requires { &F::operator(); })
-struct signature<F> : of_call_operator<decltype(&F::operator())> {};
+template <class F>
+requires requires { typename F::functra_params; }
+struct signature<F> {
+  using type = typename F::functra_params;
+};
+template <class F>
+requires(
+    !requires { typename F::functra_params; } && requires { &F::operator(); }) struct signature<F> : of_call_operator<decltype(&F::operator())> {
+};
 template <class R, class... P> struct signature<R (*)(P...)> { using type = Params<std::decay_t<P>...>; };
 template <class R, class... P> struct signature<R (*)(P...) noexcept> { using type = Params<std::decay_t<P>...>; };
 template <class R, class C, class... P> struct signature<R (C::*)(P...) const> { using type = Params<C, std::decay_t<P>...>; };
@@ -31,7 +37,7 @@ template <std::size_t I, class... T> using nth = std::tuple_element_t<I, std::tu
 }  // namespace functra::detail
 
 // An overloaded function as one object: grad(FUNCTRA_LIFT(f)).
-#define FUNCTRA_LIFT(...) \
+#define FUNCTRA_LIFT(...)                                                                              \
   [](auto&&... functra_a) -> decltype(__VA_ARGS__(static_cast<decltype(functra_a)&&>(functra_a)...)) { \
-    return __VA_ARGS__(static_cast<decltype(functra_a)&&>(functra_a)...); \
+    return __VA_ARGS__(static_cast<decltype(functra_a)&&>(functra_a)...);                              \
   }

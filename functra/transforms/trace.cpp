@@ -6,7 +6,10 @@ namespace functra::erased {
 using namespace functra::core;
 
 namespace {
-void put_inputs(Recording& t, const std::vector<Tensor*>& leaves) { for (Tensor* x : leaves) if (x->defined()) *x = t.input(x->aval()); }
+void put_inputs(Recording& t, const std::vector<Tensor*>& leaves) {
+  for (Tensor* x : leaves)
+    if (x->defined()) *x = t.input(x->aval());
+}
 }  // namespace
 
 functra::Program make_fx(Refs args, Call f) {

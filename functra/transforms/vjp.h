@@ -12,11 +12,13 @@ template <class Y, class... X> class Pullback : public detail::Callable<Pullback
   auto run(Y& cotangent) const {
     std::vector<Tensor> g = erased::pull(*linear_, TreeRef(cotangent));
     auto x = example_;
-    return std::apply([&](auto&... each) {
-      const std::array<TreeRef, sizeof...(X)> refs{TreeRef(each)...};
-      tree::assign(refs, g);
-      return detail::bare_or_tuple<detail::tangent_t<X>...>(detail::as_tangent(each)...);
-    }, x);
+    return std::apply(
+        [&](auto&... each) {
+          const std::array<TreeRef, sizeof...(X)> refs{TreeRef(each)...};
+          tree::assign(refs, g);
+          return detail::bare_or_tuple<detail::tangent_t<X>...>(detail::as_tangent(each)...);
+        },
+        x);
   }
 
  private:
@@ -52,31 +54,35 @@ enum class LinearKind { vjp, linearize, transpose };
 template <LinearKind K, bool Aux, class F, class... X> auto linear(const F& f, std::tuple<X...> args) {
   if constexpr (!check_function<F, Aux, X...>()) return Anything{};
   else
-    return std::apply([&](auto&... x) {
-      (float_bare_integer(x), ...);
-      Runner<F, Aux, X...> run(f, x...);
-      using Y = std::decay_t<decltype(run.value())>;
-      const std::array<TreeRef, sizeof...(X)> refs{TreeRef(x)...};
-      if constexpr (K == LinearKind::transpose) {
-        auto l = erased::linear_transpose(refs, run);
-        return Pullback<Y, X...>(std::move(l), without_tensors(std::move(args)));
-      } else {
-        auto l = erased::linearize(refs, run, K == LinearKind::vjp ? "vjp" : "linearize");
-        auto lin = [&] {
-          if constexpr (K == LinearKind::vjp) return Pullback<Y, X...>(std::move(l), without_tensors(std::move(args)));
-          else return Pushforward<Y, X...>(std::move(l), without_tensors(run.value()));
-        }();
-        if constexpr (Aux) return std::tuple<Y, decltype(lin), std::decay_t<decltype(run.aux())>>(std::move(run.value()), std::move(lin), std::move(run.aux()));
-        else return std::pair<Y, decltype(lin)>(std::move(run.value()), std::move(lin));
-      }
-    }, args);
+    return std::apply(
+        [&](auto&... x) {
+          (float_bare_integer(x), ...);
+          Runner<F, Aux, X...> run(f, x...);
+          using Y = std::decay_t<decltype(run.value())>;
+          const std::array<TreeRef, sizeof...(X)> refs{TreeRef(x)...};
+          if constexpr (K == LinearKind::transpose) {
+            auto l = erased::linear_transpose(refs, run);
+            return Pullback<Y, X...>(std::move(l), without_tensors(std::move(args)));
+          } else {
+            auto l = erased::linearize(refs, run, K == LinearKind::vjp ? "vjp" : "linearize");
+            auto lin = [&] {
+              if constexpr (K == LinearKind::vjp) return Pullback<Y, X...>(std::move(l), without_tensors(std::move(args)));
+              else return Pushforward<Y, X...>(std::move(l), without_tensors(run.value()));
+            }();
+            if constexpr (Aux)
+              return std::tuple<Y, decltype(lin), std::decay_t<decltype(run.aux())>>(std::move(run.value()), std::move(lin), std::move(run.aux()));
+            else return std::pair<Y, decltype(lin)>(std::move(run.value()), std::move(lin));
+          }
+        },
+        args);
 }
 
 }  // namespace detail
 
 // (f(x...), pullback): the pullback takes a cotangent typed like f's result. Numbers among the arguments of a generic f become
 // Tensors. With has_aux, f returns (value, aux) and the result is (value, pullback, aux).
-template <class F, class... T> requires(!std::is_same_v<F, HasAux>) auto vjp(F f, T&&... x) {
+template <class F, class... T>
+requires(!std::is_same_v<F, HasAux>) auto vjp(F f, T&&... x) {
   return detail::linear<detail::LinearKind::vjp, false>(f, detail::arguments<F>(static_cast<T&&>(x)...));
 }
 template <class F, class... T> auto vjp(HasAux, F f, T&&... x) {
@@ -84,7 +90,8 @@ template <class F, class... T> auto vjp(HasAux, F f, T&&... x) {
 }
 
 // (f(x...), pushforward): f linearised at x. The pushforward takes one tangent per argument (none at static ones) and does not run f again.
-template <class F, class... T> requires(!std::is_same_v<F, HasAux>) auto linearize(F f, T&&... x) {
+template <class F, class... T>
+requires(!std::is_same_v<F, HasAux>) auto linearize(F f, T&&... x) {
   return detail::linear<detail::LinearKind::linearize, false>(f, detail::arguments<F>(static_cast<T&&>(x)...));
 }
 template <class F, class... T> auto linearize(HasAux, F f, T&&... x) {

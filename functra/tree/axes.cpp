@@ -12,7 +12,9 @@ class Spread : public Visitor {
  public:
   std::vector<OptInt> out;
   // `own`: the entry was given for the root itself, not for everything.
-  Spread(std::string entry, std::string where, const Axes& axes, bool own) { levels_.push_back({&axes, std::move(entry), std::move(where), 0, false, own}); }
+  Spread(std::string entry, std::string where, const Axes& axes, bool own) {
+    levels_.push_back({&axes, std::move(entry), std::move(where), 0, false, own});
+  }
 
   void tensor(Tensor&) override {
     if (top().axes->list) throw StructureError(top().entry + " is a list, but " + top().where + " is one tensor: give a number or none");
@@ -21,9 +23,13 @@ class Spread : public Visitor {
   void leaf(const Static& s) override {
     const Level& l = top();
     if (l.axes->list) throw StructureError(l.entry + " is a list, but " + l.where + " is the static value " + s.text(s.p) + ": give none");
-    if (l.own && l.axes->axis) throw StructureError(l.entry + " is " + std::to_string(*l.axes->axis) + ", but " + l.where + " is the static value " + s.text(s.p) + ", which has no dimensions: give none");
+    if (l.own && l.axes->axis)
+      throw StructureError(l.entry + " is " + std::to_string(*l.axes->axis) + ", but " + l.where + " is the static value " + s.text(s.p) +
+                           ", which has no dimensions: give none");
   }
-  void note(Node kind, std::size_t n) override { if (kind == Node::optional && n == 0) top().absent = true; }
+  void note(Node kind, std::size_t n) override {
+    if (kind == Node::optional && n == 0) top().absent = true;
+  }
   void enter(const Step& s) override {
     Level& l = top();
     std::size_t i = l.children++;
@@ -42,7 +48,8 @@ class Spread : public Visitor {
   void finish() {
     const Level& l = top();
     if (!l.axes->list || l.absent || l.axes->items.size() == l.children) return;
-    throw StructureError(l.entry + " has " + std::to_string(l.axes->items.size()) + (l.axes->items.size() == 1 ? " entry" : " entries") + ", but " + l.where + " has " + std::to_string(l.children));
+    throw StructureError(l.entry + " has " + std::to_string(l.axes->items.size()) + (l.axes->items.size() == 1 ? " entry" : " entries") + ", but " +
+                         l.where + " has " + std::to_string(l.children));
   }
 
  private:
@@ -62,8 +69,8 @@ class Spread : public Visitor {
 
 std::vector<OptInt> broadcast_prefix(const Axes& axes, Refs args, const char* who) {
   if (axes.list && axes.items.size() != args.size())
-    throw StructureError(std::string(who) + " has " + std::to_string(axes.items.size()) + (axes.items.size() == 1 ? " entry" : " entries") + ", but the function was called with " +
-                         std::to_string(args.size()) + (args.size() == 1 ? " argument" : " arguments"));
+    throw StructureError(std::string(who) + " has " + std::to_string(axes.items.size()) + (axes.items.size() == 1 ? " entry" : " entries") +
+                         ", but the function was called with " + std::to_string(args.size()) + (args.size() == 1 ? " argument" : " arguments"));
   std::vector<OptInt> r;
   for (std::size_t i = 0; i < args.size(); ++i) {
     std::string number = std::to_string(i);

@@ -24,7 +24,15 @@ struct Axes {
   Axes(std::initializer_list<Axes> l) : list(true), items(l) {}
 };
 // A sub-list by name: `{ft::axes({0, 1})}` is a list of one list on every compiler.
-struct AxesList { std::vector<Axes> items; operator Axes() const { Axes a; a.list = true; a.items = items; return a; } };
+struct AxesList {
+  std::vector<Axes> items;
+  operator Axes() const {
+    Axes a;
+    a.list = true;
+    a.items = items;
+    return a;
+  }
+};
 inline AxesList axes(std::initializer_list<Axes> l) { return {std::vector<Axes>(l)}; }
 
 namespace tree {

@@ -12,18 +12,28 @@ namespace tree {
 template <class R, class A> struct put { using type = Jacobian<R, A>; };
 template <class R, class A> using put_t = typename put<R, A>::type;
 template <class A> struct put<Tensor, A> { using type = A; };
-template <class R, class A> requires(StaticLeaf<R> || Empty<R>) struct put<R, A> { using type = R; };
+template <class R, class A>
+requires(StaticLeaf<R> || Empty<R>) struct put<R, A> {
+  using type = R;
+};
 // A Tensor for a Tensor leaves any type as it is.
-template <class A> concept NotTensor = !std::is_same_v<A, Tensor>;
-template <class R> requires(!StaticLeaf<R> && !Empty<R> && !std::is_same_v<R, Tensor>) struct put<R, Tensor> { using type = R; };
+template <class A>
+concept NotTensor = !std::is_same_v<A, Tensor>;
+template <class R>
+requires(!StaticLeaf<R> && !Empty<R> && !std::is_same_v<R, Tensor>) struct put<R, Tensor> {
+  using type = R;
+};
 template <class... R, NotTensor A> struct put<std::tuple<R...>, A> { using type = std::tuple<put_t<R, A>...>; };
 template <class... R, NotTensor A> struct put<std::pair<R...>, A> { using type = std::pair<put_t<R, A>...>; };
 template <class... R, NotTensor A> struct put<std::variant<R...>, A> { using type = std::variant<put_t<R, A>...>; };
 template <class R, class L, NotTensor A> struct put<std::vector<R, L>, A> { using type = std::vector<put_t<R, A>>; };
 template <class R, NotTensor A> struct put<std::optional<R>, A> { using type = std::optional<put_t<R, A>>; };
 template <class R, std::size_t N, NotTensor A> struct put<std::array<R, N>, A> { using type = std::array<put_t<R, A>, N>; };
-template <template <class, class, class, class> class M, class K, class V, class C, class L, NotTensor A> requires MapLike<M<K, V, C, L>>
-struct put<M<K, V, C, L>, A> { using type = M<K, put_t<V, A>, C, typename std::allocator_traits<L>::template rebind_alloc<std::pair<const K, put_t<V, A>>>>; };
+template <template <class, class, class, class> class M, class K, class V, class C, class L, NotTensor A>
+requires MapLike<M<K, V, C, L>>
+struct put<M<K, V, C, L>, A> {
+  using type = M<K, put_t<V, A>, C, typename std::allocator_traits<L>::template rebind_alloc<std::pair<const K, put_t<V, A>>>>;
+};
 template <class S, class B, NotTensor A> struct put<Jacobian<S, B>, A> { using type = Jacobian<S, put_t<B, A>>; };
 
 template <class Fields, class A> struct put_fields;
@@ -52,7 +62,8 @@ template <class S, class In> class Jacobian {
     const void* wanted = &(room.value.*member);
     using Found = tree::put_t<std::remove_const_t<M>, In>;
     const Found* found = nullptr;
-    [&]<std::size_t... I>(std::index_sequence<I...>) { (look<Found, M>(std::get<I>(of_s), std::get<I>(fields), wanted, found), ...); }(indices());
+    [&]<std::size_t... I>(std::index_sequence<I...>) { (look<Found, M>(std::get<I>(of_s), std::get<I>(fields), wanted, found), ...); }
+    (indices());
     if (!found) throw StructureError("Jacobian: the member asked for is not one of the fields that the struct lists in FUNCTRA_TREE");
     return *found;
   }
@@ -69,10 +80,14 @@ template <class S, class In> class Jacobian {
       if (static_cast<const void*>(&field) == wanted) found = &derivative;
     }
   }
-  template <class T> requires std::is_same_v<T, Jacobian> friend auto functra_fields(T& j) {
+  template <class T>
+  requires std::is_same_v<T, Jacobian>
+  friend auto functra_fields(T& j) {
     return std::apply([](auto&... f) { return std::tie(f...); }, j.fields);
   }
-  template <class T> requires std::is_same_v<T, Jacobian> friend constexpr auto functra_name(const T*, std::size_t i) { return tree::field_name<S>(i); }
+  template <class T>
+  requires std::is_same_v<T, Jacobian>
+  friend constexpr auto functra_name(const T*, std::size_t i) { return tree::field_name<S>(i); }
   template <std::size_t I> friend auto& get(Jacobian& j) { return std::get<I>(j.fields); }
   template <std::size_t I> friend const auto& get(const Jacobian& j) { return std::get<I>(j.fields); }
   template <std::size_t I> friend auto&& get(Jacobian&& j) { return std::get<I>(std::move(j.fields)); }
@@ -97,7 +112,8 @@ template <class R, class A> put_t<R, A> build(const R& r, const A*& next) {
   } else if constexpr (Product<R>) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {  // braces: in order
       return put_t<R, A>{build<std::tuple_element_t<I, R>, A>(std::get<I>(r), next)...};
-    }(std::make_index_sequence<std::tuple_size_v<R>>{});
+    }
+    (std::make_index_sequence<std::tuple_size_v<R>>{});
   } else if constexpr (ListLike<R>) {
     put_t<R, A> out;
     for (const auto& x : r) out.push_back(build<typename R::value_type, A>(x, next));
@@ -115,13 +131,15 @@ template <class R, class A> put_t<R, A> build(const R& r, const A*& next) {
       std::optional<put_t<R, A>> out;  // by index: alternatives may become the same type
       ((r.index() == I ? void(out.emplace(std::in_place_index<I>, build<std::variant_alternative_t<I, R>, A>(std::get<I>(r), next))) : void()), ...);
       return std::move(*out);
-    }(std::make_index_sequence<std::variant_size_v<R>>{});
+    }
+    (std::make_index_sequence<std::variant_size_v<R>>{});
   } else {
     auto fields = fields_of(r);
     using Fields = typename put_t<R, A>::Fields;
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return put_t<R, A>(Fields{build<std::remove_cvref_t<std::tuple_element_t<I, decltype(fields)>>, A>(std::get<I>(fields), next)...});
-    }(std::make_index_sequence<std::tuple_size_v<Fields>>{});
+    }
+    (std::make_index_sequence<std::tuple_size_v<Fields>>{});
   }
 }
 
@@ -129,4 +147,5 @@ template <class R, class A> put_t<R, A> build(const R& r, const A*& next) {
 }  // namespace functra
 
 template <class S, class In> struct std::tuple_size<functra::Jacobian<S, In>> : std::tuple_size<functra::tree::put_fields_t<S, In>> {};
-template <std::size_t I, class S, class In> struct std::tuple_element<I, functra::Jacobian<S, In>> : std::tuple_element<I, functra::tree::put_fields_t<S, In>> {};
+template <std::size_t I, class S, class In> struct std::tuple_element<I, functra::Jacobian<S, In>>
+    : std::tuple_element<I, functra::tree::put_fields_t<S, In>> {};

@@ -22,14 +22,19 @@ std::string text_of(std::uint64_t x);
 std::string text_of(double x);
 std::string in_quotes(std::string_view s);  // "a" with quotes and escapes
 
-template <class T> concept Text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
+template <class T>
+concept Text = std::is_same_v<T, std::string> || std::is_same_v<T, std::string_view> || std::is_same_v<T, const char*>;
 // A class with FUNCTRA_STATIC, or for which functra_static(const T&) gives a text that tells its values apart.
-template <class T> concept Opaque = requires(const T& t) { { functra_static(t) } -> std::convertible_to<std::string>; };
+template <class T>
+concept Opaque = requires(const T& t) {
+  { functra_static(t) } -> std::convertible_to<std::string>;
+};
 
 }  // namespace tree
 
-template <class T> concept StaticLeaf = Number<T> || std::is_enum_v<T> || tree::Text<T> || ComplexNumber<T> || tree::Opaque<T> ||
-    std::is_same_v<T, Shape> || std::is_same_v<T, DimsOrAll> || std::is_same_v<T, Scalar>;
+template <class T>
+concept StaticLeaf = Number<T> || std::is_enum_v<T> || tree::Text<T> || ComplexNumber<T> || tree::Opaque<T> || std::is_same_v<T, Shape> ||
+    std::is_same_v<T, DimsOrAll> || std::is_same_v<T, Scalar>;
 
 namespace tree {
 
@@ -37,8 +42,10 @@ template <StaticLeaf T> void append_static(std::string& key, const T& t) {
   if constexpr (Opaque<T>) append_text(key, functra_static(t));
   else if constexpr (std::is_same_v<T, const char*>) append_text(key, t ? std::string_view(t) : std::string_view());
   else if constexpr (Text<T>) append_text(key, t);
-  else if constexpr (std::is_same_v<T, DimsOrAll>) { key += static_cast<char>(t.has_value()); if (t) append_key(key, *t); }
-  else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Scalar> || std::is_same_v<T, long double>) append_key(key, t);
+  else if constexpr (std::is_same_v<T, DimsOrAll>) {
+    key += static_cast<char>(t.has_value());
+    if (t) append_key(key, *t);
+  } else if constexpr (std::is_same_v<T, Shape> || std::is_same_v<T, Scalar> || std::is_same_v<T, long double>) append_key(key, t);
   else append_bytes(key, &t, sizeof t);
 }
 

@@ -111,13 +111,19 @@ struct Key : Visitor {
   std::vector<Tensor*>* leaves;
   bool static_values;
   explicit Key(std::string& k, std::vector<Tensor*>* l = nullptr, bool values = true) : key(k), leaves(l), static_values(values) {}
-  void tensor(Tensor& t) override { if (leaves) leaves->push_back(&t); }
-  void leaf(const Static& s) override { if (static_values) s.append(s.p, key); }
+  void tensor(Tensor& t) override {
+    if (leaves) leaves->push_back(&t);
+  }
+  void leaf(const Static& s) override {
+    if (static_values) s.append(s.p, key);
+  }
   void note(Node kind, std::size_t n) override {
     key += static_cast<char>(kind);
     append_size(key, n);
   }
-  void enter(const Step& s) override { if (s.key) s.key->append(s.key->p, key); }
+  void enter(const Step& s) override {
+    if (s.key) s.key->append(s.key->p, key);
+  }
 };
 
 struct Structure : Visitor {
@@ -125,7 +131,10 @@ struct Structure : Visitor {
   std::vector<char> open;  // per level: the bracket that its first child opens, or 0 once open
   std::vector<char> close;
   Structure() { push(); }
-  void push() { open.push_back(1); close.push_back(0); }
+  void push() {
+    open.push_back(1);
+    close.push_back(0);
+  }
   void tensor(Tensor&) override { out += '*'; }
   void leaf(const Static& s) override { out += s.text(s.p); }
   void note(Node kind, std::size_t n) override {
@@ -151,7 +160,9 @@ struct Structure : Visitor {
 };
 
 void check_count(std::size_t have, std::size_t given) {
-  if (have != given) throw StructureError("the tree has " + std::to_string(have) + (have == 1 ? " tensor" : " tensors") + ", but " + std::to_string(given) + " were given");
+  if (have != given)
+    throw StructureError("the tree has " + std::to_string(have) + (have == 1 ? " tensor" : " tensors") + ", but " + std::to_string(given) +
+                         " were given");
 }
 
 }  // namespace
@@ -179,7 +190,9 @@ void assign(Refs trees, std::span<const Tensor> leaves) {
   check_count(to.size(), leaves.size());
   for (std::size_t i = 0; i < to.size(); ++i) *to[i] = leaves[i];
 }
-void clear(TreeRef t) { map(t, [](const Tensor&) { return Tensor(); }); }
+void clear(TreeRef t) {
+  map(t, [](const Tensor&) { return Tensor(); });
+}
 void map(TreeRef t, function_ref<Tensor(const Tensor&)> f) {
   Mapper v(f);
   t.visit(v);
@@ -251,7 +264,8 @@ std::vector<Tensor> matching_leaves(TreeRef t, TreeRef other, std::size_t number
   t.visit(va);
   other.visit(vb);
   if (mine.size() != theirs.size() || (t.ops == other.ops && a != b))
-    throw StructureError("tree_map: tree " + std::to_string(number) + " has the structure " + structure(other) + ", but the first has " + structure(t));
+    throw StructureError("tree_map: tree " + std::to_string(number) + " has the structure " + structure(other) + ", but the first has " +
+                         structure(t));
   std::vector<Tensor> r;
   for (Tensor* p : theirs) r.push_back(*p);
   return r;

@@ -21,7 +21,7 @@ std::size_t count(TreeRef t);
 // Writes all leaves; StructureError unless there are as many as the tree has.
 void assign(TreeRef t, std::span<const Tensor> leaves);
 void assign(Refs trees, std::span<const Tensor> leaves);
-void clear(TreeRef t);                     // all leaves become undefined
+void clear(TreeRef t);  // all leaves become undefined
 void map(TreeRef t, function_ref<Tensor(const Tensor&)> f);
 
 // "layers[0].w", "heads['a'].b", "" for a bare Tensor.
@@ -37,9 +37,11 @@ void flatten(TreeRef t, std::string& key, std::vector<Tensor*>& leaves);
 std::size_t hash(std::string_view key);
 
 // Static leaves, with their paths (as argument_paths) and contents: what explains why a compiled function was compiled again.
-struct StaticValue { std::string path, key, text; };
+struct StaticValue {
+  std::string path, key, text;
+};
 std::vector<StaticValue> static_values(Refs args);
-std::string structure(TreeRef t);          // "{w: *, layers: [*, *], name: "a"}", for messages
+std::string structure(TreeRef t);  // "{w: *, layers: [*, *], name: "a"}", for messages
 
 }  // namespace tree
 
@@ -55,7 +57,7 @@ class TreeDef {
   template <class T> friend T tree_unflatten(const TreeDef& d, std::span<const Tensor> leaves);
   std::string key_;
   std::size_t leaves_ = 0;
-  std::shared_ptr<void> example_;          // a tree of that structure without tensors
+  std::shared_ptr<void> example_;  // a tree of that structure without tensors
   const tree::Ops* type_ = nullptr;
 };
 
@@ -84,7 +86,7 @@ template <class T> T tree_unflatten(const TreeDef& d, std::span<const Tensor> le
 namespace tree {
 // Copies of the leaves of `others`, which must have the structure of `t` (types may differ, then only the number of leaves counts).
 std::vector<Tensor> matching_leaves(TreeRef t, TreeRef other, std::size_t number);
-}
+}  // namespace tree
 
 // f of each leaf, or of the corresponding leaves of several trees of equal structure; the static leaves are those of the first.
 template <class F, class T, class... U> T tree_map(F&& f, T t, const U&... others) {
@@ -93,8 +95,13 @@ template <class F, class T, class... U> T tree_map(F&& f, T t, const U&... other
   std::size_t number = 1, i = 0;
   std::array<std::vector<Tensor>, sizeof...(U)> rest{tree::matching_leaves(TreeRef(t), TreeRef(others), number++)...};
   [&]<std::size_t... K>(std::index_sequence<K...>) {
-    tree::map(TreeRef(t), [&](const Tensor& x) -> Tensor { Tensor y = f(x, std::as_const(rest[K][i])...); ++i; return y; });
-  }(std::index_sequence_for<U...>{});
+    tree::map(TreeRef(t), [&](const Tensor& x) -> Tensor {
+      Tensor y = f(x, std::as_const(rest[K][i])...);
+      ++i;
+      return y;
+    });
+  }
+  (std::index_sequence_for<U...>{});
   return t;
 }
 

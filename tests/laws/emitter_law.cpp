@@ -32,7 +32,8 @@ std::optional<bool> lowering_agrees(const std::string& primitive, const Sample& 
   Program traced = make_fx([&](const Vec& v) { return s.f(v); })(s.in);
   const core::Program& ir = *traced.ir();
   if (ir.eqns.size() != 1 || ir.eqns[0].prim != p || ir.eqns[0].n_in != s.in.size() || ir.inputs.size() != s.in.size()) return std::nullopt;
-  for (std::size_t k = 0; k < s.in.size(); ++k) if (ir.operands(ir.eqns[0])[k] != ir.inputs[k]) return std::nullopt;
+  for (std::size_t k = 0; k < s.in.size(); ++k)
+    if (ir.operands(ir.eqns[0])[k] != ir.inputs[k]) return std::nullopt;
   core::Params params = ir.eqns[0].params;
   const void* values = p->lowering.formula_params ? p->lowering.formula_params(params) : params.value;
   Tensor y = s.f(s.in)[0].contiguous();
@@ -44,7 +45,10 @@ std::optional<bool> lowering_agrees(const std::string& primitive, const Sample& 
     std::vector<Sym> syms;
     for (const Tensor& t : in) {
       auto* at = static_cast<const std::byte*>(t.bytes()) + (t.numel() == 1 ? 0 : i) * static_cast<std::int64_t>(size_of(t.raw_dtype()));
-      with_type(t.raw_dtype(), [&](auto x) { std::memcpy(&x, at, sizeof x); syms.push_back(e.input(x)); });
+      with_type(t.raw_dtype(), [&](auto x) {
+        std::memcpy(&x, at, sizeof x);
+        syms.push_back(e.input(x));
+      });
     }
     Sym r = p->lowering.formula->emit(e, syms, values);
     bool same = r.dtype == y.raw_dtype();

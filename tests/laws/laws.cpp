@@ -19,7 +19,10 @@ namespace {
 
 double ulp_of(DType d, double x) {
   x = std::fabs(x);
-  if (d == DType::f32) { double m = std::fmax(x, 1.1754943508222875e-38); return std::ldexp(1.0, std::ilogb(m) - 23); }
+  if (d == DType::f32) {
+    double m = std::fmax(x, 1.1754943508222875e-38);
+    return std::ldexp(1.0, std::ilogb(m) - 23);
+  }
   return std::ldexp(1.0, std::ilogb(std::fmax(x, 2.2250738585072014e-308)) - 52);
 }
 
@@ -32,12 +35,16 @@ class Battery {
       guarded("evaluation", [&] { evaluation(s); });
       guarded("program", [&] { program(s); });
       guarded("jit", [&] { jit(s); });
-      guarded("lowering", [&] { if (auto ok = lowering_agrees(row_.name, s)) law("lowering", *ok, "the formula run by an Emitter differs from evaluation"); });
+      guarded("lowering", [&] {
+        if (auto ok = lowering_agrees(row_.name, s)) law("lowering", *ok, "the formula run by an Emitter differs from evaluation");
+      });
       if (row_.vmap && !s.in.empty()) guarded("vmap", [&] { batching(s); });
       bool f64_only = true;
       for (const Tensor& t : s.in) f64_only &= t.raw_dtype() != DType::f32;
       std::vector<int> diff = s.diff;
-      if (diff.empty()) for (std::size_t i = 0; i < s.in.size(); ++i) if (is_floating(s.in[i].raw_dtype())) diff.push_back(static_cast<int>(i));
+      if (diff.empty())
+        for (std::size_t i = 0; i < s.in.size(); ++i)
+          if (is_floating(s.in[i].raw_dtype())) diff.push_back(static_cast<int>(i));
       if (s.differentiable && f64_only && !diff.empty()) guarded("derivatives", [&] { derivatives(s, diff); });
     }
     EXPECT_GE(ran_, row_.floor) << row_.name << ": too few comparisons ran";
@@ -45,8 +52,13 @@ class Battery {
 
  private:
   template <class F> void guarded(const char* what, F f) {
-    try { f(); } catch (const std::exception& e) { law(what, false, std::string("threw: ") + e.what()); }
-    if (core::current) { law(what, false, "an interpreter was left current"); core::current = nullptr; }
+    try {
+      f();
+    } catch (const std::exception& e) { law(what, false, std::string("threw: ") + e.what()); }
+    if (core::current) {
+      law(what, false, "an interpreter was left current");
+      core::current = nullptr;
+    }
   }
   void law(const std::string& what, bool ok, const std::string& detail = {}) {
     ++ran_;
@@ -60,10 +72,14 @@ class Battery {
       if (!(a[k].sizes() == b[k].sizes())) return "shape " + a[k].sizes().str() + " against " + b[k].sizes().str();
       auto x = a[k].to_vector<double>(), y = b[k].to_vector<double>();
       double scale = 0;
-      for (double v : y) if (std::isfinite(v)) scale = std::fmax(scale, std::fabs(v));
+      for (double v : y)
+        if (std::isfinite(v)) scale = std::fmax(scale, std::fabs(v));
       for (std::size_t i = 0; i < x.size(); ++i) {
-        bool same = x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i])) || std::fabs(x[i] - y[i]) <= tol * std::fmax(scale, 1e-300) + row_.atol + noise;
-        if (!same) return "result " + std::to_string(k) + " element " + std::to_string(i) + ": " + std::to_string(x[i]) + " against " + std::to_string(y[i]) + " (difference " + std::to_string(x[i] - y[i]) + ")";
+        bool same =
+            x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i])) || std::fabs(x[i] - y[i]) <= tol * std::fmax(scale, 1e-300) + row_.atol + noise;
+        if (!same)
+          return "result " + std::to_string(k) + " element " + std::to_string(i) + ": " + std::to_string(x[i]) + " against " + std::to_string(y[i]) +
+                 " (difference " + std::to_string(x[i] - y[i]) + ")";
       }
     }
     return {};
@@ -74,7 +90,8 @@ class Battery {
     law(what, d.empty(), d);
   }
   double eps(const Sample& s) const {
-    for (const Tensor& t : s.in) if (t.raw_dtype() == DType::f32) return 2e-5;
+    for (const Tensor& t : s.in)
+      if (t.raw_dtype() == DType::f32) return 2e-5;
     return 1e-11;
   }
 
@@ -86,10 +103,14 @@ class Battery {
     auto want = s.ref(in);
     if (want.size() != y.size()) return law("evaluation", false, "another number of results than the reference");
     for (std::size_t k = 0; k < y.size(); ++k) {
-      if (!(y[k].sizes() == want[k].shape)) { law("evaluation", false, "shape " + y[k].sizes().str() + ", reference " + want[k].shape.str()); continue; }
+      if (!(y[k].sizes() == want[k].shape)) {
+        law("evaluation", false, "shape " + y[k].sizes().str() + ", reference " + want[k].shape.str());
+        continue;
+      }
       auto got = y[k].to_vector<double>();
       double scale = 0;
-      for (double v : want[k].v) if (std::isfinite(v)) scale = std::fmax(scale, std::fabs(v));
+      for (double v : want[k].v)
+        if (std::isfinite(v)) scale = std::fmax(scale, std::fabs(v));
       std::string bad;
       for (std::size_t i = 0; i < got.size() && bad.empty(); ++i) {
         double w = want[k][i], g = got[i];
@@ -133,7 +154,10 @@ class Battery {
   }
   void jit(const Sample& s) {
     int traces = 0;
-    auto fast = functra::jit([&](const Vec& v) { ++traces; return s.f(v); });
+    auto fast = functra::jit([&](const Vec& v) {
+      ++traces;
+      return s.f(v);
+    });
     (void)fast(s.in);
     Vec other = other_point(s);
     same("jit = eager", fast(other), s.f(other), 0);
@@ -176,7 +200,10 @@ class Battery {
         std::int64_t at = b * fs[static_cast<std::size_t>(dim)];
         for (std::size_t d = 0; d < i.size(); ++d) at += i[d] * st[d];
         all[static_cast<std::size_t>(at)] = v[e];
-        for (std::size_t d = i.size(); d-- > 0;) { if (++i[d] < inner[d]) break; i[d] = 0; }
+        for (std::size_t d = i.size(); d-- > 0;) {
+          if (++i[d] < inner[d]) break;
+          i[d] = 0;
+        }
       }
     }
     return from_values(full, t.raw_dtype(), all);
@@ -186,7 +213,10 @@ class Battery {
     for (std::size_t k = 0; k < per[0].size(); ++k) {
       Shape s = per[0][k].sizes().with(0, static_cast<std::int64_t>(per.size()));
       std::vector<double> v;
-      for (auto& p : per) { auto e = p[k].to_vector<double>(); v.insert(v.end(), e.begin(), e.end()); }
+      for (auto& p : per) {
+        auto e = p[k].to_vector<double>();
+        v.insert(v.end(), e.begin(), e.end());
+      }
       r.push_back(from_values(s, per[0][k].raw_dtype(), v));
     }
     return r;
@@ -220,7 +250,9 @@ class Battery {
 
   Vec like(const Vec& y, int seed) {
     Vec r;
-    for (const Tensor& t : y) r.push_back(is_floating(t.raw_dtype()) ? random_tensor(t.sizes(), t.raw_dtype(), -1, 1, seed++) : from_values(t.sizes(), t.raw_dtype(), std::vector<double>(static_cast<std::size_t>(t.numel()))));
+    for (const Tensor& t : y)
+      r.push_back(is_floating(t.raw_dtype()) ? random_tensor(t.sizes(), t.raw_dtype(), -1, 1, seed++)
+                                             : from_values(t.sizes(), t.raw_dtype(), std::vector<double>(static_cast<std::size_t>(t.numel()))));
     return r;
   }
   static double inner_product(const Vec& a, const Vec& b) {
@@ -260,7 +292,9 @@ class Battery {
     for (const Tensor& v : y) floating |= is_floating(v.raw_dtype());
     Vec jt = jvp_of(f, x, t);
     if (row_.zero_derivative || !floating) {
-      for (const Tensor& v : jt) for (double e : v.to_vector<double>()) if (e != 0) return law("zero derivative", false);
+      for (const Tensor& v : jt)
+        for (double e : v.to_vector<double>())
+          if (e != 0) return law("zero derivative", false);
       law("zero derivative", true);
       if (!floating) return;
     } else {
@@ -269,7 +303,10 @@ class Battery {
     }
     Vec g = vjp_of(f, x, ct);
     double l = inner_product(ct, jt), r = inner_product(g, t), scale = 1e-12;
-    for (std::size_t k = 0; k < g.size(); ++k) { auto a = g[k].to_vector<double>(), b = t[k].to_vector<double>(); for (std::size_t i = 0; i < a.size(); ++i) scale += std::fabs(a[i] * b[i]); }
+    for (std::size_t k = 0; k < g.size(); ++k) {
+      auto a = g[k].to_vector<double>(), b = t[k].to_vector<double>();
+      for (std::size_t i = 0; i < a.size(); ++i) scale += std::fabs(a[i] * b[i]);
+    }
     law("<ct, J t> = <J^T ct, t>", std::fabs(l - r) <= 1e-10 * scale, std::to_string(l) + " against " + std::to_string(r));
     auto [yl, push] = functra::linearize([&](const Vec& v) { return f(v); }, x);
     same("linearize = jvp", push(t), jt, 1e-12);
@@ -292,7 +329,10 @@ class Battery {
       Vec in_t = like(in, 5), my = mapped(in), mct = like(my, 7);
       Vec mj = jvp_of(mapped, in, in_t), mg = vjp_of(mapped, in, mct);
       std::vector<Vec> per_j, per_g;
-      for (std::size_t b = 0; b < 2; ++b) { per_j.push_back(jvp_of(f, lanes[b], lane_of(in_t, b))); per_g.push_back(vjp_of(f, lanes[b], lane_of(mct, b))); }
+      for (std::size_t b = 0; b < 2; ++b) {
+        per_j.push_back(jvp_of(f, lanes[b], lane_of(in_t, b)));
+        per_g.push_back(vjp_of(f, lanes[b], lane_of(mct, b)));
+      }
       same("jvp(vmap) = loop", mj, stack0(per_j), 1e-11);
       same("vjp(vmap) = loop", mg, stack0(per_g), 1e-11);
       // Mapped only for one operand: the shared ones sum their cotangents over lanes.
@@ -317,7 +357,8 @@ class Battery {
       Shape s = t.sizes().without(0);
       auto e = t.to_vector<double>();
       auto n = static_cast<std::ptrdiff_t>(s.numel());
-      r.push_back(from_values(s, t.raw_dtype(), std::vector<double>(e.begin() + static_cast<std::ptrdiff_t>(b) * n, e.begin() + static_cast<std::ptrdiff_t>(b + 1) * n)));
+      r.push_back(from_values(
+          s, t.raw_dtype(), std::vector<double>(e.begin() + static_cast<std::ptrdiff_t>(b) * n, e.begin() + static_cast<std::ptrdiff_t>(b + 1) * n)));
     }
     return r;
   }
@@ -351,8 +392,12 @@ GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Laws);
 
 TEST(Rows, every_primitive_has_one) {
   std::set<std::string> have;
-  for (auto& [name, make] : rows()) { Row r = make(); have.insert(r.name.empty() ? name : r.name); }
-  for (const core::Primitive* p : core::all_primitives()) EXPECT_TRUE(have.count(p->name)) << "the primitive '" << p->name << "' has no row in tests/rows";
+  for (auto& [name, make] : rows()) {
+    Row r = make();
+    have.insert(r.name.empty() ? name : r.name);
+  }
+  for (const core::Primitive* p : core::all_primitives())
+    EXPECT_TRUE(have.count(p->name)) << "the primitive '" << p->name << "' has no row in tests/rows";
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ Registration::Registration(const char* name, Row (*make)()) { rows().emplace_bac
 Tensor from_values(const Shape& s, DType d, const std::vector<double>& v) {
   Tensor t = Tensor::uninitialized(d, s);
   auto* p = static_cast<std::byte*>(t.mutable_bytes());
-  for (std::size_t i = 0; i < v.size(); ++i) (is_floating(d) || is_complex(d) ? Scalar(v[i]) : Scalar(static_cast<std::int64_t>(v[i]))).store(d, p + i * size_of(d));
+  for (std::size_t i = 0; i < v.size(); ++i)
+    (is_floating(d) || is_complex(d) ? Scalar(v[i]) : Scalar(static_cast<std::int64_t>(v[i]))).store(d, p + i * size_of(d));
   return t;
 }
 Tensor random_tensor(const Shape& s, DType d, double lo, double hi, int seed) {
@@ -32,7 +33,10 @@ Tensor transposed_view(const Tensor& t) {
   if (!t.is_array()) return t;
   Shape s = t.shape_ref(), r = s, strides = s;
   std::int64_t p = 1;
-  for (std::size_t i = 0; i < s.size(); ++i) { strides[i] = p; p *= s[i]; }
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    strides[i] = p;
+    p *= s[i];
+  }
   Tensor store = Tensor::uninitialized(t.raw_dtype(), Shape{p});
   kernels::copy(store.mutable_bytes(), strides, t.bytes(), t.strides_ref(), s, size_of(t.raw_dtype()));
   return Tensor::view_of(store, s, strides, 0);
@@ -46,7 +50,8 @@ Tensor sliced_view(const Tensor& t) {
   std::size_t size = size_of(t.raw_dtype());
   std::memset(store.mutable_bytes(), 0x55, static_cast<std::size_t>(2 * n + 1) * size);
   if (t.raw_dtype() == DType::bool_) std::memset(store.mutable_bytes(), 1, static_cast<std::size_t>(2 * n + 1));
-  kernels::copy(static_cast<std::byte*>(store.mutable_bytes()) + static_cast<std::size_t>(2 * n - 1) * size, strides, t.bytes(), t.strides_ref(), s, size);
+  kernels::copy(static_cast<std::byte*>(store.mutable_bytes()) + static_cast<std::size_t>(2 * n - 1) * size, strides, t.bytes(), t.strides_ref(), s,
+                size);
   return Tensor::view_of(store, s, strides, 2 * n - 1);
 }
 Array to_array(const Tensor& t) { return {t.sizes(), t.to_vector<double>()}; }
@@ -55,7 +60,8 @@ namespace {
 Reference pointwise(const std::function<double(const double*)>& ref) {
   return [ref](const std::vector<Array>& in) {
     const Array* full = &in[0];
-    for (auto& a : in) if (a.shape.size() > full->shape.size()) full = &a;
+    for (auto& a : in)
+      if (a.shape.size() > full->shape.size()) full = &a;
     Array r{full->shape, std::vector<double>(full->size())};
     for (std::size_t i = 0; i < r.size(); ++i) {
       double x[4];
@@ -67,10 +73,13 @@ Reference pointwise(const std::function<double(const double*)>& ref) {
 }
 }  // namespace
 
-std::vector<Sample> elementwise_samples(int n_in, const Fn& f, const std::function<double(const double*)>& ref, std::vector<Domain> domain, std::vector<DType> dtypes) {
+std::vector<Sample> elementwise_samples(int n_in, const Fn& f, const std::function<double(const double*)>& ref, std::vector<Domain> domain,
+                                        std::vector<DType> dtypes) {
   std::vector<Sample> out;
   while (domain.size() < static_cast<std::size_t>(n_in)) domain.push_back(domain.back());
-  auto operand = [&](const Shape& s, DType d, int k) { return random_tensor(s, d, domain[static_cast<std::size_t>(k)].lo, domain[static_cast<std::size_t>(k)].hi, k); };
+  auto operand = [&](const Shape& s, DType d, int k) {
+    return random_tensor(s, d, domain[static_cast<std::size_t>(k)].lo, domain[static_cast<std::size_t>(k)].hi, k);
+  };
   for (DType d : dtypes) {
     std::string name(name_of(d));
     auto add = [&](const std::string& what, const Vec& in) { out.push_back({name + " " + what, in, f, pointwise(ref)}); };
@@ -80,7 +89,10 @@ std::vector<Sample> elementwise_samples(int n_in, const Fn& f, const std::functi
       add(s.str(), in);
     }
     Vec strided;
-    for (int k = 0; k < n_in; ++k) { Tensor t = operand({3, 4, 2}, d, k); strided.push_back(k % 2 ? sliced_view(t) : transposed_view(t)); }
+    for (int k = 0; k < n_in; ++k) {
+      Tensor t = operand({3, 4, 2}, d, k);
+      strided.push_back(k % 2 ? sliced_view(t) : transposed_view(t));
+    }
     add("[3, 4, 2] strided", strided);
     for (int scalar = 0; n_in > 1 && scalar < n_in; ++scalar) {
       Vec in;

@@ -18,7 +18,9 @@ inline Fn of_operands(const Fn& f, const Vec& all, const std::vector<int>& which
     return f(in);
   };
 }
-inline Vec jvp_of(const Fn& f, const Vec& x, const Vec& t) { return functra::jvp([&](const Vec& v) { return f(v); }, x, t).second; }
+inline Vec jvp_of(const Fn& f, const Vec& x, const Vec& t) {
+  return functra::jvp([&](const Vec& v) { return f(v); }, x, t).second;
+}
 inline Vec vjp_of(const Fn& f, const Vec& x, const Vec& ct) {
   auto [y, pull] = functra::vjp([&](const Vec& v) { return f(v); }, x);
   return pull(ct);

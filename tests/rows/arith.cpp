@@ -24,11 +24,25 @@ FUNCTRA_ROW(neg) {
   with_integers(r, prims::neg, [](double x) { return -x; }, {-9, 9}, {DType::i8, DType::i64});
   return r;
 }
-FUNCTRA_ROW(add) { D2 f = [](double a, double b) { return a + b; }; return with_both(core::add, f, f, {-4, 4}, {-4, 4}); }
-FUNCTRA_ROW(sub) { D2 f = [](double a, double b) { return a - b; }; return with_both(core::sub, f, f, {-4, 4}, {-4, 4}); }
-FUNCTRA_ROW(mul) { D2 f = [](double a, double b) { return a * b; }; return with_both(prims::mul, f, f, {-4, 4}, {-4, 4}); }
-FUNCTRA_ROW(div) { return with_both(prims::div, [](double a, double b) { return a / b; }, [](double a, double b) { return b == 0 ? 0 : std::trunc(a / b); }, {-4, 4}, {0.5, 4}); }
-FUNCTRA_ROW(rem) { return with_both(prims::rem, python_mod, [](double a, double b) { return b == 0 ? 0 : python_mod(a, b); }, {-7, 7}, {1.5, 3}); }
+FUNCTRA_ROW(add) {
+  D2 f = [](double a, double b) { return a + b; };
+  return with_both(core::add, f, f, {-4, 4}, {-4, 4});
+}
+FUNCTRA_ROW(sub) {
+  D2 f = [](double a, double b) { return a - b; };
+  return with_both(core::sub, f, f, {-4, 4}, {-4, 4});
+}
+FUNCTRA_ROW(mul) {
+  D2 f = [](double a, double b) { return a * b; };
+  return with_both(prims::mul, f, f, {-4, 4}, {-4, 4});
+}
+FUNCTRA_ROW(div) {
+  return with_both(
+      prims::div, [](double a, double b) { return a / b; }, [](double a, double b) { return b == 0 ? 0 : std::trunc(a / b); }, {-4, 4}, {0.5, 4});
+}
+FUNCTRA_ROW(rem) {
+  return with_both(prims::rem, python_mod, [](double a, double b) { return b == 0 ? 0 : python_mod(a, b); }, {-7, 7}, {1.5, 3});
+}
 FUNCTRA_ROW(max) { return with_both(prims::max, max_of, max_of, {-4, 4}, {-4, 4}); }
 FUNCTRA_ROW(min) { return with_both(prims::min, min_of, min_of, {-4, 4}, {-4, 4}); }
 FUNCTRA_ROW(abs) {
@@ -43,7 +57,9 @@ FUNCTRA_ROW(sign) {
   return r;
 }
 FUNCTRA_ROW(sqrt) { return unary_row(prims::sqrt, std::sqrt, {0.2, 5}); }
-FUNCTRA_ROW(rsqrt) { return unary_row(prims::rsqrt, [](double x) { return 1 / std::sqrt(x); }, {0.2, 5}); }
+FUNCTRA_ROW(rsqrt) {
+  return unary_row(prims::rsqrt, [](double x) { return 1 / std::sqrt(x); }, {0.2, 5});
+}
 FUNCTRA_ROW(integer_pow) {
   Row r;
   for (std::int64_t n : {-3, -1, 2, 3, 4, 6}) {

@@ -20,9 +20,15 @@ Row shift_row(Tensor (*f)(const Tensor&, const Tensor&), D2 ref, const std::func
 }
 }  // namespace
 
-FUNCTRA_ROW(bitwise_and) { return bits_row(prims::bitwise_and, [](double a, double b) { return static_cast<double>(whole(a) & whole(b)); }); }
-FUNCTRA_ROW(bitwise_or) { return bits_row(prims::bitwise_or, [](double a, double b) { return static_cast<double>(whole(a) | whole(b)); }); }
-FUNCTRA_ROW(bitwise_xor) { return bits_row(prims::bitwise_xor, [](double a, double b) { return static_cast<double>(whole(a) ^ whole(b)); }); }
+FUNCTRA_ROW(bitwise_and) {
+  return bits_row(prims::bitwise_and, [](double a, double b) { return static_cast<double>(whole(a) & whole(b)); });
+}
+FUNCTRA_ROW(bitwise_or) {
+  return bits_row(prims::bitwise_or, [](double a, double b) { return static_cast<double>(whole(a) | whole(b)); });
+}
+FUNCTRA_ROW(bitwise_xor) {
+  return bits_row(prims::bitwise_xor, [](double a, double b) { return static_cast<double>(whole(a) ^ whole(b)); });
+}
 FUNCTRA_ROW(bitwise_not) {
   Row r;
   with_integers(r, prims::bitwise_not, [](double x) { return -x - 1; }, {-120, 120}, {DType::i8, DType::i32, DType::i64});
@@ -30,9 +36,14 @@ FUNCTRA_ROW(bitwise_not) {
   with_integers(r, prims::bitwise_not, [](double x) { return 1 - x; }, {0, 2}, {DType::bool_});
   return r;
 }
-FUNCTRA_ROW(shift_left) { return shift_row(prims::shift_left, [](double a, double b) { return std::ldexp(a, static_cast<int>(b)); }, [](const double*) { return 0.0; }); }
+FUNCTRA_ROW(shift_left) {
+  return shift_row(
+      prims::shift_left, [](double a, double b) { return std::ldexp(a, static_cast<int>(b)); }, [](const double*) { return 0.0; });
+}
 FUNCTRA_ROW(shift_right) {
-  return shift_row(prims::shift_right, [](double a, double b) { return std::floor(std::ldexp(a, -static_cast<int>(b))); }, [](const double* x) { return x[0] < 0 ? -1.0 : 0.0; });
+  return shift_row(
+      prims::shift_right, [](double a, double b) { return std::floor(std::ldexp(a, -static_cast<int>(b))); },
+      [](const double* x) { return x[0] < 0 ? -1.0 : 0.0; });
 }
 
 }  // namespace functra::testing

@@ -5,8 +5,12 @@
 
 namespace functra::testing {
 namespace {
-Fn convert_to(DType d) { return [d](const Vec& x) { return Vec{core::convert(x[0], d)}; }; }
-Fn bitcast_to(DType d) { return [d](const Vec& x) { return Vec{prims::bitcast(x[0], d)}; }; }
+Fn convert_to(DType d) {
+  return [d](const Vec& x) { return Vec{core::convert(x[0], d)}; };
+}
+Fn bitcast_to(DType d) {
+  return [d](const Vec& x) { return Vec{prims::bitcast(x[0], d)}; };
+}
 template <class To, class From> double bits_of(double x) {
   auto from = static_cast<From>(x);
   To to;
@@ -38,8 +42,10 @@ FUNCTRA_ROW(convert) {
     Fn f = [d](const Vec& x) { return Vec{core::convert(core::convert(x[0], d), DType::f64)}; };
     r.samples.push_back(special_sample(f, [](const double* x) { return x[0]; }, DType::f64, {{0, -1.5, 2.5, 100, inf, -inf}}));
   }
-  r.samples.push_back(special_sample(convert_to(DType::i32), [](const double* x) { return std::isnan(x[0]) ? 0 : std::fmin(std::fmax(std::trunc(x[0]), -2147483648.0), 2147483647.0); },
-                                     DType::f64, {{nan, inf, -inf, 1e30, -1e30, 2147483648.0, -0.5}}));
+  r.samples.push_back(
+      special_sample(convert_to(DType::i32),
+                     [](const double* x) { return std::isnan(x[0]) ? 0 : std::fmin(std::fmax(std::trunc(x[0]), -2147483648.0), 2147483647.0); },
+                     DType::f64, {{nan, inf, -inf, 1e30, -1e30, 2147483648.0, -0.5}}));
   return r;
 }
 FUNCTRA_ROW(bitcast) {

@@ -12,12 +12,24 @@ Row compare_row(Tensor (*f)(const Tensor&, const Tensor&), D2 ref) {
 }
 }  // namespace
 
-FUNCTRA_ROW(eq) { return compare_row(prims::eq, [](double a, double b) -> double { return a == b; }); }
-FUNCTRA_ROW(ne) { return compare_row(prims::ne, [](double a, double b) -> double { return a != b; }); }
-FUNCTRA_ROW(lt) { return compare_row(prims::lt, [](double a, double b) -> double { return a < b; }); }
-FUNCTRA_ROW(le) { return compare_row(prims::le, [](double a, double b) -> double { return a <= b; }); }
-FUNCTRA_ROW(gt) { return compare_row(prims::gt, [](double a, double b) -> double { return a > b; }); }
-FUNCTRA_ROW(ge) { return compare_row(prims::ge, [](double a, double b) -> double { return a >= b; }); }
+FUNCTRA_ROW(eq) {
+  return compare_row(prims::eq, [](double a, double b) -> double { return a == b; });
+}
+FUNCTRA_ROW(ne) {
+  return compare_row(prims::ne, [](double a, double b) -> double { return a != b; });
+}
+FUNCTRA_ROW(lt) {
+  return compare_row(prims::lt, [](double a, double b) -> double { return a < b; });
+}
+FUNCTRA_ROW(le) {
+  return compare_row(prims::le, [](double a, double b) -> double { return a <= b; });
+}
+FUNCTRA_ROW(gt) {
+  return compare_row(prims::gt, [](double a, double b) -> double { return a > b; });
+}
+FUNCTRA_ROW(ge) {
+  return compare_row(prims::ge, [](double a, double b) -> double { return a >= b; });
+}
 
 // ---------------------------------------------------------------- select
 FUNCTRA_ROW(select) {
@@ -26,7 +38,8 @@ FUNCTRA_ROW(select) {
   Reference ref = [](const std::vector<Array>& in) {
     std::size_t n = 0;
     const Array* full = &in[0];
-    for (auto& a : in) if (a.shape.size() > full->shape.size()) full = &a;
+    for (auto& a : in)
+      if (a.shape.size() > full->shape.size()) full = &a;
     Array y{full->shape, std::vector<double>(full->size())};
     for (n = 0; n < y.size(); ++n) {
       auto at = [&](const Array& a) { return a.shape.empty() ? a[0] : a[n]; };
@@ -43,9 +56,16 @@ FUNCTRA_ROW(select) {
     for (int ranks = 1; ranks < 7; ++ranks) {  // which operands are repeated
       Shape s[3];
       for (int k = 0; k < 3; ++k) s[k] = ranks >> k & 1 ? Shape{} : Shape{5};
-      r.samples.push_back({name + " repeated " + std::to_string(ranks), {mask(s[0], 1), random_tensor(s[1], d, lo, hi, 2), random_tensor(s[2], d, lo, hi, 3)}, f, ref});
+      r.samples.push_back({name + " repeated " + std::to_string(ranks),
+                           {mask(s[0], 1), random_tensor(s[1], d, lo, hi, 2), random_tensor(s[2], d, lo, hi, 3)},
+                           f,
+                           ref});
     }
-    r.samples.push_back({name + " strided", {transposed_view(mask({3, 4, 2}, 1)), sliced_view(random_tensor({3, 4, 2}, d, lo, hi, 2)), random_tensor({3, 4, 2}, d, lo, hi, 3)}, f, ref});
+    r.samples.push_back(
+        {name + " strided",
+         {transposed_view(mask({3, 4, 2}, 1)), sliced_view(random_tensor({3, 4, 2}, d, lo, hi, 2)), random_tensor({3, 4, 2}, d, lo, hi, 3)},
+         f,
+         ref});
   }
   return r;
 }

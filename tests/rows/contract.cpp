@@ -14,7 +14,8 @@ Reference product(const prims::DotParams& p) {
       for (std::int64_t k = 0; k < b.numel(); ++k) {
         Shape c = unravel(i, a), e = unravel(k, b);
         if (!(c.pick(p.left) == e.pick(p.right)) || !(c.pick(p.left_batch) == e.pick(p.right_batch))) continue;
-        y[ravel(c.pick(p.left_batch).concat(c.pick(fa)).concat(e.pick(fb)), y.shape)] += in[0][static_cast<std::size_t>(i)] * in[1][static_cast<std::size_t>(k)];
+        y[ravel(c.pick(p.left_batch).concat(c.pick(fa)).concat(e.pick(fb)), y.shape)] +=
+            in[0][static_cast<std::size_t>(i)] * in[1][static_cast<std::size_t>(k)];
       }
     return std::vector<Array>{y};
   };

@@ -12,7 +12,10 @@ namespace {
 Reference product_of_sines() {  // sin(a) b, a + b
   return [](const std::vector<Array>& in) {
     Array y = in[0], z = in[0];
-    for (std::size_t i = 0; i < y.size(); ++i) { y[i] = std::sin(in[0][i]) * in[1][i]; z[i] = in[0][i] + in[1][i]; }
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      y[i] = std::sin(in[0][i]) * in[1][i];
+      z[i] = in[0][i] + in[1][i];
+    }
     return std::vector<Array>{y, z};
   };
 }
@@ -27,21 +30,30 @@ Row row_of(const Fn& f, const Reference& ref) {
 
 FUNCTRA_ROW(jit_call) {
   auto f = jit([](const Tensor& a, const Tensor& b) { return std::pair{prims::mul(prims::sin(a), b), core::add(a, b)}; });
-  return row_of([f](const Vec& x) { auto [y, z] = f(x[0], x[1]); return Vec{y, z}; }, product_of_sines());
+  return row_of(
+      [f](const Vec& x) {
+        auto [y, z] = f(x[0], x[1]);
+        return Vec{y, z};
+      },
+      product_of_sines());
 }
 FUNCTRA_ROW(custom_jvp_call) {
-  auto f = custom_jvp([](const Tensor& a, const Tensor& b) { return prims::mul(prims::sin(a), b); },
-                      [](const auto& primals, const auto& tangents) {
-                        auto [a, b] = primals;
-                        auto [s, t] = tangents;
-                        return std::pair{prims::mul(prims::sin(a), b), core::add(prims::mul(prims::mul(s, prims::cos(a)), b), prims::mul(t, prims::sin(a)))};
-                      });
-  return row_of([f](const Vec& x) { return Vec{f(x[0], x[1])}; }, [](const std::vector<Array>& in) { return std::vector<Array>{product_of_sines()(in)[0]}; });
+  auto f = custom_jvp(
+      [](const Tensor& a, const Tensor& b) { return prims::mul(prims::sin(a), b); },
+      [](const auto& primals, const auto& tangents) {
+        auto [a, b] = primals;
+        auto [s, t] = tangents;
+        return std::pair{prims::mul(prims::sin(a), b), core::add(prims::mul(prims::mul(s, prims::cos(a)), b), prims::mul(t, prims::sin(a)))};
+      });
+  return row_of([f](const Vec& x) { return Vec{f(x[0], x[1])}; },
+                [](const std::vector<Array>& in) { return std::vector<Array>{product_of_sines()(in)[0]}; });
 }
 namespace {
 Fn custom_vjp_fn() {
   auto f = custom_vjp([](const Tensor& a, const Tensor& b) { return prims::mul(prims::sin(a), b); },
-                      [](const Tensor& a, const Tensor& b) { return std::pair{prims::mul(prims::sin(a), b), std::pair{a, b}}; },
+                      [](const Tensor& a, const Tensor& b) {
+                        return std::pair{prims::mul(prims::sin(a), b), std::pair{a, b}};
+                      },
                       [](const std::pair<Tensor, Tensor>& res, const Tensor& ct) {
                         auto& [a, b] = res;
                         return std::tuple{prims::mul(ct, prims::mul(prims::cos(a), b)), prims::mul(ct, prims::sin(a))};
@@ -49,16 +61,24 @@ Fn custom_vjp_fn() {
   return [f](const Vec& x) { return Vec{f(x[0], x[1])}; };
 }
 }  // namespace
-FUNCTRA_ROW(custom_vjp_call) { return row_of(custom_vjp_fn(), [](const std::vector<Array>& in) { return std::vector<Array>{product_of_sines()(in)[0]}; }); }
+FUNCTRA_ROW(custom_vjp_call) {
+  return row_of(custom_vjp_fn(), [](const std::vector<Array>& in) { return std::vector<Array>{product_of_sines()(in)[0]}; });
+}
 FUNCTRA_ROW(custom_linear) {  // the linear half of custom_vjp, on its own: the tangent of sin at 1, as a function of the tangent
   Row r;
   Fn f = [](const Vec& x) {
     Tensor at = random_tensor(x[0].sizes(), DType::f64, 0.5, 1, 4), b = random_tensor(x[0].sizes(), DType::f64, 0.5, 1, 5);
-    return Vec{functra::jvp([](const Tensor& a, const Tensor& c) { return custom_vjp_fn()({a, c})[0]; }, std::tuple{at, b}, std::tuple{x[0], core::zeros(x[0].aval())}).second};
+    return Vec{functra::jvp(
+                   [](const Tensor& a, const Tensor& c) {
+                     return custom_vjp_fn()({a, c})[0];
+                   },
+                   std::tuple{at, b}, std::tuple{x[0], core::zeros(x[0].aval())})
+                   .second};
   };
   for (const Shape& s : {Shape{}, Shape{3}, Shape{2, 3}})
     r.samples.push_back({"f64 " + s.str(), {random_tensor(s, DType::f64, -1, 1, 1)}, f, [s](const std::vector<Array>& in) {
-                           Array y = in[0], at = to_array(random_tensor(s, DType::f64, 0.5, 1, 4)), b = to_array(random_tensor(s, DType::f64, 0.5, 1, 5));
+                           Array y = in[0], at = to_array(random_tensor(s, DType::f64, 0.5, 1, 4)),
+                                 b = to_array(random_tensor(s, DType::f64, 0.5, 1, 5));
                            for (std::size_t i = 0; i < y.size(); ++i) y[i] = in[0][i] * std::cos(at[i]) * b[i];
                            return std::vector<Array>{y};
                          }});

@@ -14,7 +14,10 @@ using Coordinates = std::vector<std::int64_t>;
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 Coordinates unravel(std::int64_t i, const Shape& s) {
   Coordinates c(s.size());
-  for (std::size_t d = s.size(); d-- > 0;) { c[d] = i % s[d]; i /= s[d]; }
+  for (std::size_t d = s.size(); d-- > 0;) {
+    c[d] = i % s[d];
+    i /= s[d];
+  }
   return c;
 }
 std::size_t ravel(const Coordinates& c, const Shape& s) {
@@ -23,7 +26,8 @@ std::size_t ravel(const Coordinates& c, const Shape& s) {
   return at(i);
 }
 // The operand's position that element c of the packed array (gather's result, scatter's updates) stands for; false: outside.
-bool position(const Coordinates& c, const Array& x, const Array& indices, const Shape& window_dims, const Shape& dropped, const Shape& map, const Shape& x_batch, const Shape& i_batch, const Shape& sizes, bool clamp, Coordinates& out) {
+bool position(const Coordinates& c, const Array& x, const Array& indices, const Shape& window_dims, const Shape& dropped, const Shape& map,
+              const Shape& x_batch, const Shape& i_batch, const Shape& sizes, bool clamp, Coordinates& out) {
   Coordinates b, w, start(x.shape.size());
   for (std::size_t i = 0; i < c.size(); ++i) (window_dims.has(static_cast<std::int64_t>(i)) ? w : b).push_back(c[i]);
   bool inside = true;
@@ -31,7 +35,10 @@ bool position(const Coordinates& c, const Array& x, const Array& indices, const 
     Coordinates where = b;
     where.push_back(static_cast<std::int64_t>(k));
     auto v = static_cast<std::int64_t>(indices[ravel(where, indices.shape)]), limit = x.shape[at(map[k])] - sizes[at(map[k])];
-    if (v < 0 || v > limit) { inside = clamp; v = std::clamp<std::int64_t>(v, 0, limit); }
+    if (v < 0 || v > limit) {
+      inside = clamp;
+      v = std::clamp<std::int64_t>(v, 0, limit);
+    }
     start[at(map[k])] = v;
   }
   for (std::size_t k = 0; k < x_batch.size(); ++k) start[at(x_batch[k])] = b[at(i_batch[k])];
@@ -46,7 +53,8 @@ Reference gathered(const GatherParams& p, const Shape& out) {
     Array y{out, std::vector<double>(at(out.numel()))};
     for (std::int64_t i = 0; i < out.numel(); ++i) {
       Coordinates from;
-      bool inside = position(unravel(i, out), in[0], in[1], p.offset_dims, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.sizes, !p.fill, from);
+      bool inside =
+          position(unravel(i, out), in[0], in[1], p.offset_dims, p.collapsed, p.start_map, p.operand_batch, p.indices_batch, p.sizes, !p.fill, from);
       y[at(i)] = inside ? in[0][ravel(from, in[0].shape)] : p.value.real();
     }
     return std::vector<Array>{y};
@@ -59,20 +67,28 @@ Reference scattered(const ScatterParams& p, const Shape& sizes, bool add) {
     std::vector<std::pair<Coordinates, std::int64_t>> order;
     for (std::int64_t i = 0; i < in[2].shape.numel(); ++i) {
       Coordinates b, c = unravel(i, in[2].shape);
-      for (std::size_t d = 0; d < c.size(); ++d) if (!p.window_dims.has(static_cast<std::int64_t>(d))) b.push_back(c[d]);
+      for (std::size_t d = 0; d < c.size(); ++d)
+        if (!p.window_dims.has(static_cast<std::int64_t>(d))) b.push_back(c[d]);
       order.emplace_back(b, i);
     }
     std::stable_sort(order.begin(), order.end(), [](auto& a, auto& b) { return a.first < b.first; });
     for (auto& [b, i] : order) {
       Coordinates to;
-      if (!position(unravel(i, in[2].shape), in[0], in[1], p.window_dims, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, sizes, !p.drop, to)) continue;
+      if (!position(unravel(i, in[2].shape), in[0], in[1], p.window_dims, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, sizes, !p.drop,
+                    to))
+        continue;
       double& v = y[ravel(to, y.shape)];
       v = add ? v + in[2][at(i)] : in[2][at(i)];
     }
     return std::vector<Array>{y};
   };
 }
-struct Case { std::string name; Shape x, indices; std::vector<double> values; Shape window_dims, dropped, map, x_batch, i_batch, sizes, packed; };
+struct Case {
+  std::string name;
+  Shape x, indices;
+  std::vector<double> values;
+  Shape window_dims, dropped, map, x_batch, i_batch, sizes, packed;
+};
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
       {"rows, repeated", {4, 3}, {5, 1}, {2, 0, 2, 3, 2}, {1}, {0}, {0}, {}, {}, {1, 3}, {5, 3}},
@@ -98,7 +114,11 @@ Row scatter_row(bool add) {
       Fn f = [p, add](const Vec& v) { return Vec{add ? prims::scatter_add(v[0], v[1], v[2], p) : prims::scatter(v[0], v[1], v[2], p)}; };
       for (DType d : {DType::f32, DType::f64, DType::i32}) {
         Tensor i = from_values(k.indices, d == DType::f32 ? DType::i32 : DType::i64, k.values);
-        r.samples.push_back({std::string(name_of(d)) + " " + k.name + (drop ? ", drop" : ", clip"), {transposed_view(random_tensor(k.x, d, -4, 4)), i, sliced_view(random_tensor(k.packed, d, 5, 9, 1))}, f, scattered(p, k.sizes, add), {0, 2}});
+        r.samples.push_back({std::string(name_of(d)) + " " + k.name + (drop ? ", drop" : ", clip"),
+                             {transposed_view(random_tensor(k.x, d, -4, 4)), i, sliced_view(random_tensor(k.packed, d, 5, 9, 1))},
+                             f,
+                             scattered(p, k.sizes, add),
+                             {0, 2}});
         if (d == DType::i32) r.samples.back().diff = {};
       }
     }
@@ -134,7 +154,8 @@ FUNCTRA_ROW(dynamic_slice) {
       Array y{sizes, std::vector<double>(at(sizes.numel()))};
       for (std::int64_t i = 0; i < sizes.numel(); ++i) {
         Coordinates c = unravel(i, sizes);
-        for (std::size_t d = 0; d < c.size(); ++d) c[d] += std::clamp<std::int64_t>(static_cast<std::int64_t>(in[d + 1][0]), 0, in[0].shape[d] - sizes[d]);
+        for (std::size_t d = 0; d < c.size(); ++d)
+          c[d] += std::clamp<std::int64_t>(static_cast<std::int64_t>(in[d + 1][0]), 0, in[0].shape[d] - sizes[d]);
         y[at(i)] = in[0][ravel(c, in[0].shape)];
       }
       return std::vector<Array>{y};
@@ -162,7 +183,8 @@ FUNCTRA_ROW(dynamic_update_slice) {
       Array y = in[0];
       for (std::int64_t i = 0; i < in[1].shape.numel(); ++i) {
         Coordinates c = unravel(i, in[1].shape);
-        for (std::size_t d = 0; d < c.size(); ++d) c[d] += std::clamp<std::int64_t>(static_cast<std::int64_t>(in[d + 2][0]), 0, in[0].shape[d] - in[1].shape[d]);
+        for (std::size_t d = 0; d < c.size(); ++d)
+          c[d] += std::clamp<std::int64_t>(static_cast<std::int64_t>(in[d + 2][0]), 0, in[0].shape[d] - in[1].shape[d]);
         y[ravel(c, y.shape)] = in[1][at(i)];
       }
       return std::vector<Array>{y};

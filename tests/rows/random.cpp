@@ -8,7 +8,8 @@ namespace functra::testing {
 namespace {
 
 std::pair<std::uint32_t, std::uint32_t> threefry(std::uint32_t k0, std::uint32_t k1, std::uint64_t counter) {
-  std::uint32_t k[3] = {k0, k1, 0x1bd11bda ^ k0 ^ k1}, x = static_cast<std::uint32_t>(counter >> 32) + k0, y = static_cast<std::uint32_t>(counter) + k1;
+  std::uint32_t k[3] = {k0, k1, 0x1bd11bda ^ k0 ^ k1}, x = static_cast<std::uint32_t>(counter >> 32) + k0,
+                y = static_cast<std::uint32_t>(counter) + k1;
   const unsigned rotation[8] = {13, 15, 26, 6, 17, 29, 16, 24};
   for (unsigned round = 0; round < 20; ++round) {
     x += y;
@@ -23,16 +24,26 @@ std::pair<std::uint32_t, std::uint32_t> threefry(std::uint32_t k0, std::uint32_t
   return {x, y};
 }
 Sample sample(const std::string& name, const Vec& in, const prims::RandomBitsParams& p) {
-  return {name, in, [p](const Vec& v) { Tensor b = prims::random_bits(v[0], v[1], p); return Vec{p.dtype == u64 ? prims::shift_right(b, prims::like(12, b)) : b}; }, [p](const std::vector<Array>& v) {
+  return {name, in,
+          [p](const Vec& v) {
+            Tensor b = prims::random_bits(v[0], v[1], p);
+            return Vec{p.dtype == u64 ? prims::shift_right(b, prims::like(12, b)) : b};
+          },
+          [p](const std::vector<Array>& v) {
             std::size_t keys = v[0].size() / 2, n = static_cast<std::size_t>(p.shape.numel());
             Shape s = v[0].shape.without(v[0].shape.size() - 1).concat(p.shape);
             if (p.pairs) s.push_back(2);
             Array r{s, {}};
             for (std::size_t k = 0; k < keys; ++k)
               for (std::size_t i = 0; i < n; ++i) {
-                auto [a, b] = threefry(static_cast<std::uint32_t>(v[0][2 * k]), static_cast<std::uint32_t>(v[0][2 * k + 1]), static_cast<std::uint64_t>(v[1][v[1].size() > 1 ? k : 0]) + i);
+                auto [a, b] = threefry(static_cast<std::uint32_t>(v[0][2 * k]), static_cast<std::uint32_t>(v[0][2 * k + 1]),
+                                       static_cast<std::uint64_t>(v[1][v[1].size() > 1 ? k : 0]) + i);
                 if (p.pairs) r.v.insert(r.v.end(), {double(a), double(b)});
-                else r.v.push_back(p.dtype == u32 ? double(a ^ b) : p.dtype == u16 ? double((a ^ b) & 0xffff) : p.dtype == u8 ? double((a ^ b) & 0xff) : double((std::uint64_t{a} << 32 | b) >> 12));
+                else
+                  r.v.push_back(p.dtype == u32   ? double(a ^ b)
+                                : p.dtype == u16 ? double((a ^ b) & 0xffff)
+                                : p.dtype == u8  ? double((a ^ b) & 0xff)
+                                                 : double((std::uint64_t{a} << 32 | b) >> 12));
               }
             return std::vector<Array>{r};
           }};
@@ -40,7 +51,8 @@ Sample sample(const std::string& name, const Vec& in, const prims::RandomBitsPar
 
 FUNCTRA_ROW(random_bits) {
   Row r;
-  Tensor key = from_values({2}, u32, {123456789, 4000000000.0}), keys = from_values({3, 2}, u32, {1, 2, 3, 4000000000.0, 5, 6}), zero = from_values({}, u64, {0});
+  Tensor key = from_values({2}, u32, {123456789, 4000000000.0}), keys = from_values({3, 2}, u32, {1, 2, 3, 4000000000.0, 5, 6}),
+         zero = from_values({}, u64, {0});
   r.samples = {sample("u32 [3, 7]", {key, zero}, {{3, 7}, u32, false}),
                sample("u64 [17], the 52 bits of a fraction", {key, zero}, {{17}, u64, false}),
                sample("u16 [5, 5]", {key, zero}, {{5, 5}, u16, false}),

@@ -25,7 +25,8 @@ Reference folded(const Shape& dims, Fold f, double init) {
   };
 }
 void over(Row& r, Reducer p, Fold f, double init, const Shape& s, const Shape& dims) {
-  add_layouts(r, "over " + dims.str(), s, [p, dims](const Vec& x) { return Vec{p(x[0], dims)}; }, folded(dims, f, init));
+  add_layouts(
+      r, "over " + dims.str(), s, [p, dims](const Vec& x) { return Vec{p(x[0], dims)}; }, folded(dims, f, init));
 }
 Row reduction(Reducer p, Fold f, double init) {
   Row r;
@@ -61,18 +62,23 @@ Row logical(Reducer p, Fold f, double init) {
 Row position(Tensor (*p)(const Tensor&, int), Fold better) {
   Row r;
   for (int dim : {0, 1, 2})
-    add_layouts(r, "along " + std::to_string(dim), {3, 4, 5}, [=](const Vec& x) { return Vec{p(x[0], dim)}; }, [=](const std::vector<Array>& in) {
-      const Shape& s = in[0].shape;
-      auto d = static_cast<std::size_t>(dim);
-      Array y = filled(s.without(d), 0);
-      for (std::int64_t i = 0; i < y.shape.numel(); ++i) {
-        Shape c = unravel(i, y.shape);
-        double best = in[0][ravel(c.with(d, 0), s)];
-        for (std::int64_t k = 1; k < s[d]; ++k)
-          if (double v = in[0][ravel(c.with(d, k), s)]; v != best && better(best, v) == v) { best = v; y[static_cast<std::size_t>(i)] = static_cast<double>(k); }
-      }
-      return std::vector<Array>{y};
-    });
+    add_layouts(
+        r, "along " + std::to_string(dim), {3, 4, 5}, [=](const Vec& x) { return Vec{p(x[0], dim)}; },
+        [=](const std::vector<Array>& in) {
+          const Shape& s = in[0].shape;
+          auto d = static_cast<std::size_t>(dim);
+          Array y = filled(s.without(d), 0);
+          for (std::int64_t i = 0; i < y.shape.numel(); ++i) {
+            Shape c = unravel(i, y.shape);
+            double best = in[0][ravel(c.with(d, 0), s)];
+            for (std::int64_t k = 1; k < s[d]; ++k)
+              if (double v = in[0][ravel(c.with(d, k), s)]; v != best && better(best, v) == v) {
+                best = v;
+                y[static_cast<std::size_t>(i)] = static_cast<double>(k);
+              }
+          }
+          return std::vector<Array>{y};
+        });
   r.ulp = 0;
   r.second_order = false;
   r.zero_derivative = true;
@@ -97,29 +103,43 @@ Row cumulative(Tensor (*p)(const Tensor&, int, bool), Fold f) {
   for (int dim : {0, 1})
     for (bool reverse : {false, true})
       for (const Shape& s : {Shape{4, 5}, Shape{3, 1}, Shape{2, 3, 2}})
-        add_layouts(r, "along " + std::to_string(dim) + (reverse ? " reversed" : ""), s, [=](const Vec& x) { return Vec{p(x[0], dim, reverse)}; }, running(dim, reverse, f), -1.5, 1.5);
+        add_layouts(
+            r, "along " + std::to_string(dim) + (reverse ? " reversed" : ""), s, [=](const Vec& x) { return Vec{p(x[0], dim, reverse)}; },
+            running(dim, reverse, f), -1.5, 1.5);
   return r;
 }
 
 }  // namespace
 
 FUNCTRA_ROW(reduce_sum) {
-  Row r = reduction(core::sum, [](double a, double b) { return a + b; }, 0);
+  Row r = reduction(
+      core::sum, [](double a, double b) { return a + b; }, 0);
   r.rtol = 1e-6;
   return r;
 }
 FUNCTRA_ROW(reduce_prod) {
-  Row r = reduction(prims::reduce_prod, [](double a, double b) { return a * b; }, 1);
+  Row r = reduction(
+      prims::reduce_prod, [](double a, double b) { return a * b; }, 1);
   for (const std::vector<double>& v : {std::vector<double>{2, 0, 3, 4}, {2, 0, 0, 4}, {0, 0, 0, 4}})  // derivatives at zeros
-    r.samples.push_back({"zeros", {from_values({4}, DType::f64, v)}, [](const Vec& x) { return Vec{prims::reduce_prod(x[0], {0})}; }, folded({0}, [](double a, double b) { return a * b; }, 1)});
+    r.samples.push_back({"zeros",
+                         {from_values({4}, DType::f64, v)},
+                         [](const Vec& x) { return Vec{prims::reduce_prod(x[0], {0})}; },
+                         folded(
+                             {0}, [](double a, double b) { return a * b; }, 1)});
   r.rtol = 1e-5;
   r.grad_tol = 1e-4;
   return r;
 }
 FUNCTRA_ROW(reduce_max) { return reduction(prims::reduce_max, larger, -infinity); }
 FUNCTRA_ROW(reduce_min) { return reduction(prims::reduce_min, smaller, infinity); }
-FUNCTRA_ROW(reduce_and) { return logical(prims::reduce_and, [](double a, double b) { return static_cast<double>(a != 0 && b != 0); }, 1); }
-FUNCTRA_ROW(reduce_or) { return logical(prims::reduce_or, [](double a, double b) { return static_cast<double>(a != 0 || b != 0); }, 0); }
+FUNCTRA_ROW(reduce_and) {
+  return logical(
+      prims::reduce_and, [](double a, double b) { return static_cast<double>(a != 0 && b != 0); }, 1);
+}
+FUNCTRA_ROW(reduce_or) {
+  return logical(
+      prims::reduce_or, [](double a, double b) { return static_cast<double>(a != 0 || b != 0); }, 0);
+}
 FUNCTRA_ROW(argmax) { return position(prims::argmax, larger); }
 FUNCTRA_ROW(argmin) { return position(prims::argmin, smaller); }
 FUNCTRA_ROW(cumsum) {
@@ -130,7 +150,10 @@ FUNCTRA_ROW(cumsum) {
 FUNCTRA_ROW(cumprod) {
   Row r = cumulative(prims::cumprod, [](double a, double b) { return a * b; });
   for (const std::vector<double>& v : {std::vector<double>{2, 0, 3, 4}, {2, 0, 0, 4}, {0, 0, 0, 4}})
-    r.samples.push_back({"zeros", {from_values({4}, DType::f64, v)}, [](const Vec& x) { return Vec{prims::cumprod(x[0], 0, false)}; }, running(0, false, [](double a, double b) { return a * b; })});
+    r.samples.push_back({"zeros",
+                         {from_values({4}, DType::f64, v)},
+                         [](const Vec& x) { return Vec{prims::cumprod(x[0], 0, false)}; },
+                         running(0, false, [](double a, double b) { return a * b; })});
   r.rtol = 1e-6;
   r.grad_tol = 1e-4;
   return r;

@@ -10,7 +10,10 @@ namespace {
 using Coordinates = std::vector<std::int64_t>;
 Coordinates unravel(std::int64_t i, const Shape& s) {
   Coordinates c(s.size());
-  for (std::size_t d = s.size(); d-- > 0;) { c[d] = i % s[d]; i /= s[d]; }
+  for (std::size_t d = s.size(); d-- > 0;) {
+    c[d] = i % s[d];
+    i /= s[d];
+  }
   return c;
 }
 std::size_t ravel(const Coordinates& c, const Shape& s) {
@@ -41,7 +44,12 @@ FUNCTRA_ROW(reshape) {
   Row r;
   r.ulp = 0;
   auto to = [&](const Shape& s, const Shape& out) {
-    add(r, s, [out](const Vec& x) { return Vec{prims::reshape(x[0], out)}; }, [out](const std::vector<Array>& in) { return std::vector<Array>{{out, in[0].v}}; }, out.str());
+    add(
+        r, s, [out](const Vec& x) { return Vec{prims::reshape(x[0], out)}; },
+        [out](const std::vector<Array>& in) {
+          return std::vector<Array>{{out, in[0].v}};
+        },
+        out.str());
   };
   to({6}, {2, 3});
   to({2, 3, 4}, {6, 4});
@@ -55,11 +63,15 @@ FUNCTRA_ROW(transpose) {
   Row r;
   r.ulp = 0;
   auto by = [&](const Shape& s, const Shape& perm) {
-    add(r, s, [perm](const Vec& x) { return Vec{core::permute(x[0], perm)}; }, picked(s.pick(perm), [perm](const Coordinates& c) {
-          Coordinates from(c.size());
-          for (std::size_t i = 0; i < c.size(); ++i) from[static_cast<std::size_t>(perm[i])] = c[i];
-          return from;
-        }), perm.str());
+    add(
+        r, s, [perm](const Vec& x) { return Vec{core::permute(x[0], perm)}; },
+        picked(s.pick(perm),
+               [perm](const Coordinates& c) {
+                 Coordinates from(c.size());
+                 for (std::size_t i = 0; i < c.size(); ++i) from[static_cast<std::size_t>(perm[i])] = c[i];
+                 return from;
+               }),
+        perm.str());
   };
   by({2, 3}, {1, 0});
   by({2, 3, 4}, {2, 0, 1});
@@ -72,11 +84,15 @@ FUNCTRA_ROW(broadcast_in_dim) {
   Row r;
   r.ulp = 0;
   auto to = [&](const Shape& s, const Shape& out, const Shape& dims) {
-    add(r, s, [out, dims](const Vec& x) { return Vec{core::broadcast_in_dim(x[0], out, dims)}; }, picked(out, [dims](const Coordinates& c) {
-          Coordinates from;
-          for (std::int64_t d : dims) from.push_back(c[static_cast<std::size_t>(d)]);
-          return from;
-        }), out.str());
+    add(
+        r, s, [out, dims](const Vec& x) { return Vec{core::broadcast_in_dim(x[0], out, dims)}; },
+        picked(out,
+               [dims](const Coordinates& c) {
+                 Coordinates from;
+                 for (std::int64_t d : dims) from.push_back(c[static_cast<std::size_t>(d)]);
+                 return from;
+               }),
+        out.str());
   };
   to({}, {3}, {});
   to({}, {2, 3}, {});
@@ -92,10 +108,14 @@ FUNCTRA_ROW(slice) {
   auto of = [&](const Shape& s, const Shape& start, const Shape& limit, const Shape& stride) {
     Shape out;
     for (std::size_t i = 0; i < s.size(); ++i) out.push_back((limit[i] - start[i] + stride[i] - 1) / stride[i]);
-    add(r, s, [start, limit, stride](const Vec& x) { return Vec{prims::slice(x[0], start, limit, stride)}; }, picked(out, [start, stride](Coordinates c) {
-          for (std::size_t i = 0; i < c.size(); ++i) c[i] = start[i] + c[i] * stride[i];
-          return c;
-        }), start.str() + limit.str() + stride.str());
+    add(
+        r, s, [start, limit, stride](const Vec& x) { return Vec{prims::slice(x[0], start, limit, stride)}; },
+        picked(out,
+               [start, stride](Coordinates c) {
+                 for (std::size_t i = 0; i < c.size(); ++i) c[i] = start[i] + c[i] * stride[i];
+                 return c;
+               }),
+        start.str() + limit.str() + stride.str());
   };
   of({7}, {1}, {6}, {1});
   of({7}, {1}, {7}, {3});
@@ -117,7 +137,10 @@ FUNCTRA_ROW(pad) {
       for (std::int64_t i = 0; i < in[0].shape.numel(); ++i) {
         Coordinates c = unravel(i, in[0].shape);
         bool inside = true;
-        for (std::size_t d = 0; d < c.size(); ++d) { c[d] = low[d] + c[d] * (interior[d] + 1); inside = inside && c[d] >= 0 && c[d] < out[d]; }
+        for (std::size_t d = 0; d < c.size(); ++d) {
+          c[d] = low[d] + c[d] * (interior[d] + 1);
+          inside = inside && c[d] >= 0 && c[d] < out[d];
+        }
         if (inside) y[ravel(c, out)] = in[0][static_cast<std::size_t>(i)];
       }
       return std::vector<Array>{y};
@@ -180,10 +203,14 @@ FUNCTRA_ROW(rev) {
   Row r;
   r.ulp = 0;
   auto of = [&](const Shape& s, const Shape& dims) {
-    add(r, s, [dims](const Vec& x) { return Vec{prims::rev(x[0], dims)}; }, picked(s, [s, dims](Coordinates c) {
-          for (std::int64_t d : dims) c[static_cast<std::size_t>(d)] = s[static_cast<std::size_t>(d)] - 1 - c[static_cast<std::size_t>(d)];
-          return c;
-        }), dims.str());
+    add(
+        r, s, [dims](const Vec& x) { return Vec{prims::rev(x[0], dims)}; },
+        picked(s,
+               [s, dims](Coordinates c) {
+                 for (std::int64_t d : dims) c[static_cast<std::size_t>(d)] = s[static_cast<std::size_t>(d)] - 1 - c[static_cast<std::size_t>(d)];
+                 return c;
+               }),
+        dims.str());
   };
   of({5}, {0});
   of({2, 3}, {1});
@@ -197,9 +224,13 @@ FUNCTRA_ROW(iota) {
   r.vmap = false;
   for (DType d : {DType::f32, DType::f64, DType::i32, DType::i64, DType::u8})
     for (auto& [s, dim] : std::vector<std::pair<Shape, int>>{{{4}, 0}, {{2, 3}, 1}, {{2, 3}, 0}, {{0}, 0}})
-      r.samples.push_back({std::string(name_of(d)) + " " + s.str(), {}, [d, s = s, dim = dim](const Vec&) { return Vec{prims::iota(d, s, dim)}; }, [s = s, dim = dim](const std::vector<Array>&) {
+      r.samples.push_back({std::string(name_of(d)) + " " + s.str(),
+                           {},
+                           [d, s = s, dim = dim](const Vec&) { return Vec{prims::iota(d, s, dim)}; },
+                           [s = s, dim = dim](const std::vector<Array>&) {
                              Array y{s, std::vector<double>(static_cast<std::size_t>(s.numel()))};
-                             for (std::int64_t i = 0; i < s.numel(); ++i) y[static_cast<std::size_t>(i)] = static_cast<double>(unravel(i, s)[static_cast<std::size_t>(dim)]);
+                             for (std::int64_t i = 0; i < s.numel(); ++i)
+                               y[static_cast<std::size_t>(i)] = static_cast<double>(unravel(i, s)[static_cast<std::size_t>(dim)]);
                              return std::vector<Array>{y};
                            }});
   return r;

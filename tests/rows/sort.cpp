@@ -47,7 +47,10 @@ FUNCTRA_ROW(sort) {
       r.samples.push_back({"ties " + s.str(), {ties, y}, f, sorted(dim, descending)});
     }
   double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
-  Sample special{"NaN and infinities", {from_values({6}, DType::f64, {nan, 1, -inf, inf, nan, 0}), from_values({6}, DType::f64, {0, 1, 2, 3, 4, 5})}, [](const Vec& x) { return prims::sort(x, 0, false); }, sorted(0, false)};
+  Sample special{"NaN and infinities",
+                 {from_values({6}, DType::f64, {nan, 1, -inf, inf, nan, 0}), from_values({6}, DType::f64, {0, 1, 2, 3, 4, 5})},
+                 [](const Vec& x) { return prims::sort(x, 0, false); },
+                 sorted(0, false)};
   special.differentiable = false;
   r.samples.push_back(special);
   return r;

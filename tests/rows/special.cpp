@@ -4,7 +4,8 @@ namespace functra::testing {
 namespace {
 double erf_inv_of(double x) {  // Newton's method on erf, or erfc where |x| is near one
   if (!(std::fabs(x) < 1)) return std::fabs(x) == 1 ? std::copysign(inf, x) : nan;
-  long double a = std::fabs(x), w = -std::log((1 - a) * (1 + a)), y = a < 1e-3L ? a * 0.886226925452758013649L : std::sqrt(std::fmax(w - 0.5L * std::log(w + 1), 1e-8L));
+  long double a = std::fabs(x), w = -std::log((1 - a) * (1 + a)),
+              y = a < 1e-3L ? a * 0.886226925452758013649L : std::sqrt(std::fmax(w - 0.5L * std::log(w + 1), 1e-8L));
   for (int i = 0; i < 60; ++i) {
     long double r = a < 0.5L ? std::erf(y) - a : 1 - a - std::erfc(y), e = r * 0.886226925452758013649L * std::exp(y * y);
     y -= e / (1 + y * e);

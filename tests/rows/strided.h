@@ -6,7 +6,10 @@ namespace functra::testing {
 
 inline Shape unravel(std::int64_t i, const Shape& s) {
   Shape c = s;
-  for (std::size_t d = s.size(); d-- > 0;) { c[d] = i % s[d]; i /= s[d]; }
+  for (std::size_t d = s.size(); d-- > 0;) {
+    c[d] = i % s[d];
+    i /= s[d];
+  }
   return c;
 }
 inline std::size_t ravel(const Shape& c, const Shape& s) {

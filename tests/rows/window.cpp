@@ -40,12 +40,15 @@ WindowParams plain(const Shape& size, const Shape& stride, const Shape& low, con
   return {size, stride, low, high, one, one};
 }
 
-void reduce(Row& r, Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(double, double), double init, const Shape& s, const WindowParams& p) {
-  add_layouts(r, "windows " + p.size.str(), s, [=](const Vec& x) { return Vec{prim(x[0], p)}; }, [=](const std::vector<Array>& in) {
-    Array y = filled(result(in[0].shape, p), init);
-    visit(in[0].shape, p, [&](std::size_t o, std::size_t i) { y[o] = fold(y[o], in[0][i]); });
-    return std::vector<Array>{y};
-  });
+void reduce(Row& r, Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(double, double), double init, const Shape& s,
+            const WindowParams& p) {
+  add_layouts(
+      r, "windows " + p.size.str(), s, [=](const Vec& x) { return Vec{prim(x[0], p)}; },
+      [=](const std::vector<Array>& in) {
+        Array y = filled(result(in[0].shape, p), init);
+        visit(in[0].shape, p, [&](std::size_t o, std::size_t i) { y[o] = fold(y[o], in[0][i]); });
+        return std::vector<Array>{y};
+      });
 }
 Row windows(Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(double, double), double init) {
   Row r;
@@ -60,7 +63,9 @@ Row windows(Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(d
 
 std::vector<std::size_t> selected(const Array& x, const WindowParams& p, bool max) {
   std::vector<std::size_t> at(static_cast<std::size_t>(result(x.shape, p).numel()), x.size());
-  visit(x.shape, p, [&](std::size_t o, std::size_t i) { if (at[o] == x.size() || (max ? x[i] > x[at[o]] : x[i] < x[at[o]])) at[o] = i; });
+  visit(x.shape, p, [&](std::size_t o, std::size_t i) {
+    if (at[o] == x.size() || (max ? x[i] > x[at[o]] : x[i] < x[at[o]])) at[o] = i;
+  });
   return at;
 }
 Row selections(bool scatter) {
@@ -69,7 +74,9 @@ Row selections(bool scatter) {
     SelectParams q{max, p.size, p.stride, p.low, p.high};
     for (DType d : {DType::f32, DType::f64}) {
       Tensor x = random_tensor(s, d, -2, 2, 1), v = random_tensor(scatter ? result(s, p) : s, d, -2, 2, 2);
-      auto f = [=](const Vec& in) { return Vec{scatter ? prims::select_and_scatter_add(in[0], in[1], q) : prims::select_and_gather_add(in[0], in[1], q)}; };
+      auto f = [=](const Vec& in) {
+        return Vec{scatter ? prims::select_and_scatter_add(in[0], in[1], q) : prims::select_and_gather_add(in[0], in[1], q)};
+      };
       Reference ref = [=](const std::vector<Array>& in) {
         auto at = selected(in[1], p, max);
         Array y = filled(scatter ? in[1].shape : result(in[1].shape, p), 0);
@@ -102,8 +109,14 @@ FUNCTRA_ROW(reduce_window_sum) {
   reduce(r, prims::reduce_window_sum, add, 0, {3, 4}, {{2, 2}, {2, 1}, {1, 0}, {1, 2}, {1, 2}, {2, 1}});
   return r;
 }
-FUNCTRA_ROW(reduce_window_max) { return windows(prims::reduce_window_max, [](double a, double b) { return a > b ? a : b; }, -infinity); }
-FUNCTRA_ROW(reduce_window_min) { return windows(prims::reduce_window_min, [](double a, double b) { return a < b ? a : b; }, infinity); }
+FUNCTRA_ROW(reduce_window_max) {
+  return windows(
+      prims::reduce_window_max, [](double a, double b) { return a > b ? a : b; }, -infinity);
+}
+FUNCTRA_ROW(reduce_window_min) {
+  return windows(
+      prims::reduce_window_min, [](double a, double b) { return a < b ? a : b; }, infinity);
+}
 FUNCTRA_ROW(select_and_gather_add) { return selections(false); }
 FUNCTRA_ROW(select_and_scatter_add) { return selections(true); }
 

@@ -21,7 +21,5 @@ template <class E, class F> void expect_throw(F f, const std::string& text) {
     ADD_FAILURE() << "nothing was thrown; expected a message with '" << text << "'";
   } catch (const E& e) {
     EXPECT_NE(std::string(e.what()).find(text), std::string::npos) << "the message is: " << e.what();
-  } catch (const std::exception& e) {
-    ADD_FAILURE() << "another kind of exception: " << e.what();
-  }
+  } catch (const std::exception& e) { ADD_FAILURE() << "another kind of exception: " << e.what(); }
 }

@@ -40,7 +40,7 @@ FUNCTRA_FORMULA(sign, real, (auto x), num::sign(x))
 FUNCTRA_FORMULA(abs, real, (auto x), num::abs(x))
 FUNCTRA_FORMULA(neg, real, (auto x), -x)
 FUNCTRA_FORMULA(add, arithmetic, (auto x, auto y), x + y)
-FUNCTRA_FORMULA(mul, arithmetic, (auto x, auto y), x * y)
+FUNCTRA_FORMULA(mul, arithmetic, (auto x, auto y), x* y)
 FUNCTRA_FORMULA(div, arithmetic, (auto x, auto y), x / y)
 FUNCTRA_FORMULA(max, real, (auto x, auto y), num::max(x, y))
 FUNCTRA_FORMULA(min, real, (auto x, auto y), num::min(x, y))
@@ -81,36 +81,56 @@ L python_mod(L x, L y) {
 }
 
 const UnaryCase unary[] = {
-    {&exp_formula, [](L x) { return std::exp(x); }, -110, 110}, {&exp2_formula, [](L x) { return std::exp2(x); }, -160, 140},
-    {&expm1_formula, [](L x) { return std::expm1(x); }, -4, 4}, {&log_formula, [](L x) { return std::log(x); }, 0, 3},
-    {&log2_formula, [](L x) { return std::log2(x); }, 0, 3}, {&log10_formula, [](L x) { return std::log10(x); }, 0, 3},
-    {&log1p_formula, [](L x) { return std::log1p(x); }, -1, 3}, {&sigmoid_formula, [](L x) { return 1 / (1 + std::exp(-x)); }, -30, 30},
-    {&tanh_formula, [](L x) { return std::tanh(x); }, -10, 10}, {&sinh_formula, [](L x) { return std::sinh(x); }, -5, 5},
-    {&cosh_formula, [](L x) { return std::cosh(x); }, -5, 5}, {&asinh_formula, [](L x) { return std::asinh(x); }, -5, 5},
-    {&acosh_formula, [](L x) { return std::acosh(x); }, 1, 5}, {&atanh_formula, [](L x) { return std::atanh(x); }, -1, 1},
-    {&sin_formula, [](L x) { return std::sin(x); }, -20, 20}, {&cos_formula, [](L x) { return std::cos(x); }, -20, 20},
-    {&tan_formula, [](L x) { return std::tan(x); }, -20, 20}, {&asin_formula, [](L x) { return std::asin(x); }, -1, 1},
-    {&acos_formula, [](L x) { return std::acos(x); }, -1, 1}, {&atan_formula, [](L x) { return std::atan(x); }, -5, 5},
-    {&erf_formula, [](L x) { return std::erf(x); }, -4, 4}, {&erfc_formula, [](L x) { return std::erfc(x); }, -4, 28},
-    {&erf_inv_formula, erf_inv_reference, -1, 1}, {&sqrt_formula, [](L x) { return std::sqrt(x); }, 0, 5},
-    {&rsqrt_formula, [](L x) { return 1 / std::sqrt(x); }, 0, 5}, {&floor_formula, [](L x) { return std::floor(x); }, -5, 5},
-    {&ceil_formula, [](L x) { return std::ceil(x); }, -5, 5}, {&round_formula, [](L x) { return std::rint(x); }, -5, 5},
+    {&exp_formula, [](L x) { return std::exp(x); }, -110, 110},
+    {&exp2_formula, [](L x) { return std::exp2(x); }, -160, 140},
+    {&expm1_formula, [](L x) { return std::expm1(x); }, -4, 4},
+    {&log_formula, [](L x) { return std::log(x); }, 0, 3},
+    {&log2_formula, [](L x) { return std::log2(x); }, 0, 3},
+    {&log10_formula, [](L x) { return std::log10(x); }, 0, 3},
+    {&log1p_formula, [](L x) { return std::log1p(x); }, -1, 3},
+    {&sigmoid_formula, [](L x) { return 1 / (1 + std::exp(-x)); }, -30, 30},
+    {&tanh_formula, [](L x) { return std::tanh(x); }, -10, 10},
+    {&sinh_formula, [](L x) { return std::sinh(x); }, -5, 5},
+    {&cosh_formula, [](L x) { return std::cosh(x); }, -5, 5},
+    {&asinh_formula, [](L x) { return std::asinh(x); }, -5, 5},
+    {&acosh_formula, [](L x) { return std::acosh(x); }, 1, 5},
+    {&atanh_formula, [](L x) { return std::atanh(x); }, -1, 1},
+    {&sin_formula, [](L x) { return std::sin(x); }, -20, 20},
+    {&cos_formula, [](L x) { return std::cos(x); }, -20, 20},
+    {&tan_formula, [](L x) { return std::tan(x); }, -20, 20},
+    {&asin_formula, [](L x) { return std::asin(x); }, -1, 1},
+    {&acos_formula, [](L x) { return std::acos(x); }, -1, 1},
+    {&atan_formula, [](L x) { return std::atan(x); }, -5, 5},
+    {&erf_formula, [](L x) { return std::erf(x); }, -4, 4},
+    {&erfc_formula, [](L x) { return std::erfc(x); }, -4, 28},
+    {&erf_inv_formula, erf_inv_reference, -1, 1},
+    {&sqrt_formula, [](L x) { return std::sqrt(x); }, 0, 5},
+    {&rsqrt_formula, [](L x) { return 1 / std::sqrt(x); }, 0, 5},
+    {&floor_formula, [](L x) { return std::floor(x); }, -5, 5},
+    {&ceil_formula, [](L x) { return std::ceil(x); }, -5, 5},
+    {&round_formula, [](L x) { return std::rint(x); }, -5, 5},
     {&trunc_formula, [](L x) { return std::trunc(x); }, -5, 5},
 };
 const BinaryCase binary[] = {
-    {&atan2_formula, [](L x, L y) { return std::atan2(x, y); }}, {&pow_formula, [](L x, L y) { return std::pow(x, y); }},
-    {&fmod_formula, [](L x, L y) { return std::fmod(x, y); }}, {&remainder_formula, python_mod},
+    {&atan2_formula, [](L x, L y) { return std::atan2(x, y); }},
+    {&pow_formula, [](L x, L y) { return std::pow(x, y); }},
+    {&fmod_formula, [](L x, L y) { return std::fmod(x, y); }},
+    {&remainder_formula, python_mod},
 };
-const Formula* const others[] = {&sign_formula, &abs_formula, &neg_formula, &add_formula, &mul_formula, &div_formula, &max_formula, &min_formula, &less_formula,
-                                 &bitwise_xor_formula, &shift_left_formula, &shift_right_formula, &integer_pow_formula, &axpy_formula, &floor_divide_formula};
+const Formula* const others[] = {&sign_formula,       &abs_formula,         &neg_formula,         &add_formula,  &mul_formula,
+                                 &div_formula,        &max_formula,         &min_formula,         &less_formula, &bitwise_xor_formula,
+                                 &shift_left_formula, &shift_right_formula, &integer_pow_formula, &axpy_formula, &floor_divide_formula};
 }  // namespace
 
 std::span<const UnaryCase> unary_cases() { return unary; }
 std::span<const BinaryCase> binary_cases() { return binary; }
 const Formula& formula_of(std::string_view name) {
-  for (const auto& c : unary) if (name == c.formula->name) return *c.formula;
-  for (const auto& c : binary) if (name == c.formula->name) return *c.formula;
-  for (const Formula* f : others) if (name == f->name) return *f;
+  for (const auto& c : unary)
+    if (name == c.formula->name) return *c.formula;
+  for (const auto& c : binary)
+    if (name == c.formula->name) return *c.formula;
+  for (const Formula* f : others)
+    if (name == f->name) return *f;
   throw std::out_of_range(std::string(name));
 }
 

@@ -12,7 +12,7 @@ namespace functra::testing {
 struct UnaryCase {
   const Formula* formula;
   long double (*reference)(long double);
-  double lo, hi;         // where most samples are drawn; specials and all magnitudes come on top
+  double lo, hi;  // where most samples are drawn; specials and all magnitudes come on top
 };
 struct BinaryCase {
   const Formula* formula;

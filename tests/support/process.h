@@ -4,8 +4,11 @@
 
 namespace functra::testing {
 
-struct Ran { int status; std::string output; };  // exit status, and what it wrote to either stream
-Ran run(const std::string& command);             // by the shell
-std::string shell_word(const std::string& path);     // for the shell
+struct Ran {
+  int status;
+  std::string output;
+};                                                // exit status, and what it wrote to either stream
+Ran run(const std::string& command);              // by the shell
+std::string shell_word(const std::string& path);  // for the shell
 
 }  // namespace functra::testing

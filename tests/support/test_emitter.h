@@ -12,7 +12,10 @@ namespace functra::testing {
 
 class TestEmitter final : public Emitter {
  public:
-  struct Value { DType dtype; std::uint64_t bits; };  // the element, in the low bytes
+  struct Value {
+    DType dtype;
+    std::uint64_t bits;
+  };  // the element, in the low bytes
 
   template <class T> Sym input(T x) { return {this, put(x), dtype_of<T>}; }
   template <class T> T value(Sym s) const { return get<T>(s.id); }
@@ -36,7 +39,10 @@ class TestEmitter final : public Emitter {
           case NumOp::neg: return put(static_cast<T>(U(0) - static_cast<U>(a)));
           case NumOp::abs: return put(a < 0 ? static_cast<T>(U(0) - static_cast<U>(a)) : a);
           case NumOp::invert: return put(static_cast<T>(~a));
-          case NumOp::floor: case NumOp::ceil: case NumOp::rint: case NumOp::trunc: return put(a);
+          case NumOp::floor:
+          case NumOp::ceil:
+          case NumOp::rint:
+          case NumOp::trunc: return put(a);
           default: break;
         }
       } else {
@@ -172,7 +178,8 @@ class TestEmitter final : public Emitter {
   }
   template <class T> T get(Id i) const {
     const Value& v = values_.at(i);
-    if (v.dtype != dtype_of<T>) throw std::logic_error("an operand is " + std::string(name_of(v.dtype)) + ", not " + std::string(name_of(dtype_of<T>)));
+    if (v.dtype != dtype_of<T>)
+      throw std::logic_error("an operand is " + std::string(name_of(v.dtype)) + ", not " + std::string(name_of(dtype_of<T>)));
     T x;
     std::memcpy(&x, &v.bits, sizeof(T));
     return x;

@@ -20,7 +20,10 @@ TEST(ElementwiseSweep, UnaryFormulasAreWithinFourUlpOnAllFloats) {
   constexpr std::int64_t chunk = 1 << 14;
   for (const auto& c : testing::unary_cases()) {
     const auto tables = testing::tables_of(*c.formula);
-    struct Worst { double ulps = 0; float at = 0, got = 0; };
+    struct Worst {
+      double ulps = 0;
+      float at = 0, got = 0;
+    };
     std::vector<std::vector<Worst>> worst(tables.size(), std::vector<Worst>((count + chunk - 1) / chunk));
     parallel_for(static_cast<std::int64_t>(worst[0].size()), 1, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> x(chunk), y(chunk);
@@ -44,7 +47,8 @@ TEST(ElementwiseSweep, UnaryFormulasAreWithinFourUlpOnAllFloats) {
     });
     for (std::size_t t = 0; t < tables.size(); ++t) {
       Worst all;
-      for (const Worst& w : worst[t]) if (w.ulps > all.ulps) all = w;
+      for (const Worst& w : worst[t])
+        if (w.ulps > all.ulps) all = w;
       testing::count_law(all.ulps <= 4);
       std::printf("%-10s %-6s %.2f ulp at %a\n", c.formula->name, tables[t].first, all.ulps, static_cast<double>(all.at));
       EXPECT_LE(all.ulps, 4) << c.formula->name << " on " << tables[t].first << " of " << all.at << " gives " << all.got;
