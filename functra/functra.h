@@ -15,6 +15,8 @@
 #include "functra/ops/shape.h"
 #include "functra/tensor/tensor.h"
 #include "functra/transforms/check_grads.h"
+#include "functra/transforms/checkpoint.h"
+#include "functra/transforms/control_flow.h"
 #include "functra/transforms/custom.h"
 #include "functra/transforms/disable_jit.h"
 #include "functra/transforms/grad.h"

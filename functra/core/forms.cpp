@@ -1,6 +1,8 @@
 // The cached Program -> Program forms and the reverse sweep.
 #include "functra/core/forms.h"
 
+#include <atomic>
+
 namespace functra::core {
 
 std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n) {
@@ -154,6 +156,37 @@ std::shared_ptr<const LinForm> linearize_program(const ProgramPtr& p, const Mask
   };
   return cached<LinForm>(*p, form_key("lin", {nonzero, force}), make);
 }
+ProgramPtr guarded_program(const ProgramPtr& p) {
+  auto make = [&] {
+    std::vector<Aval> types = p->in_types();
+    types.insert(types.begin(), Aval{DType::bool_, false, {}});
+    return trace_program(types, [&](Ins a) {
+      Vec env(p->type_of.size()), out;
+      for (std::size_t i = 0; i < p->inputs.size(); ++i) env[static_cast<std::size_t>(p->inputs[i])] = a[1 + i];
+      auto value = [&](Var v) { return v < 0 ? p->literals[static_cast<std::size_t>(~v)] : env[static_cast<std::size_t>(v)]; };
+      for (const Eqn& e : p->eqns) {
+        Vec x;
+        for (Var v : p->operands(e)) x.push_back(value(v));
+        Site site(e.site);
+        Outs y(env.data() + e.out, e.n_out);
+        if (!needs_guard(e)) bind_prim({*e.prim, e.params}, x, y);
+        else if (e.prim->guard) e.prim->guard({*e.prim, e.params}, a[0], x, y);
+        else
+          throw MissingRuleError(std::string(e.prim->name) + " holds a loop or an effect, which cannot run in a branch that only some lanes choose");
+      }
+      for (Var v : p->outputs) out.push_back(value(v));
+      return out;
+    });
+  };
+  return *cached<ProgramPtr>(*p, "guarded", make);
+}
+
+namespace {
+std::atomic<ResidualChoice> choice{nullptr};
+}
+ResidualChoice residual_choice() { return choice.load(std::memory_order_relaxed); }
+ResidualChoice set_residual_choice(ResidualChoice c) { return choice.exchange(c); }
+
 ProgramPtr transpose_program(const ProgramPtr& p, const Mask& linear, const Mask& ct_nonzero) {
   auto make = [&] {
     std::vector<Aval> in;

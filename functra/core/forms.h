@@ -30,6 +30,15 @@ std::shared_ptr<const LinForm> linearize_program(const ProgramPtr&, const Mask& 
 ProgramPtr transpose_program(const ProgramPtr&, const Mask& linear, const Mask& ct_nonzero);  // known, cotangents -> cotangents of linear inputs
 std::shared_ptr<const BatchForm> batch_program(const ProgramPtr&, const BatchContext&, const Mask& batched, const Mask& force);
 
+// (on, inputs) -> outputs, in which loops make no step, and effects are not seen, unless the 0-d bool `on` holds.
+ProgramPtr guarded_program(const ProgramPtr&);
+
+// What the linear half of a loop's body keeps from the primal half. Given the linearised body, a choice returns an equivalent one with
+// residuals of its own: the place of a compiler's cut between the two. The default takes them as they are.
+using ResidualChoice = std::shared_ptr<const LinForm> (*)(const ProgramPtr& body, const Mask& nonzero, std::shared_ptr<const LinForm>);
+ResidualChoice residual_choice();
+ResidualChoice set_residual_choice(ResidualChoice);  // null: the default; returns the one before
+
 // Reverse sweep over a linear program. env[v]: known value, or null where linear; ct[v]: cotangent so far. Adds to ct. `consume`
 // drops known values after their last use.
 void backward(const Program& p, Tensor* env, Tensor* ct, bool consume);

@@ -2,6 +2,7 @@
 #include "functra/core/ir.h"
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_map>
 
 #include "functra/core/interp.h"
@@ -59,13 +60,21 @@ void Program::clear() {
   effects = false;
   forms.reset();
 }
+std::vector<ProgramPtr> inner_programs(const Eqn& e) {
+  std::vector<ProgramPtr> inner;
+  Params q = e.params;
+  if (q.type) q.type->programs(q.value, inner);
+  return inner;
+}
 bool has_effect(const Eqn& e) {
   if (e.prim->effect) return true;
-  Params q = e.params;
-  if (!q.type) return false;
-  std::vector<ProgramPtr> inner;
-  q.type->programs(q.value, inner);
+  auto inner = inner_programs(e);
   return std::any_of(inner.begin(), inner.end(), [](auto& p) { return p->effects; });
+}
+bool needs_guard(const Eqn& e) {
+  if (e.prim->guarded) return true;
+  auto inner = inner_programs(e);
+  return std::any_of(inner.begin(), inner.end(), [](auto& p) { return p->guard; });
 }
 
 std::vector<std::uint8_t> live_vars(const Program& p, const std::vector<Var>& outputs, bool effects) {
@@ -174,7 +183,10 @@ std::size_t hash_of(const ProgramPtr& p) {
 bool same(const ProgramPtr& a, const ProgramPtr& b) { return a == b || (a && b && hash_of(a) == hash_of(b) && same_program(*a, *b)); }
 
 ProgramPtr seal(Program&& p, bool intern) {
+  static std::atomic<std::uint64_t> next_id{1};
+  p.id = next_id.fetch_add(1, std::memory_order_relaxed);
   p.effects = std::any_of(p.eqns.begin(), p.eqns.end(), has_effect);
+  p.guard = std::any_of(p.eqns.begin(), p.eqns.end(), needs_guard);
   p.last.assign(p.pool.size(), 0);
   std::vector<std::uint8_t> used(p.type_of.size());
   for (Var v : p.outputs)

@@ -47,6 +47,8 @@ struct Program {
   std::vector<Var> inputs, outputs;
   std::size_t n_hidden = 0;
   bool effects = false;  // holds an effect, at any depth
+  bool guard = false;    // holds what must not run on lanes that did not choose it (Primitive::guard), at any depth
+  std::uint64_t id = 0;  // of sealed programs: unique in the process
   Vec literals;
   mutable std::size_t hash = 0;
   std::unique_ptr<FormCache> forms;  // of sealed programs
@@ -86,7 +88,9 @@ struct Program {
   }
 };
 
+std::vector<ProgramPtr> inner_programs(const Eqn& e);
 bool has_effect(const Eqn& e);
+bool needs_guard(const Eqn& e);
 std::size_t program_hash(const Program& p);
 bool same_program(const Program& a, const Program& b);  // structure, types, parameters, literals; not sites
 // Checks that variables are defined before use and once, that operand counts fit, and that every shape rule gives the types

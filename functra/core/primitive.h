@@ -61,6 +61,11 @@ struct Primitive {
   void (*transpose)(const Call&, Ins ct, std::span<const Operand> in, Outs ct_in) = nullptr;  // fills ct_in of linear operands
   bool (*mixed)(const Call&, const Mask& own) = nullptr;                                      // holds equations that touch no own operand
   void (*batch)(const Call&, const BatchContext&, std::span<Batched> in, std::span<Batched> out) = nullptr;
+  // Binds the call so that it has no effect, and makes no step of a loop, unless the 0-d bool `on` holds; the results are then anything
+  // of their type. `guarded`: always needed (a loop, an effect); other holders of Programs need it where one of those does.
+  bool guarded = false;
+  void (*guard)(const Call&, const Tensor& on, Ins in, Outs out) = nullptr;
+  bool recomputes = false;  // linear in some operands, but holds work on the others (which are then more than coefficients)
   Lowering lowering{};
 
   int results(const Params& p) const { return n_out ? n_out(p) : 1; }

@@ -1,12 +1,9 @@
-// Primitives that hold Programs: calls of compiled functions, and calls with the user's own derivative rules. Their rules transform
-// the Program once (cached in it) and bind the result; the user's function is not called again.
+// Primitives that hold Programs: calls of compiled functions, calls with the user's own derivative rules, and branches. Loops are in
+// loop.h.
 #pragma once
-#include "functra/prims/build.h"
+#include "functra/prims/holder.h"
 
 namespace functra::prims {
-
-using core::Mask;
-using core::ProgramPtr;
 
 struct CallParams {
   ProgramPtr program;
@@ -28,5 +25,47 @@ struct CustomVjpParams {
   Mask given;
 };
 extern const Primitive custom_jvp_p, custom_vjp_p;
+
+// One of several Programs of the same inputs and outputs. Operands: a 0-d bool or integer that chooses (false 0, true 1; clamped to the
+// branches), then the inputs.
+struct CondParams {
+  std::vector<ProgramPtr> branches;
+};
+extern const Primitive cond_p;
+Vec bind_cond(const CondParams& q, Ins in);
+
+// cond with a choice per lane: operands are the choices [size], then the inputs, [size, ...] where mapped; results are [size, ...]. The
+// per-lane Programs are kept, so that derivatives are taken per lane and selected before anything is summed over lanes. A branch is
+// evaluated on all lanes, but loops in it make no step, and effects are not seen, on lanes that did not choose it.
+struct LanesParams {
+  std::vector<ProgramPtr> branches;
+  std::int64_t size;
+  Mask mapped;
+  bool guarded = false;  // the branches know already which lanes are on
+};
+extern const Primitive lanes_p;
+Vec bind_lanes(const LanesParams& q, Ins in);
+
+// The linearisation of several branches in a common form: primal (inputs) -> (outputs, residuals of every branch that are new),
+// linear (residuals of every branch, tangents) -> tangents of outputs.
+struct BranchPlan {
+  std::vector<ProgramPtr> primal, linear;
+  Mask nonzero;
+  struct Residual {
+    bool is_input;  // an operand, forwarded: under lanes a copy would be one per lane
+    std::size_t index;
+  };
+  std::vector<Residual> residuals;  // of all branches, one after another
+  std::size_t n_new = 0;
+};
+std::shared_ptr<const BranchPlan> branch_plan(const std::vector<ProgramPtr>& branches, const Mask& nonzero);
+// Outputs that are nonzero (mapped) in any branch.
+Mask any_nonzero(const std::vector<ProgramPtr>& branches, const Mask& in);
+Mask any_batched(const std::vector<ProgramPtr>& branches, const BatchContext& ctx, const Mask& in);
+template <class F> std::vector<ProgramPtr> each_branch(const std::vector<ProgramPtr>& branches, F f) {
+  std::vector<ProgramPtr> r;
+  for (auto& b : branches) r.push_back(f(b));
+  return r;
+}
 
 }  // namespace functra::prims
