@@ -11,6 +11,8 @@ struct Interp {
   virtual ~Interp() = default;
   Interp(const Interp&) = delete;
   virtual void process(const Call&, Ins in, Outs out) = 0;
+  // A Ref made outside is about to be written with a value from inside; raises where this transform would miss the write.
+  virtual void write_through(const Tensor&) const {}
   std::uint64_t tag;  // unique in the process
   Interp* parent;
   Interp* tracer;          // the nearest of this and its ancestors that records every operation
@@ -53,6 +55,7 @@ struct BatchNode : Node {
 struct JvpInterp final : Interp {
   JvpInterp(const char* name, bool linearizing) : Interp(name), linearizing(linearizing) {}
   void process(const Call&, Ins in, Outs out) override;
+  void write_through(const Tensor&) const override;
   Tensor wrap(const Tensor& primal, const Tensor& tangent);  // a null tangent wraps nothing
   Tensor primal(const Tensor& t) const { return t.tag() == tag ? t.node_as<JvpNode>().primal : t; }
   Tensor tangent(const Tensor& t) const { return t.tag() == tag ? t.node_as<JvpNode>().tangent : Tensor(); }
@@ -62,6 +65,7 @@ struct JvpInterp final : Interp {
 struct BatchInterp final : Interp {
   explicit BatchInterp(std::int64_t size, Draws draws = Draws::error, std::string axis_name = {});
   void process(const Call&, Ins in, Outs out) override;
+  void write_through(const Tensor& v) const override;
   Tensor wrap(const Tensor& v, int dim);  // dim -1 wraps nothing
   Batched unwrap(const Tensor& t) const {
     return t.tag() == tag ? Batched{t.node_as<BatchNode>().value, t.node_as<BatchNode>().dim} : Batched{t, -1};
@@ -69,6 +73,22 @@ struct BatchInterp final : Interp {
   std::string axis_name;
   BatchContext context;
 };
+
+// A mutable cell. `level`: tag of the interpreter it was made in, 0 outside of all.
+struct RefCell {
+  Tensor value;
+  std::uint64_t level;
+};
+using RefPtr = std::shared_ptr<RefCell>;
+// A Ref that a recorded function touches: an input, and where it is written an output.
+struct RefUse {
+  RefPtr ref;
+  Tensor input, now;  // inside: the value it starts with, and the current one
+  bool written = false;
+};
+RefPtr make_ref(const Tensor& v);
+Tensor ref_get(const RefPtr& r);                 // as the current interpreter sees it
+void ref_set(const RefPtr& r, const Tensor& v);  // of the type it holds
 
 // Tracer (records every operation) and recorder (only those on its own tensors; dispatch skips it otherwise).
 struct Recording final : Interp {
@@ -78,6 +98,8 @@ struct Recording final : Interp {
   Tensor input(const Aval& a);
   Var var_of(const Tensor& t);  // own variable, literal, or a captured tensor (a hidden input)
   Closed finish(Ins outputs, bool intern = true);
+  bool takes_refs = false;  // outer Refs become operands, listed in `refs`; else they may be read, not written
+  std::vector<RefUse> refs;
   bool bake = false;  // concrete tensors met become constants (programs derived from programs)
   Program prog;
   std::vector<Var> hidden;  // the variable of captured[i]; increasing, each numbered just before the equation that first uses it

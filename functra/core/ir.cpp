@@ -93,7 +93,7 @@ std::vector<std::uint8_t> live_vars(const Program& p, const std::vector<Var>& ou
   return live;
 }
 Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_hidden, const std::vector<Var>& outputs,
-                const std::vector<std::uint8_t>& live, const std::vector<std::pair<Var, Var>>& alias) {
+                const std::vector<std::uint8_t>& live, const std::vector<std::pair<Var, Var>>& alias, bool effects) {
   Program q;
   std::vector<Var> to(p.type_of.size(), -1);
   auto var = [&](Var v) { return v >= 0 ? to[static_cast<std::size_t>(v)] : q.new_literal(p.literals[static_cast<std::size_t>(~v)]); };
@@ -101,7 +101,7 @@ Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_
   for (auto [v, same] : alias) to[static_cast<std::size_t>(v)] = to[static_cast<std::size_t>(same)];
   q.n_hidden = n_hidden;
   for (const Eqn& e : p.eqns) {
-    bool any = has_effect(e);
+    bool any = effects && has_effect(e);
     for (std::uint32_t k = 0; k < e.n_out; ++k) any |= live[e.out + k];
     if (!any) continue;
     auto at = static_cast<std::uint32_t>(q.pool.size()), first = static_cast<std::uint32_t>(q.type_of.size());
@@ -119,7 +119,23 @@ Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_
   return q;
 }
 ProgramPtr with_outputs(const Program& p, const std::vector<Var>& outputs, bool effects) {
-  return seal(compact(p, p.inputs, p.n_hidden, outputs, live_vars(p, outputs, effects)), false);
+  return seal(compact(p, p.inputs, p.n_hidden, outputs, live_vars(p, outputs, effects), {}, effects), false);
+}
+ParamRef without_effects(const Eqn& e) {
+  Params q = e.params;
+  if (!q.type || !has_effect(e)) return e.params;
+  return ParamRef::adopt(q.type->map_programs(q.value, [](const ProgramPtr& p) { return without_effects(p); }));
+}
+ProgramPtr without_effects(const ProgramPtr& p) {
+  if (!p || !p->effects) return p;
+  static const std::string key = "without_effects";
+  auto found = p->forms->find(key);
+  if (!found) {
+    Program q = compact(*p, p->inputs, p->n_hidden, p->outputs, live_vars(*p, p->outputs, false), {}, false);
+    for (Eqn& e : q.eqns) e.params = without_effects(e);
+    found = p->forms->insert(key, std::make_shared<const ProgramPtr>(seal(std::move(q), false)));
+  }
+  return *std::static_pointer_cast<const ProgramPtr>(found);
 }
 
 // ---------------------------------------------------------------- equality and interning
@@ -132,7 +148,6 @@ bool same_literal(const Tensor& a, const Tensor& b) {
   Tensor x = a.contiguous(), y = b.contiguous();
   return std::memcmp(x.bytes(), y.bytes(), static_cast<std::size_t>(x.numel()) * size_of(x.raw_dtype())) == 0;
 }
-std::size_t hash_type(const Aval& a) { return mix(mix(hash_of(a.shape), static_cast<std::size_t>(a.dtype)), a.weak); }
 
 struct Interned {
   std::mutex mutex;
@@ -154,7 +169,7 @@ std::size_t program_hash(const Program& p) {
     if (q.type) h = mix(h, q.type->hash(q.value));
     for (Var v : p.operands(e)) h = mix(h, static_cast<std::size_t>(static_cast<std::int64_t>(v)));
   }
-  for (Var v : p.inputs) h = mix(h, hash_type(p.type(v)));
+  for (Var v : p.inputs) h = mix(h, hash_of(p.type(v)));
   for (Var v : p.outputs) h = mix(h, static_cast<std::size_t>(static_cast<std::int64_t>(v)));
   for (const Tensor& t : p.literals) h = mix(h, t.is_scalar() ? t.identity() : hash_of(t.sizes()));
   return h | 1;

@@ -106,9 +106,12 @@ ProgramPtr seal(Program&& p, bool intern);
 std::vector<std::uint8_t> live_vars(const Program& p, const std::vector<Var>& outputs, bool effects = true);
 // The live equations of p, renumbered, with these inputs and outputs. alias: (variable, the one it stands for).
 Program compact(const Program& p, const std::vector<Var>& inputs, std::size_t n_hidden, const std::vector<Var>& outputs,
-                const std::vector<std::uint8_t>& live, const std::vector<std::pair<Var, Var>>& alias = {});
+                const std::vector<std::uint8_t>& live, const std::vector<std::pair<Var, Var>>& alias = {}, bool effects = true);
 // The same program with other outputs (any of its variables), dead equations pruned, inputs kept.
 ProgramPtr with_outputs(const Program& p, const std::vector<Var>& outputs, bool effects = true);
+// The same without its effects, at every depth: what computes again must not be seen again.
+ProgramPtr without_effects(const ProgramPtr& p);
+ParamRef without_effects(const Eqn& e);
 
 // Evaluates by binding every equation in the current interpreter; operands are dropped at their last use. `args` may be
 // consumed: entries moved from are released as soon as they are dead.

@@ -58,10 +58,7 @@ class Reader {
  private:
   Aval type() {
     Aval a;
-    a.weak = in_.eat("~");
-    core::read(in_, a.dtype);
-    core::read(in_, a.shape);
-    if (a.weak && !a.shape.empty()) in_.fail("a weak type is 0-d");
+    core::read(in_, a);
     return a;
   }
   Var define() {

@@ -18,6 +18,14 @@ void write(std::string& out, const Shape& s) { out += s.str(); }
 void write(std::string& out, const std::string& s) { out += quote(s); }
 void write(std::string& out, const Scalar& s) { out += s.str(); }
 void write(std::string& out, DType d) { out += name_of(d); }
+std::size_t hash_of(const Aval& a) { return mix(mix(hash_of(a.shape), static_cast<std::size_t>(a.dtype)), a.weak); }
+void write(std::string& out, const Aval& a) { out += a.str(); }
+void read(TextReader& in, Aval& a) {
+  a.weak = in.eat("~");
+  read(in, a.dtype);
+  read(in, a.shape);
+  if (a.weak && !a.shape.empty()) in.fail("a weak type is 0-d");
+}
 void write(std::string& out, const ProgramPtr& p) {
   if (p) p->write(out);
   else out += "none";

@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "functra/base/function_ref.h"
 #include "functra/base/refcount.h"
 #include "functra/base/reflect.h"
 #include "functra/core/text.h"
+#include "functra/tensor/aval.h"
 
 namespace functra::core {
 
@@ -26,6 +28,7 @@ inline std::size_t hash_of(std::int64_t v) { return static_cast<std::size_t>(v) 
 std::size_t hash_of(const Shape& s);
 std::size_t hash_of(const std::string& s);
 std::size_t hash_of(const Scalar& s);
+std::size_t hash_of(const Aval& a);
 std::size_t hash_of(const ProgramPtr& p);
 inline bool same(const Scalar& a, const Scalar& b) { return a.str() == b.str() && a.type() == b.type(); }
 bool same(const ProgramPtr& a, const ProgramPtr& b);
@@ -34,11 +37,13 @@ void write(std::string& out, const Shape& s);
 void write(std::string& out, const std::string& s);
 void write(std::string& out, const Scalar& s);
 void write(std::string& out, DType d);
+void write(std::string& out, const Aval& a);
 void write(std::string& out, const ProgramPtr& p);
 void read(TextReader& in, Shape& s);
 void read(TextReader& in, std::string& s);
 void read(TextReader& in, Scalar& s);
 void read(TextReader& in, DType& d);
+void read(TextReader& in, Aval& a);
 void read(TextReader& in, ProgramPtr& p);
 
 template <class T>
@@ -96,7 +101,8 @@ struct ParamType {
   void (*write)(std::string&, const void*);  // "dims=[0, 1] keep=true"
   ParamBox* (*read)(TextReader&);            // up to, not including, the closing brace
   ParamBox* (*box)(const void*);
-  void (*programs)(const void*, std::vector<ProgramPtr>&);  // those among the fields, in order
+  void (*programs)(const void*, std::vector<ProgramPtr>&);                              // those among the fields, in order
+  ParamBox* (*map_programs)(const void*, function_ref<ProgramPtr(const ProgramPtr&)>);  // a copy with each of them replaced
   void (*drop)(ParamBox*);
 };
 struct ParamBox {
@@ -126,6 +132,13 @@ inline void find_programs(const std::vector<ProgramPtr>& v, std::vector<ProgramP
   for (auto& p : v) find_programs(p, out);
 }
 template <class T> void find_programs(const T&, std::vector<ProgramPtr>&) {}
+inline void map_programs(ProgramPtr& p, function_ref<ProgramPtr(const ProgramPtr&)> f) {
+  if (p) p = f(p);
+}
+inline void map_programs(std::vector<ProgramPtr>& v, function_ref<ProgramPtr(const ProgramPtr&)> f) {
+  for (auto& p : v) map_programs(p, f);
+}
+template <class T> void map_programs(T&, function_ref<ProgramPtr(const ProgramPtr&)>) {}
 template <class P> ParamBox* make_box(P&& p);
 }  // namespace detail
 
@@ -169,6 +182,11 @@ inline constexpr ParamType param_type = {.equal =
                                              [](const void* a, std::vector<ProgramPtr>& out) {
                                                detail::each_field(*static_cast<const P*>(a), [&](auto, auto& f) { detail::find_programs(f, out); });
                                              },
+                                         .map_programs = [](const void* a, function_ref<ProgramPtr(const ProgramPtr&)> f) -> ParamBox* {
+                                           P p = *static_cast<const P*>(a);
+                                           detail::each_field(p, [&](auto, auto& field) { detail::map_programs(field, f); });
+                                           return detail::make_box(std::move(p));
+                                         },
                                          .drop = [](ParamBox* b) { delete static_cast<Boxed<P>*>(b); }};
 template <class P> ParamBox* detail::make_box(P&& p) {
   using T = std::remove_cvref_t<P>;

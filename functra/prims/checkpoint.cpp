@@ -111,7 +111,8 @@ std::shared_ptr<const Plan> plan(const CheckpointParams& q, const Mask& m) {
         Vec x, y(e.n_out);
         for (Var v : p.operands(e)) x.push_back(value(v));
         core::Site site(e.site);
-        bind_prim({*e.prim, e.params}, x, y);
+        core::ParamRef params = core::without_effects(e);
+        bind_prim({*e.prim, params}, x, y);
         for (std::uint32_t j = 0; j < e.n_out; ++j)
           if (is_zero(env[e.out + j])) env[e.out + j] = y[j];
       }

@@ -19,6 +19,7 @@ Table custom_table();
 Table exp_table();
 Table extremes_table();
 Table gather_table();
+Table host_table();
 Table index_table();
 Table random_table();
 Table reduce_table();

@@ -106,11 +106,12 @@ void batch_lanes(const WhileParams& q, const BatchContext& ctx, const Mask& mapp
 ProgramPtr tangent_step(const ProgramPtr& body, std::size_t n_const, std::size_t n_carry, const Mask& m) {
   auto make = [&] {
     auto l = core::linearize_program(body, m, carry_outputs(m, n_const, n_carry, n_carry));
+    ProgramPtr primal = core::without_effects(l->primal);
     Types in = body->in_types(), types = in;
     for (std::size_t i = 0; i < m.size(); ++i)
       if (m[i]) types.push_back(in[i]);
     return trace_program(types, [&](Ins a) {
-      Vec r = core::eval_program(*l->primal, a.first(n_const + n_carry));
+      Vec r = core::eval_program(*primal, a.first(n_const + n_carry));
       return core::eval_program(*l->linear, joined({Ins(r).subspan(n_carry), a.subspan(n_const + n_carry)}));
     });
   };
@@ -217,7 +218,7 @@ constexpr Primitive while_p = {
           Mask m = carry_fixpoint(core::nonzero_mask(bt), n.n_const, n.n_carry, [&](const Mask& mask) { return form(mask)->nonzero; });
           Vec t_const = tangents(m, bx, bt, 0, n.n_const), t_carry = tangents(m, bx, bt, n.n_const, n.n_carry);
           if (t_carry.empty()) return;
-          SweepParams s{q.body,
+          SweepParams s{core::without_effects(q.body),
                         tangent_step(q.body, n.n_const, n.n_carry, m),
                         q.n_const,
                         q.n_carry,

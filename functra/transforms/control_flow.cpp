@@ -50,21 +50,73 @@ bool adopts(const Aval& weak, DType d) {  // may a bare number of this kind beco
   return is_floating(d) || is_complex(d) || (is_integer(d) && !is_floating(weak.dtype)) || (d == DType::bool_ && weak.dtype == DType::bool_);
 }
 
-// One recording of a body: inputs of these types, traced values written into `leaves`.
+// A traced body. Inputs: captured tensors, those given, the Refs it touches; outputs: those returned, the Refs it writes.
+struct Traced {
+  ProgramPtr program;
+  Vec captured;
+  std::vector<RefUse> refs;
+};
 class Trace {
  public:
-  Trace(const char* who) : recording_(who, true), scope_(&recording_) {}
+  explicit Trace(const char* who) : recording_(who, true), scope_(&recording_) { recording_.takes_refs = true; }
   Vec inputs(const Types& types) {
     Vec r;
     for (auto& a : types) r.push_back(recording_.input(a));
     return r;
   }
-  Closed finish(Ins outputs) { return recording_.finish(outputs); }
+  Traced finish(Vec outputs) {
+    for (auto& u : recording_.refs)
+      if (u.written) outputs.push_back(u.now);
+    Closed c = recording_.finish(outputs);
+    return {c.program, c.captured, std::move(recording_.refs)};
+  }
 
  private:
   Recording recording_;
   Scope scope_;
 };
+// Refs that are written, or that are only read, and their values before the call.
+std::vector<RefPtr> refs_of(const std::vector<RefUse>& refs, bool written) {
+  std::vector<RefPtr> r;
+  for (auto& u : refs)
+    if (u.written == written) r.push_back(u.ref);
+  return r;
+}
+Vec values_of(const std::vector<RefPtr>& refs) {
+  Vec r;
+  for (auto& p : refs) r.push_back(ref_get(p));
+  return r;
+}
+void write_back(const std::vector<RefPtr>& refs, Ins values) {
+  for (std::size_t i = 0; i < refs.size(); ++i) ref_set(refs[i], values[i]);
+}
+// A loop body whose Refs are operands like others: those only read become constants, those written join the carry.
+//   captured | carry, xs, refs -> carry, ys, written   becomes   captured, read | carry, written, xs -> carry, written, ys
+struct LoopBody {
+  ProgramPtr program;
+  Vec constants, extra_carry;
+  std::vector<RefPtr> written;
+};
+LoopBody loop_body(const Traced& t, std::size_t n_carry, std::size_t n_xs) {
+  LoopBody r{t.program, t.captured, {}, refs_of(t.refs, true)};
+  if (t.refs.empty()) return r;
+  std::size_t n_captured = t.captured.size(), at_refs = n_captured + n_carry + n_xs, n_ys = t.program->outputs.size() - n_carry - r.written.size();
+  prims::Order in, out;
+  prims::append_range(in, 0, n_captured);
+  for (std::size_t i = 0; i < t.refs.size(); ++i)
+    if (!t.refs[i].written) in.push_back(at_refs + i);
+  prims::append_range(in, n_captured, n_carry);
+  for (std::size_t i = 0; i < t.refs.size(); ++i)
+    if (t.refs[i].written) in.push_back(at_refs + i);
+  prims::append_range(in, n_captured + n_carry, n_xs);
+  prims::append_range(out, 0, n_carry);
+  prims::append_range(out, n_carry + n_ys, r.written.size());
+  prims::append_range(out, n_carry, n_ys);
+  r.program = prims::reorder(t.program, in, out);
+  append(r.constants, values_of(refs_of(t.refs, false)));
+  r.extra_carry = values_of(r.written);
+  return r;
+}
 
 // The carry of a loop: its values before it, and what its body must give back.
 class Carry {
@@ -135,6 +187,13 @@ Types slice_types(Ins x) {
   return r;
 }
 
+// n slices of x along dimension 0, from `from` on.
+Tensor rows(const Tensor& x, std::int64_t from, std::int64_t n) {
+  Shape s = x.sizes(), start = Shape::filled(s.size(), 0), limit = s;
+  start[0] = from;
+  limit[0] = from + n;
+  return prims::slice(x, start, limit, Shape::filled(s.size(), 1));
+}
 // A scan whose reverse mode keeps a carry every k steps: a scan of checkpointed scans, and one more for the rest.
 Vec bind_checkpointed(const prims::ScanParams& q, std::int64_t k, Ins in) {
   std::int64_t blocks = q.length / k, rest = q.length % k;
@@ -150,12 +209,6 @@ Vec bind_checkpointed(const prims::ScanParams& q, std::int64_t k, Ins in) {
       prims::bind_scan(s, {}, a, r);
       return r;
     });
-  };
-  auto rows = [&](const Tensor& x, std::int64_t from, std::int64_t n) {
-    Shape s = x.sizes(), start = Shape::filled(s.size(), 0), limit = s;
-    start[0] = from;
-    limit[0] = from + n;
-    return prims::slice(x, start, limit, Shape::filled(s.size(), 1));
   };
   std::int64_t blocks_from = q.reverse ? rest : 0, rest_from = q.reverse ? 0 : blocks * k;
   Vec carry(in.begin() + q.n_const, in.begin() + static_cast<std::ptrdiff_t>(fixed));
@@ -200,34 +253,41 @@ Vec bind_checkpointed(const prims::ScanParams& q, std::int64_t k, Ins in) {
 }  // namespace
 
 // ---------------------------------------------------------------- scan
-void scan(TreeRef carry_tree, TreeRef xs_tree, Body body, const ScanOptions& o) {
-  Carry carry(carry_tree, "scan");
-  Vec xs = defined_leaves(xs_tree, "scan", "xs");
-  std::int64_t length = steps_of(xs_tree, xs, o, "scan");
+void scan(TreeRef carry_tree, TreeRef xs_tree, Body body, const ScanOptions& o, const char* who) {
+  Carry carry(carry_tree, who);
+  Vec xs = defined_leaves(xs_tree, who, "xs");
+  std::int64_t length = steps_of(xs_tree, xs, o, who);
   if (o.checkpoint_every && *o.checkpoint_every < 1)
     throw ValueError("scan: checkpoint_every is " + std::to_string(*o.checkpoint_every) + ", expected at least 1");
   if (o.unroll < 1) throw ValueError("scan: unroll is " + std::to_string(o.unroll) + ", expected at least 1");
-  Closed c;
+  Traced traced;
   TreeRef y_tree;
-  until_stable(carry, "scan", [&] {
-    Trace t("scan");
+  until_stable(carry, who, [&] {
+    Trace t(who);
     carry.put(t.inputs(carry.types()));
     tree::assign(xs_tree, t.inputs(slice_types(xs)));
     Step step = body();
     Vec out;
     if (!carry.accept(step.carry, out)) return false;
-    for (const Tensor& y : defined_leaves(step.y, "scan", "y")) out.push_back(firm(y));
+    for (const Tensor& y : defined_leaves(step.y, who, "y")) out.push_back(firm(y));
     y_tree = step.y;
-    c = t.finish(out);
+    traced = t.finish(out);
     return true;
   });
-  prims::ScanParams q{
-      c.program, static_cast<std::int64_t>(c.captured.size()), static_cast<std::int64_t>(carry.values.size()), length, o.reverse, false, o.unroll};
-  Vec args = joined({c.captured, carry.values, xs}), out(c.program->outputs.size());
+  LoopBody b = loop_body(traced, carry.values.size(), xs.size());
+  prims::ScanParams q{b.program,
+                      static_cast<std::int64_t>(b.constants.size()),
+                      static_cast<std::int64_t>(carry.values.size() + b.extra_carry.size()),
+                      length,
+                      o.reverse,
+                      false,
+                      o.unroll};
+  Vec args = joined({b.constants, carry.values, b.extra_carry, xs}), out(b.program->outputs.size());
   if (o.checkpoint_every && *o.checkpoint_every < length) out = bind_checkpointed(q, *o.checkpoint_every, args);
   else prims::bind_scan(q, {}, args, out);
+  write_back(b.written, Ins(out).subspan(carry.values.size(), b.written.size()));
   tree::assign(carry_tree, Ins(out).first(carry.values.size()));
-  tree::assign(y_tree, Ins(out).subspan(carry.values.size()));
+  if (y_tree) tree::assign(y_tree, Ins(out).subspan(carry.values.size() + b.written.size()));
 }
 
 // ---------------------------------------------------------------- while
@@ -237,13 +297,13 @@ void while_loop(TreeRef carry_tree, function_ref<Tensor()> cond, Body body, cons
   if (o.checkpoint && *o.checkpoint < 0)
     throw ValueError(std::string(who) + ": checkpoint is " + std::to_string(*o.checkpoint) + ", expected a number of carries, or 0");
   Carry carry(carry_tree, who);
-  Closed c, b;
+  Traced test, traced;
   until_stable(carry, who, [&] {
     Trace t(who);
     carry.put(t.inputs(carry.types()));
     Vec out;
     if (!carry.accept(body().carry, out)) return false;
-    b = t.finish(out);
+    traced = t.finish(out);
     return true;
   });
   {
@@ -253,17 +313,39 @@ void while_loop(TreeRef carry_tree, function_ref<Tensor()> cond, Body body, cons
     if (!go.defined() || !go.rank0() || go.raw_dtype() != DType::bool_)
       throw ShapeError(std::string(who) + ": the condition is " + (go.defined() ? go.aval().str() : "undefined") +
                        ", expected a 0-d bool (compare, or reduce with any() or all())");
-    go = firm(go);
-    c = t.finish({&go, 1});
+    test = t.finish({firm(go)});
+    if (test.program->outputs.size() > 1) throw TracerError(std::string(who) + ": the condition writes a Ref; write it in the body");
   }
-  prims::WhileParams q{c.program,
+  LoopBody b = loop_body(traced, carry.values.size(), 0);
+  // The condition takes the Refs that the body writes from the carry, others as constants.
+  Vec constants = test.captured;
+  if (!test.refs.empty() || !b.written.empty()) {
+    std::vector<std::pair<bool, std::size_t>> from;  // of each Ref of the condition: in the carry, or a constant
+    for (auto& u : test.refs) {
+      auto at = std::find(b.written.begin(), b.written.end(), u.ref);
+      if (at != b.written.end()) from.emplace_back(true, carry.values.size() + static_cast<std::size_t>(at - b.written.begin()));
+      else {
+        from.emplace_back(false, constants.size());
+        constants.push_back(ref_get(u.ref));
+      }
+    }
+    Types types = types_of(joined({constants, carry.values, b.extra_carry}));
+    std::size_t n_const = constants.size();
+    test.program = trace_program(types, [&](Ins a) {
+      Vec x = joined({a.first(test.captured.size()), a.subspan(n_const, carry.values.size())});
+      for (auto [in_carry, k] : from) x.push_back(a[in_carry ? n_const + k : k]);
+      return eval_program(*test.program, x);
+    });
+  }
+  prims::WhileParams q{test.program,
                        b.program,
-                       static_cast<std::int64_t>(c.captured.size()),
-                       static_cast<std::int64_t>(b.captured.size()),
-                       static_cast<std::int64_t>(carry.values.size()),
+                       static_cast<std::int64_t>(constants.size()),
+                       static_cast<std::int64_t>(b.constants.size()),
+                       static_cast<std::int64_t>(carry.values.size() + b.extra_carry.size()),
                        o.max_steps ? *o.max_steps : 0,
                        o.checkpoint ? *o.checkpoint : -1};
-  Vec r = bind_all(prims::while_p, joined({c.captured, b.captured, carry.values}), q);
+  Vec r = bind_all(prims::while_p, joined({constants, b.constants, carry.values, b.extra_carry}), q);
+  write_back(b.written, Ins(r).subspan(carry.values.size(), b.written.size()));
   tree::assign(carry_tree, Ins(r).first(carry.values.size()));
 }
 
@@ -309,37 +391,39 @@ void fori_loop(const Tensor& lo, const Tensor& hi, Tensor& index, TreeRef carry,
 
 // ---------------------------------------------------------------- map
 void map(TreeRef xs_tree, Body body, const MapOptions& o) {
+  if (o.batch_size && *o.batch_size < 1) throw ValueError("map: batch_size is " + std::to_string(*o.batch_size) + ", expected at least 1");
+  if (!o.batch_size) {  // a scan without carry
+    static constexpr tree::Ops nothing{[](void*, tree::Visitor&) {}};
+    TreeRef empty;
+    empty.ops = &nothing;
+    empty.p = &empty;
+    return scan(
+        empty, xs_tree,
+        [&]() -> Step {
+          return {empty, body().carry};
+        },
+        ScanOptions{}, "map");
+  }
   Vec xs = defined_leaves(xs_tree, "map", "xs");
   std::int64_t n = steps_of(xs_tree, xs, ScanOptions{}, "map");
-  if (o.batch_size && *o.batch_size < 1) throw ValueError("map: batch_size is " + std::to_string(*o.batch_size) + ", expected at least 1");
-  Closed c;
   TreeRef result;
+  Closed c;
   {
-    Trace t("map");
-    tree::assign(xs_tree, t.inputs(slice_types(xs)));
-    Vec out;
+    Recording t("map", true);
+    Scope s(&t);
+    Vec in, out;
+    for (auto& a : slice_types(xs)) in.push_back(t.input(a));
+    tree::assign(xs_tree, in);
     result = body().carry;
     for (const Tensor& y : defined_leaves(result, "map", "the result")) out.push_back(firm(y));
     c = t.finish(out);
   }
-  std::size_t n_const = c.captured.size(), n_out = c.program->outputs.size();
-  Vec out(n_out);
-  if (!o.batch_size) {
-    prims::bind_scan({c.program, static_cast<std::int64_t>(n_const), 0, n}, {}, joined({c.captured, xs}), out);
-    tree::assign(result, out);
-    return;
-  }
   const std::string no_axis;
+  std::size_t n_const = c.captured.size(), n_out = c.program->outputs.size();
   std::int64_t size = std::min(*o.batch_size, std::max<std::int64_t>(n, 1)), blocks = n / size, rest = n % size;
   Mask mapped(n_const);
   mapped.resize(n_const + xs.size(), 1);
   auto batched = [&](std::int64_t k) { return batch_program(c.program, BatchContext{k, Draws::error, &no_axis}, mapped, Mask(n_out, 1))->program; };
-  auto rows = [](const Tensor& x, std::int64_t from, std::int64_t count) {
-    Shape s = x.sizes(), start = Shape::filled(s.size(), 0), limit = s;
-    start[0] = from;
-    limit[0] = from + count;
-    return prims::slice(x, start, limit, Shape::filled(s.size(), 1));
-  };
   std::vector<Vec> parts(n_out);
   if (blocks || !rest) {
     Vec args = c.captured, r(n_out);
@@ -356,6 +440,7 @@ void map(TreeRef xs_tree, Body body, const MapOptions& o) {
     Vec r = prims::call(batched(rest), args);
     for (std::size_t i = 0; i < n_out; ++i) parts[i].push_back(r[i]);
   }
+  Vec out(n_out);
   for (std::size_t i = 0; i < n_out; ++i) out[i] = parts[i].size() == 1 ? parts[i][0] : prims::concatenate(parts[i], 0);
   tree::assign(result, out);
 }
@@ -432,10 +517,16 @@ void associative_scan(TreeRef a_tree, TreeRef b_tree, Body combine, const Associ
   Types element = slice_types(xs);
   Closed c;
   {
-    Trace t("associative_scan");
+    Recording t("associative_scan", true);
+    Scope scope(&t);
+    auto inputs = [&] {
+      Vec in;
+      for (auto& a : element) in.push_back(t.input(a));
+      return in;
+    };
     std::string structure = key_of(a_tree);
-    tree::assign(a_tree, t.inputs(element));
-    tree::assign(b_tree, t.inputs(element));
+    tree::assign(a_tree, inputs());
+    tree::assign(b_tree, inputs());
     TreeRef result = combine().carry;
     if (key_of(result) != structure)
       throw StructureError("associative_scan: the function returns " + tree::structure(result) + " for elements " + tree::structure(a_tree));
@@ -464,7 +555,7 @@ void choose(const char* who, const Tensor& choice, Refs operands, std::span<cons
   Vec in;
   for (std::size_t i = 0; i < operands.size(); ++i) append(in, defined_leaves(operands[i], who, ("operand " + std::to_string(i)).c_str()));
   Types types = types_of(in);
-  std::vector<Closed> closed;
+  std::vector<Traced> closed;
   std::vector<TreeRef> trees;
   std::vector<Types> result_types;
   for (auto& f : branches) {
@@ -494,26 +585,48 @@ void choose(const char* who, const Tensor& choice, Refs operands, std::span<cons
         throw DTypeError(std::string(who) + ": the branches return" + (named(trees[0], i).empty() ? " results" : named(trees[0], i)) + " of types " +
                          want.str() + " and " + t[i].str() + "; convert with to(" + std::string(name_of(want.dtype)) + ")");
   }
-  // Every branch takes what any of them captured, then the operands.
-  Vec args;
-  Types all;
+  // Every branch takes what any of them captured, the operands, and the Refs that any of them touches; it returns the results, and the
+  // Refs that any of them writes.
+  std::vector<RefUse> refs;
+  for (auto& c : closed)
+    for (auto& u : c.refs) {
+      auto it = std::find_if(refs.begin(), refs.end(), [&](auto& r) { return r.ref == u.ref; });
+      if (it == refs.end()) refs.push_back({u.ref, {}, {}, u.written});
+      else it->written |= u.written;
+    }
+  Vec args, ref_values;
   for (auto& c : closed) append(args, c.captured);
-  all = types_of(args);
-  std::size_t n_captured = args.size(), at = 0;
+  for (auto& u : refs) ref_values.push_back(ref_get(u.ref));
+  std::size_t n_captured = args.size(), n_results = common.size(), at = 0;
+  Types all = types_of(args);
   append(all, types);
+  append(all, types_of(ref_values));
   prims::CondParams q;
   for (auto& c : closed) {
     auto f = [&](Ins a) {
-      Vec r = eval_program(*c.program, joined({a.subspan(at, c.captured.size()), a.subspan(n_captured)}));
-      for (std::size_t i = 0; i < r.size(); ++i) r[i] = as_type(r[i], common[i]);
+      Ins of_refs = a.subspan(n_captured + types.size());
+      Vec now(of_refs.begin(), of_refs.end()), x = joined({a.subspan(at, c.captured.size()), a.subspan(n_captured, types.size())});
+      auto index = [&](const RefUse& u) {
+        return static_cast<std::size_t>(std::find_if(refs.begin(), refs.end(), [&](auto& r) { return r.ref == u.ref; }) - refs.begin());
+      };
+      for (auto& u : c.refs) x.push_back(now[index(u)]);
+      Vec r = eval_program(*c.program, x);
+      std::size_t k = n_results;
+      for (auto& u : c.refs)
+        if (u.written) now[index(u)] = r[k++];
+      r.resize(n_results);
+      for (std::size_t i = 0; i < n_results; ++i) r[i] = as_type(r[i], common[i]);
+      for (std::size_t i = 0; i < refs.size(); ++i)
+        if (refs[i].written) r.push_back(now[i]);
       return r;
     };
     q.branches.push_back(trace_program(all, f, true));
     at += c.captured.size();
   }
-  append(args, in);
-  args.insert(args.begin(), choice);
-  tree::assign(trees[result], prims::bind_cond(q, args));
+  args = joined({{&choice, 1}, args, in, ref_values});
+  Vec r = prims::bind_cond(q, args);
+  write_back(refs_of(refs, true), Ins(r).subspan(n_results));
+  tree::assign(trees[result], Ins(r).first(n_results));
 }
 }  // namespace
 void cond(const Tensor& pred, Refs operands, function_ref<TreeRef()> on_true, function_ref<TreeRef()> on_false) {

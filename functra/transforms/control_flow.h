@@ -18,7 +18,7 @@ struct Step {
 using Body = function_ref<Step()>;
 // `carry` and `xs` are mutable copies: traced values are written into them before a body is called. On return `carry` holds the last
 // carry, and the y tree of the body's last call the stacked results.
-void scan(TreeRef carry, TreeRef xs, Body body, const ScanOptions& o);
+void scan(TreeRef carry, TreeRef xs, Body body, const ScanOptions& o, const char* who = "scan");
 void while_loop(TreeRef carry, function_ref<Tensor()> cond, Body body, const WhileOptions& o, const char* who = "while_loop");
 void fori_loop(const Tensor& lo, const Tensor& hi, Tensor& index, TreeRef carry, Body body, const WhileOptions& o);
 void map(TreeRef xs, Body body, const MapOptions& o);

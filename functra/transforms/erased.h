@@ -65,11 +65,13 @@ JitPtr new_jit(JitOptions o, const void* function_type);
 void jit_call(JitState&, Refs args, const JitHooks& hooks);
 std::size_t jit_cache_size(const JitState&);
 void jit_cache_clear(JitState&);
+JitStats jit_stats(const JitState&);
+std::string jit_explain(JitState&, Refs args);
 Program jit_program(JitState&, Refs args, const JitHooks& hooks);  // traced or found; nothing evaluated
 // A prepared call for arguments of these shapes: no lookup.
 class BoundState;
-std::shared_ptr<BoundState> jit_bind(JitState&, Refs args, const JitHooks& hooks, TreeRef result);
-void bound_call(BoundState&, Refs args, TreeRef result);  // writes the leaves of result
+std::shared_ptr<BoundState> jit_bind(JitState&, Refs args, const JitHooks& hooks);  // restores the result's structure
+void bound_call(BoundState&, Refs args, TreeRef result);                            // writes the leaves of result
 
 // Functions on leaves, for custom rules: the typed layer packs and unpacks.
 using LeafFn = function_ref<std::vector<Tensor>(std::span<const Tensor>)>;

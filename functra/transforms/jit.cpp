@@ -25,6 +25,8 @@ struct Entry {
   Closed closed;
   std::shared_ptr<const void> kept;  // f's result without its tensors
   std::vector<Aval> in;              // of defined leaves
+  std::vector<RefUse> refs;          // inputs after the leaves; those written are results after f's
+  std::vector<std::string> seen;     // what it was traced for: see description()
 };
 using EntryPtr = std::shared_ptr<const Entry>;
 
@@ -47,6 +49,23 @@ bool alive(const Entry& e) {
     if (t.tag() && !owner_of(t)) return false;
   return true;
 }
+std::string key_of(Refs args, std::vector<Tensor*>& leaves) {
+  std::string key;
+  for (const TreeRef& a : args) tree::flatten(a, key, leaves);
+  key += '|';
+  for (Tensor* t : leaves) append_type(key, *t);
+  return key;
+}
+// What a call is compiled for, a line per leaf, static value and structure: what explains a miss.
+std::vector<std::string> description(Refs args, const std::vector<Tensor*>& leaves) {
+  std::vector<std::string> r;
+  auto paths = tree::argument_paths(args);
+  for (std::size_t i = 0; i < args.size(); ++i) r.push_back("argument " + std::to_string(i) + ": structure " + tree::structure(args[i]));
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    r.push_back(paths[i] + ": " + (leaves[i]->defined() ? "type " + leaves[i]->aval().str() : "undefined"));
+  for (auto& v : tree::static_values(args)) r.push_back(v.path + ": value " + v.text);
+  return r;
+}
 // Runs the program on captured tensors and leaves. Where nobody watches, arguments are consumed as the run goes.
 void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
   bool concrete = plain();
@@ -58,6 +77,11 @@ void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
   Scope outside(nullptr);
   executor().run(c.program, args, outs);
 }
+void write_refs(const Entry& e, Ins values) {
+  std::size_t k = 0;
+  for (auto& u : e.refs)
+    if (u.written) ref_set(u.ref, values[k++]);
+}
 }  // namespace
 
 class JitState {
@@ -67,16 +91,23 @@ class JitState {
   std::mutex mutex;
   std::unordered_map<std::string, EntryPtr> entries;
 
+  std::int64_t hits = 0, misses = 0;
+
   EntryPtr find(const std::string& key) {
     std::lock_guard lock(mutex);
     auto it = entries.find(key);
-    return it != entries.end() && alive(*it->second) ? it->second : nullptr;
+    bool found = it != entries.end() && alive(*it->second);
+    ++(found ? hits : misses);
+    return found ? it->second : nullptr;
   }
-  EntryPtr get(const std::string& key, const std::vector<Tensor*>& leaves, const JitHooks& hooks) {
+  EntryPtr get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) {
+    std::string key = key_of(args, leaves);
     if (auto e = find(key)) return e;
     auto e = std::make_shared<Entry>();
+    e->seen = description(args, leaves);
     {
       Recording t("jit", true);
+      t.takes_refs = true;
       Scope s(&t);
       Vec values;
       for (Tensor* x : leaves) {
@@ -91,6 +122,9 @@ class JitState {
           throw ValueError("jit: the function returns an undefined Tensor (default constructed); return a value for every leaf, or std::optional");
         out.push_back(y);
       }
+      for (auto& u : t.refs)
+        if (u.written) out.push_back(u.now);
+      e->refs = t.refs;
       e->closed = t.finish(out);
       e->kept = hooks.keep();
       for (std::size_t i = 0; i < leaves.size(); ++i) *leaves[i] = values[i];
@@ -102,18 +136,12 @@ class JitState {
 };
 
 namespace {
-std::string key_of(Refs args, std::vector<Tensor*>& leaves) {
-  std::string key;
-  for (const TreeRef& a : args) tree::flatten(a, key, leaves);
-  key += '|';
-  for (Tensor* t : leaves) append_type(key, *t);
-  return key;
-}
 Vec gather(const Entry& e, const std::vector<Tensor*>& leaves) {
   Vec args = e.closed.captured;
   args.reserve(args.size() + leaves.size());
   for (Tensor* t : leaves)
     if (t->defined()) args.push_back(*t);
+  for (auto& u : e.refs) args.push_back(ref_get(u.ref));
   return args;
 }
 }  // namespace
@@ -125,7 +153,7 @@ void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
     return;
   }
   std::vector<Tensor*> leaves;
-  EntryPtr e = j.get(key_of(args, leaves), leaves, hooks);
+  EntryPtr e = j.get(args, leaves, hooks);
   Vec in = gather(*e, leaves);
   for (int d : j.options.donate) {
     if (d < 0 || static_cast<std::size_t>(d) >= args.size())
@@ -134,7 +162,41 @@ void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
   }
   Vec out(e->closed.program->outputs.size());
   execute(e->closed, in, out);
-  tree::assign(hooks.restore(e->kept.get()), out);
+  TreeRef result = hooks.restore(e->kept.get());
+  std::size_t n = tree::count(result);
+  write_refs(*e, Ins(out).subspan(n));
+  tree::assign(result, Ins(out).first(n));
+}
+JitStats jit_stats(const JitState& j) {
+  auto& s = const_cast<JitState&>(j);
+  std::lock_guard lock(s.mutex);
+  return {s.hits, s.misses, s.entries.size()};
+}
+std::string jit_explain(JitState& j, Refs args) {
+  std::vector<Tensor*> leaves;
+  std::string key = key_of(args, leaves);
+  auto now = description(args, leaves);
+  std::lock_guard lock(j.mutex);
+  if (auto it = j.entries.find(key); it != j.entries.end())
+    return alive(*it->second) ? "in the cache" : "traced before, but it captured a tensor of a transform that has finished";
+  if (j.entries.empty()) return "nothing is in the cache yet";
+  std::string best;
+  std::size_t fewest = ~std::size_t{0};
+  for (auto& [k, e] : j.entries) {  // the entry that differs least
+    std::string text;
+    std::size_t n = 0;
+    std::string structures;
+    for (std::size_t i = 0; i < std::max(now.size(), e->seen.size()); ++i) {
+      std::string a = i < now.size() ? now[i] : "nothing", b = i < e->seen.size() ? e->seen[i] : "nothing";
+      if (a == b) continue;
+      ++n;
+      std::string& to = a.find(": structure ") != a.npos ? structures : text;
+      to += (to.empty() ? "" : "\n") + a + ", in the cache " + (b.find(": ") == b.npos ? b : b.substr(b.find(": ") + 2));
+    }
+    if (text.empty()) text = structures;  // else the leaves and values say it better
+    if (n < fewest) fewest = n, best = text;
+  }
+  return best;
 }
 std::size_t jit_cache_size(const JitState& j) {
   auto& s = const_cast<JitState&>(j);
@@ -148,7 +210,7 @@ void jit_cache_clear(JitState& j) {
 }
 functra::Program jit_program(JitState& j, Refs args, const JitHooks& hooks) {
   std::vector<Tensor*> leaves;
-  EntryPtr e = j.get(key_of(args, leaves), leaves, hooks);
+  EntryPtr e = j.get(args, leaves, hooks);
   return functra::Program(e->closed.program, e->closed.captured);
 }
 
@@ -165,11 +227,12 @@ class BoundState {
   std::vector<Tensor*> leaves;
   Vec args, outs;
 };
-std::shared_ptr<BoundState> jit_bind(JitState& j, Refs args, const JitHooks& hooks, TreeRef result) {
+std::shared_ptr<BoundState> jit_bind(JitState& j, Refs args, const JitHooks& hooks) {
   auto b = std::make_shared<BoundState>();
-  b->entry = j.get(key_of(args, b->leaves), b->leaves, hooks);
+  b->entry = j.get(args, b->leaves, hooks);
   b->outs.resize(b->entry->closed.program->outputs.size());
-  bound_call(*b, args, result);
+  b->leaves.clear();
+  hooks.restore(b->entry->kept.get());
   return b;
 }
 void bound_call(BoundState& b, Refs args, TreeRef result) {
@@ -192,11 +255,13 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
     b.args.push_back(t);
   }
   if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
+  for (auto& u : b.entry->refs) b.args.push_back(ref_get(u.ref));
   execute(b.entry->closed, b.args, b.outs);
   b.leaves.clear();
   result.visit(g);
-  if (b.leaves.size() != b.outs.size()) throw StructureError("bind: the result has another structure than the prepared call");
-  for (std::size_t i = 0; i < b.outs.size(); ++i) *b.leaves[i] = std::move(b.outs[i]);
+  std::size_t n = b.leaves.size();
+  write_refs(*b.entry, Ins(b.outs).subspan(n));
+  for (std::size_t i = 0; i < n; ++i) *b.leaves[i] = std::move(b.outs[i]);
 }
 
 }  // namespace functra::erased

@@ -95,6 +95,17 @@ template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
   }
   std::size_t cache_size() const { return erased::jit_cache_size(*state_); }
   void cache_clear() const { erased::jit_cache_clear(*state_); }
+  JitStats cache_stats() const { return erased::jit_stats(*state_); }
+  // Why a call with these arguments would be traced again: what differs from the nearest entry of the cache, a line each, by path.
+  template <class... T> std::string explain_miss(T&&... t) const {
+    auto args = arguments<F, LiftNone>(static_cast<T&&>(t)...);
+    return std::apply(
+        [&]<class... A>(A&... a) {
+          const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
+          return erased::jit_explain(*state_, refs);
+        },
+        args);
+  }
 
   // The program for arguments like these, traced or found in the cache; nothing is evaluated.
   template <class... T> Stages trace(T&&... t) const {
@@ -118,11 +129,10 @@ template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
         [&]<class... A>(A&... a) {
           if constexpr (!check_call<F, A...>()) return Anything{};
           else {
-            auto first = std::tuple<A...>(a...);  // the first call, which donation may consume, gives the result its structure
-            auto r = std::apply([&](auto&... x) { return run(x...); }, first);
             JitRunner<F, A...> f(f_, a...);
             const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-            auto state = with_hooks(f, [&](const erased::JitHooks& hooks) { return erased::jit_bind(*state_, refs, hooks, TreeRef(r)); });
+            auto state = with_hooks(f, [&](const erased::JitHooks& hooks) { return erased::jit_bind(*state_, refs, hooks); });
+            auto r = f.take();
             return Bound<decltype(r), A...>(std::move(state), std::move(r), a...);
           }
         },

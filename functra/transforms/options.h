@@ -26,6 +26,10 @@ struct JacOptions {
 struct JitOptions {
   std::vector<int> donate{};
 };  // argument numbers whose tensors may be freed or reused
+struct JitStats {
+  std::int64_t hits, misses;  // calls that found a trace, and that made one
+  std::size_t size;           // traces in the cache
+};
 struct CheckGradsOptions {
   int order = 2;
   double eps = 1e-5, atol = 1e-4, rtol = 1e-4;
