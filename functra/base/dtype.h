@@ -55,14 +55,21 @@ template <class T> struct dtype_of_type;
   template <> struct dtype_of_type<T> { static constexpr DType value = DType::d; };
 FUNCTRA_DTYPE(bool, bool_)
 FUNCTRA_DTYPE(unsigned char, u8)
-FUNCTRA_DTYPE(unsigned short, u16) FUNCTRA_DTYPE(unsigned int, u32) FUNCTRA_DTYPE(unsigned long, u64) FUNCTRA_DTYPE(unsigned long long, u64)
-    FUNCTRA_DTYPE(signed char, i8) FUNCTRA_DTYPE(short, i16) FUNCTRA_DTYPE(int, i32) FUNCTRA_DTYPE(long, i64) FUNCTRA_DTYPE(long long, i64)
-        FUNCTRA_DTYPE(f16_t, f16) FUNCTRA_DTYPE(bf16_t, bf16) FUNCTRA_DTYPE(float, f32) FUNCTRA_DTYPE(double, f64)
+FUNCTRA_DTYPE(unsigned short, u16)
+FUNCTRA_DTYPE(unsigned int, u32)
+FUNCTRA_DTYPE(unsigned long, u64)
+FUNCTRA_DTYPE(unsigned long long, u64)
+FUNCTRA_DTYPE(signed char, i8)
+FUNCTRA_DTYPE(short, i16)
+FUNCTRA_DTYPE(int, i32)
+FUNCTRA_DTYPE(long, i64)
+FUNCTRA_DTYPE(long long, i64)
+FUNCTRA_DTYPE(f16_t, f16)
+FUNCTRA_DTYPE(bf16_t, bf16)
+FUNCTRA_DTYPE(float, f32)
+FUNCTRA_DTYPE(double, f64)
 #undef FUNCTRA_DTYPE
-            template <>
-            struct dtype_of_type<char> {
-  static constexpr DType value = std::is_signed_v<char> ? DType::i8 : DType::u8;
-};
+template <> struct dtype_of_type<char> { static constexpr DType value = std::is_signed_v<char> ? DType::i8 : DType::u8; };
 // std::complex<float> and <double>, known by their members: the header <complex> costs a user 0.15 s.
 template <class T>
 concept ComplexNumber = requires(const T& z) {

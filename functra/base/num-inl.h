@@ -39,12 +39,11 @@ template <PlainReal T> FUNCTRA_INLINE T fma(T a, T b, T c) {
   }
 FUNCTRA_PLAIN_UNARY(sqrt)
 FUNCTRA_PLAIN_UNARY(floor)
-FUNCTRA_PLAIN_UNARY(ceil) FUNCTRA_PLAIN_UNARY(rint) FUNCTRA_PLAIN_UNARY(trunc)
+FUNCTRA_PLAIN_UNARY(ceil)
+FUNCTRA_PLAIN_UNARY(rint)
+FUNCTRA_PLAIN_UNARY(trunc)
 #undef FUNCTRA_PLAIN_UNARY
-    template <Plain T>
-    FUNCTRA_INLINE bits_of<T> bits(T x) {
-  return __builtin_bit_cast(bits_of<T>, x);
-}
+template <Plain T> FUNCTRA_INLINE bits_of<T> bits(T x) { return __builtin_bit_cast(bits_of<T>, x); }
 template <Plain X> FUNCTRA_INLINE X from_bits(bits_of<X> u) { return __builtin_bit_cast(X, u); }
 template <PlainReal T> FUNCTRA_INLINE T abs(T x) {
   if constexpr (sizeof(T) == 4) return __builtin_fabsf(x);
@@ -88,26 +87,28 @@ template <class T> struct Int {
   }
 FUNCTRA_INT_BINARY(operator+, a + b)
 FUNCTRA_INT_BINARY(operator-, a - b)
-FUNCTRA_INT_BINARY(operator*, a* b) FUNCTRA_INT_BINARY(operator&, a& b) FUNCTRA_INT_BINARY(operator|, a | b) FUNCTRA_INT_BINARY(operator^, a ^ b)
-    FUNCTRA_INT_BINARY(operator/, y.v == 0                                           ? 0
-                                  : std::is_signed_v<T> && y.v == static_cast<T>(-1) ? static_cast<T>(0 - a)
-                                                                                     : static_cast<T>(x.v / y.v))
-        FUNCTRA_INT_BINARY(rem, y.v == 0 || (std::is_signed_v<T> && y.v == static_cast<T>(-1)) ? T(0) : static_cast<T>(x.v % y.v))
-            FUNCTRA_INT_BINARY(min, x.v < y.v ? x.v : y.v) FUNCTRA_INT_BINARY(max, x.v > y.v ? x.v : y.v)
-                FUNCTRA_INT_BINARY(shl, static_cast<std::make_unsigned_t<T>>(y.v) >= 8 * sizeof(T) ? W(0) : a << b)
-    // shr by the width or more: zero, or minus one for negative numbers.
-    FUNCTRA_INT_BINARY(shr, static_cast<std::make_unsigned_t<T>>(y.v) < 8 * sizeof(T) ? static_cast<T>(x.v >> y.v)
-                            : x.v < 0                                                 ? static_cast<T>(-1)
-                                                                                      : T(0))
+FUNCTRA_INT_BINARY(operator*, a* b)
+FUNCTRA_INT_BINARY(operator&, a& b)
+FUNCTRA_INT_BINARY(operator|, a | b)
+FUNCTRA_INT_BINARY(operator^, a ^ b)
+FUNCTRA_INT_BINARY(operator/, y.v == 0 ? 0 : std::is_signed_v<T> && y.v == static_cast<T>(-1) ? static_cast<T>(0 - a) : static_cast<T>(x.v / y.v))
+FUNCTRA_INT_BINARY(rem, y.v == 0 || (std::is_signed_v<T> && y.v == static_cast<T>(-1)) ? T(0) : static_cast<T>(x.v % y.v))
+FUNCTRA_INT_BINARY(min, x.v < y.v ? x.v : y.v)
+FUNCTRA_INT_BINARY(max, x.v > y.v ? x.v : y.v)
+FUNCTRA_INT_BINARY(shl, static_cast<std::make_unsigned_t<T>>(y.v) >= 8 * sizeof(T) ? W(0) : a << b)
+// shr by the width or more: zero, or minus one for negative numbers.
+FUNCTRA_INT_BINARY(shr, static_cast<std::make_unsigned_t<T>>(y.v) < 8 * sizeof(T) ? static_cast<T>(x.v >> y.v) : x.v < 0 ? static_cast<T>(-1) : T(0))
 #undef FUNCTRA_INT_BINARY
 #define FUNCTRA_INT_COMPARE(op) \
   template <class T> FUNCTRA_INLINE bool operator op(Int<T> x, Int<T> y) { return x.v op y.v; }
-        FUNCTRA_INT_COMPARE(==) FUNCTRA_INT_COMPARE(!=) FUNCTRA_INT_COMPARE(<) FUNCTRA_INT_COMPARE(<=) FUNCTRA_INT_COMPARE(>) FUNCTRA_INT_COMPARE(>=)
+FUNCTRA_INT_COMPARE(==)
+FUNCTRA_INT_COMPARE(!=)
+FUNCTRA_INT_COMPARE(<)
+FUNCTRA_INT_COMPARE(<=)
+FUNCTRA_INT_COMPARE(>)
+FUNCTRA_INT_COMPARE(>=)
 #undef FUNCTRA_INT_COMPARE
-            template <class T>
-            FUNCTRA_INLINE Int<T> operator-(Int<T> x) {
-  return Int<T>(0) - x;
-}
+template <class T> FUNCTRA_INLINE Int<T> operator-(Int<T> x) { return Int<T>(0) - x; }
 template <class T> FUNCTRA_INLINE Int<T> operator~(Int<T> x) { return Int<T>(static_cast<T>(~x.v)); }
 template <class T> FUNCTRA_INLINE Int<T> abs(Int<T> x) { return x.v < 0 ? -x : x; }
 template <class T> FUNCTRA_INLINE Int<T> floor(Int<T> x) { return x; }

@@ -86,31 +86,41 @@ template <class T> struct SymOf {
   template <class T> SymOf<T> name(SymOf<T> x) { return {x.e, x.e->unary(NumOp::op, dtype_of<T>, x.id)}; }
 FUNCTRA_SYM_UNARY(operator-, neg)
 FUNCTRA_SYM_UNARY(abs, abs)
-FUNCTRA_SYM_UNARY(sqrt, sqrt) FUNCTRA_SYM_UNARY(floor, floor) FUNCTRA_SYM_UNARY(ceil, ceil) FUNCTRA_SYM_UNARY(rint, rint)
-    FUNCTRA_SYM_UNARY(trunc, trunc) FUNCTRA_SYM_UNARY(operator~, invert)
+FUNCTRA_SYM_UNARY(sqrt, sqrt)
+FUNCTRA_SYM_UNARY(floor, floor)
+FUNCTRA_SYM_UNARY(ceil, ceil)
+FUNCTRA_SYM_UNARY(rint, rint)
+FUNCTRA_SYM_UNARY(trunc, trunc)
+FUNCTRA_SYM_UNARY(operator~, invert)
 #undef FUNCTRA_SYM_UNARY
-        inline SymOf<bool>
-        operator!(SymOf<bool> x) {
-  return ~x;
-}
+inline SymOf<bool> operator!(SymOf<bool> x) { return ~x; }
 #define FUNCTRA_SYM_BINARY(name, op) \
   template <class T> SymOf<T> name(SymOf<T> a, SymOf<T> b) { return {a.e, a.e->binary(NumOp::op, dtype_of<T>, a.id, b.id)}; }
 FUNCTRA_SYM_BINARY(operator+, add)
 FUNCTRA_SYM_BINARY(operator-, sub)
-FUNCTRA_SYM_BINARY(operator*, mul) FUNCTRA_SYM_BINARY(operator/, div) FUNCTRA_SYM_BINARY(rem, rem) FUNCTRA_SYM_BINARY(min, min)
-    FUNCTRA_SYM_BINARY(max, max) FUNCTRA_SYM_BINARY(copysign, copysign) FUNCTRA_SYM_BINARY(operator&, and_) FUNCTRA_SYM_BINARY(operator|, or_)
-        FUNCTRA_SYM_BINARY(operator^, xor_) FUNCTRA_SYM_BINARY(shl, shl) FUNCTRA_SYM_BINARY(shr, shr)
+FUNCTRA_SYM_BINARY(operator*, mul)
+FUNCTRA_SYM_BINARY(operator/, div)
+FUNCTRA_SYM_BINARY(rem, rem)
+FUNCTRA_SYM_BINARY(min, min)
+FUNCTRA_SYM_BINARY(max, max)
+FUNCTRA_SYM_BINARY(copysign, copysign)
+FUNCTRA_SYM_BINARY(operator&, and_)
+FUNCTRA_SYM_BINARY(operator|, or_)
+FUNCTRA_SYM_BINARY(operator^, xor_)
+FUNCTRA_SYM_BINARY(shl, shl)
+FUNCTRA_SYM_BINARY(shr, shr)
 #undef FUNCTRA_SYM_BINARY
 #define FUNCTRA_SYM_COMPARE(name, op) \
   template <class T> SymOf<bool> name(SymOf<T> a, SymOf<T> b) { return {a.e, a.e->binary(NumOp::op, dtype_of<T>, a.id, b.id)}; }
-            FUNCTRA_SYM_COMPARE(operator==, eq) FUNCTRA_SYM_COMPARE(operator!=, ne) FUNCTRA_SYM_COMPARE(operator<, lt)
-                FUNCTRA_SYM_COMPARE(operator<=, le) FUNCTRA_SYM_COMPARE(operator>, gt) FUNCTRA_SYM_COMPARE(operator>=, ge)
+FUNCTRA_SYM_COMPARE(operator==, eq)
+FUNCTRA_SYM_COMPARE(operator!=, ne)
+FUNCTRA_SYM_COMPARE(operator<, lt)
+FUNCTRA_SYM_COMPARE(operator<=, le)
+FUNCTRA_SYM_COMPARE(operator>, gt)
+FUNCTRA_SYM_COMPARE(operator>=, ge)
 #undef FUNCTRA_SYM_COMPARE
 
-                    template <class T>
-                    SymOf<T> fma(SymOf<T> a, SymOf<T> b, SymOf<T> c) {
-  return {a.e, a.e->fma(dtype_of<T>, a.id, b.id, c.id)};
-}
+template <class T> SymOf<T> fma(SymOf<T> a, SymOf<T> b, SymOf<T> c) { return {a.e, a.e->fma(dtype_of<T>, a.id, b.id, c.id)}; }
 template <class T> SymOf<T> fma_exact(SymOf<T> a, SymOf<T> b, SymOf<T> c) { return fma(a, b, c); }
 template <class T> SymOf<T> select(SymOf<bool> m, SymOf<T> a, SymOf<T> b) { return {m.e, m.e->select(dtype_of<T>, m.id, a.id, b.id)}; }
 template <int k, class T> SymOf<T> shl(SymOf<T> x) { return shl(x, SymOf<T>(k)); }

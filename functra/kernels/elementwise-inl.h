@@ -184,7 +184,7 @@ template <class F, unsigned set, int n> Sym emit(Emitter& e, std::span<const Sym
 }  // namespace functra
 HWY_AFTER_NAMESPACE();
 
-// FUNCTRA_FORMULA(name, set of element types, (auto x, auto y), expression): defines `const Formula functra::name_formula`.
+// FUNCTRA_FORMULA(name, set of element types, (auto x, auto y), expression): defines `constexpr Formula functra::name_formula`.
 // With parameters, which the expression knows as `p`: FUNCTRA_FORMULA_P(name, set, ParamsType, (auto x), expression).
 #ifndef FUNCTRA_FORMULA
 #define FUNCTRA_COUNT_(a, b, c, n, ...) n
@@ -214,7 +214,7 @@ HWY_AFTER_NAMESPACE();
 #define FUNCTRA_FORMULA_ONCE(name, set, args)                                                                                      \
   namespace functra {                                                                                                              \
   HWY_EXPORT(name##_table);                                                                                                        \
-  [[maybe_unused]] static constinit const Formula name##_formula{                                                                  \
+  [[maybe_unused]] static constexpr Formula name##_formula{                                                                        \
       #name, FUNCTRA_COUNT args, HWY_NAMESPACE::detail::predicate_of<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>(), \
       +[]() -> const FormulaTable& { return HWY_DYNAMIC_DISPATCH(name##_table)(); },                                               \
       &HWY_NAMESPACE::detail::emit<HWY_NAMESPACE::name##_f, kernels::set, FUNCTRA_COUNT args>};                                    \

@@ -49,12 +49,10 @@ template <class D> struct Simd {
   template <class D> FUNCTRA_INLINE Simd<D> operator op(Simd<D> a, Simd<D> b) { return a.v op b.v; }
 FUNCTRA_SIMD_BINARY(+)
 FUNCTRA_SIMD_BINARY(-)
-FUNCTRA_SIMD_BINARY(*) FUNCTRA_SIMD_BINARY(/)
+FUNCTRA_SIMD_BINARY(*)
+FUNCTRA_SIMD_BINARY(/)
 #undef FUNCTRA_SIMD_BINARY
-    template <class D>
-    FUNCTRA_INLINE Simd<D> operator&(Simd<D> a, Simd<D> b) {
-  return hn::And(a.v, b.v);
-}
+template <class D> FUNCTRA_INLINE Simd<D> operator&(Simd<D> a, Simd<D> b) { return hn::And(a.v, b.v); }
 template <class D> FUNCTRA_INLINE Simd<D> operator|(Simd<D> a, Simd<D> b) { return hn::Or(a.v, b.v); }
 template <class D> FUNCTRA_INLINE Simd<D> operator^(Simd<D> a, Simd<D> b) { return hn::Xor(a.v, b.v); }
 template <class D> FUNCTRA_INLINE Simd<D> operator-(Simd<D> a) { return hn::Neg(a.v); }
@@ -62,12 +60,11 @@ template <class D> FUNCTRA_INLINE Simd<D> operator-(Simd<D> a) { return hn::Neg(
   template <class D> FUNCTRA_INLINE SimdMask<D> operator op(Simd<D> a, Simd<D> b) { return {a.v op b.v}; }
 FUNCTRA_SIMD_COMPARE(==)
 FUNCTRA_SIMD_COMPARE(<)
-FUNCTRA_SIMD_COMPARE(<=) FUNCTRA_SIMD_COMPARE(>) FUNCTRA_SIMD_COMPARE(>=)
+FUNCTRA_SIMD_COMPARE(<=)
+FUNCTRA_SIMD_COMPARE(>)
+FUNCTRA_SIMD_COMPARE(>=)
 #undef FUNCTRA_SIMD_COMPARE
-    template <class D>
-    FUNCTRA_INLINE SimdMask<D> operator!=(Simd<D> a, Simd<D> b) {
-  return {hn::Not(a.v == b.v)};
-}  // Highway's is false for NaN
+template <class D> FUNCTRA_INLINE SimdMask<D> operator!=(Simd<D> a, Simd<D> b) { return {hn::Not(a.v == b.v)}; }  // Highway's is false for NaN
 template <class D> FUNCTRA_INLINE SimdMask<D> operator&(SimdMask<D> a, SimdMask<D> b) { return {hn::And(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator|(SimdMask<D> a, SimdMask<D> b) { return {hn::Or(a.m, b.m)}; }
 template <class D> FUNCTRA_INLINE SimdMask<D> operator^(SimdMask<D> a, SimdMask<D> b) { return {hn::Xor(a.m, b.m)}; }

@@ -218,7 +218,7 @@ template <bool max, class T, class F> void selections(const T* x, const Shape& s
               for (Offset r = r0; r < r1; ++r)
                 for (Offset col = c0; col < c1; ++col) {
                   auto v = wide(xs[r * sx[0] + col * sx[1]]);
-                  bool takes = (max ? v > best : v < best) | (is_nan(v) & !is_nan(best));
+                  bool nan = is_nan(v), was_nan = is_nan(best), takes = (max ? v > best : v < best) | (nan & !was_nan);
                   best = takes ? v : best;
                   where = takes ? r * sy[0] + col * sy[1] : where;
                 }

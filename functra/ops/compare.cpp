@@ -47,11 +47,12 @@ Tensor finite_of(const Tensor& x) { return is_floating(x.raw_dtype()) ? prims::l
   Tensor operator op(const Tensor& a, const Tensor& b) { return binary_op("operator" #op, prims::name, a, b, false, FUNCTRA_SITE); }
 FUNCTRA_COMPARE(eq, ==)
 FUNCTRA_COMPARE(ne, !=)
-FUNCTRA_COMPARE(lt, <) FUNCTRA_COMPARE(le, <=) FUNCTRA_COMPARE(gt, >) FUNCTRA_COMPARE(ge, >=)
+FUNCTRA_COMPARE(lt, <)
+FUNCTRA_COMPARE(le, <=)
+FUNCTRA_COMPARE(gt, >)
+FUNCTRA_COMPARE(ge, >=)
 #undef FUNCTRA_COMPARE
-    Tensor isnan(const Tensor& x) {
-  return unary_op("isnan", nan_of, x, false, FUNCTRA_SITE);
-}
+Tensor isnan(const Tensor& x) { return unary_op("isnan", nan_of, x, false, FUNCTRA_SITE); }
 Tensor isinf(const Tensor& x) { return unary_op("isinf", inf_of, x, false, FUNCTRA_SITE); }
 Tensor isfinite(const Tensor& x) { return unary_op("isfinite", finite_of, x, false, FUNCTRA_SITE); }
 
@@ -66,12 +67,11 @@ Tensor Tensor::operator!() const { return negation("operator!", *this, FUNCTRA_S
   Tensor operator op(const Tensor& a, const Tensor& b) { return bits("operator" #op, prims::prim, a, b, FUNCTRA_SITE, bools); }
 FUNCTRA_BITS(bitwise_and, &, bitwise_and, true)
 FUNCTRA_BITS(bitwise_or, |, bitwise_or, true)
-FUNCTRA_BITS(bitwise_xor, ^, bitwise_xor, true) FUNCTRA_BITS(bitwise_left_shift, <<, shift_left, false)
-    FUNCTRA_BITS(bitwise_right_shift, >>, shift_right, false)
+FUNCTRA_BITS(bitwise_xor, ^, bitwise_xor, true)
+FUNCTRA_BITS(bitwise_left_shift, <<, shift_left, false)
+FUNCTRA_BITS(bitwise_right_shift, >>, shift_right, false)
 #undef FUNCTRA_BITS
-        Tensor bitwise_not(const Tensor& x) {
-  return inverted("bitwise_not", x, FUNCTRA_SITE);
-}
+Tensor bitwise_not(const Tensor& x) { return inverted("bitwise_not", x, FUNCTRA_SITE); }
 Tensor Tensor::operator~() const { return inverted("operator~", *this, FUNCTRA_SITE); }
 
 }  // namespace functra

@@ -15,14 +15,26 @@ using ops::unary_op;
   Tensor name(const Tensor& x) { return unary_op(#name, prims::prim, x, true, FUNCTRA_SITE); }
 FUNCTRA_UNARY(exp, exp)
 FUNCTRA_UNARY(log, log)
-FUNCTRA_UNARY(log1p, log1p) FUNCTRA_UNARY(expm1, expm1) FUNCTRA_UNARY(sqrt, sqrt) FUNCTRA_UNARY(rsqrt, rsqrt) FUNCTRA_UNARY(sin, sin)
-    FUNCTRA_UNARY(cos, cos) FUNCTRA_UNARY(tan, tan) FUNCTRA_UNARY(asin, asin) FUNCTRA_UNARY(acos, acos) FUNCTRA_UNARY(atan, atan)
-        FUNCTRA_UNARY(sinh, sinh) FUNCTRA_UNARY(cosh, cosh) FUNCTRA_UNARY(tanh, tanh) FUNCTRA_UNARY(erf, erf) FUNCTRA_UNARY(erfc, erfc)
-            FUNCTRA_UNARY(erf_inv, erf_inv) FUNCTRA_UNARY(sigmoid, logistic) FUNCTRA_UNARY(softplus, softplus)
+FUNCTRA_UNARY(log1p, log1p)
+FUNCTRA_UNARY(expm1, expm1)
+FUNCTRA_UNARY(sqrt, sqrt)
+FUNCTRA_UNARY(rsqrt, rsqrt)
+FUNCTRA_UNARY(sin, sin)
+FUNCTRA_UNARY(cos, cos)
+FUNCTRA_UNARY(tan, tan)
+FUNCTRA_UNARY(asin, asin)
+FUNCTRA_UNARY(acos, acos)
+FUNCTRA_UNARY(atan, atan)
+FUNCTRA_UNARY(sinh, sinh)
+FUNCTRA_UNARY(cosh, cosh)
+FUNCTRA_UNARY(tanh, tanh)
+FUNCTRA_UNARY(erf, erf)
+FUNCTRA_UNARY(erfc, erfc)
+FUNCTRA_UNARY(erf_inv, erf_inv)
+FUNCTRA_UNARY(sigmoid, logistic)
+FUNCTRA_UNARY(softplus, softplus)
 #undef FUNCTRA_UNARY
-                Tensor atan2(const Tensor& y, const Tensor& x) {
-  return binary_op("atan2", prims::atan2, y, x, true, FUNCTRA_SITE);
-}
+Tensor atan2(const Tensor& y, const Tensor& x) { return binary_op("atan2", prims::atan2, y, x, true, FUNCTRA_SITE); }
 
 namespace {
 Tensor squared(const Tensor& x) { return prims::integer_pow(x, 2); }

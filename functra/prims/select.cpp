@@ -5,9 +5,9 @@
 
 namespace functra::core {
 namespace {
-constinit const Formula select_formula{"select", 3, false, &kernels::select_loops, [](Emitter& e, std::span<const Sym> in, const void*) {
-                                         return Sym{&e, e.select(in[1].dtype, in[0].id, in[1].id, in[2].id), in[1].dtype};
-                                       }};
+constexpr Formula select_formula{"select", 3, false, &kernels::select_loops, [](Emitter& e, std::span<const Sym> in, const void*) {
+                                   return Sym{&e, e.select(in[1].dtype, in[0].id, in[1].id, in[2].id), in[1].dtype};
+                                 }};
 }  // namespace
 
 // ---------------------------------------------------------------- select (mask, a, b): a where mask, else b

@@ -33,7 +33,7 @@ ArrayNode* new_array(Storage* storage, std::byte* data, const Shape& shape) {
   n->numel = shape.numel();
   return n;
 }
-const Shape no_dims;
+const Shape no_dims{};
 bool fits_handle(DType d, const Shape& s) { return s.empty() && size_of(d) <= 8; }
 }  // namespace
 
