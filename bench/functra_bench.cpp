@@ -1,14 +1,18 @@
 // Workloads beside peers. One JSON line each: workload, peer, dtype, compile_ms (first call), min_us, median_us, check (sum of absolute
-// values of all outputs). PEER_ONLY (comma list) and PEER_BUDGET_S choose and bound them.
+// values of all outputs). PEER_ONLY (comma list) and PEER_BUDGET_S choose and bound them. A row of memory has bytes_per_op too.
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include <functra/base/memory.h>
 #include <functra/functra.h>
 
 namespace ft = functra;
@@ -57,6 +61,33 @@ void measure(const std::string& name, const char* dtype, const std::function<std
       "{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": "
       "%.12g, \"note\": \"eager\"}\n",
       name.c_str(), dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out));
+  std::fflush(stdout);
+}
+// A field of /proc/self/status, in bytes; 0 where there is none.
+double status_bytes(const char* field) {
+  double kib = 0;
+  if (std::FILE* f = std::fopen("/proc/self/status", "r")) {
+    for (char line[256]; std::fgets(line, sizeof line, f);)
+      if (std::strncmp(line, field, std::strlen(field)) == 0) kib = std::atof(line + std::strlen(field));
+    std::fclose(f);
+  }
+  return kib * 1024;
+}
+// How far the resident set rises above what it was during one call, with no memory kept from before.
+void measure_memory(const std::string& name, const char* dtype, double operations, const std::function<std::vector<Tensor>()>& call) {
+  ft::release_cached_memory();
+  malloc_trim(0);
+  if (std::FILE* f = std::fopen("/proc/self/clear_refs", "w")) {  // 5: the peak is now the present size
+    std::fputs("5", f);
+    std::fclose(f);
+  }
+  double before = status_bytes("VmRSS:"), t0 = now();
+  std::vector<Tensor> out = call();
+  double seconds = now() - t0, peak = status_bytes("VmHWM:");
+  std::printf(
+      "{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": "
+      "%.12g, \"bytes_per_op\": %.1f, \"note\": \"eager\"}\n",
+      name.c_str(), dtype, seconds * 1e3, seconds * 1e6, seconds * 1e6, check_of(out), (peak - before) / operations);
   std::fflush(stdout);
 }
 
@@ -123,15 +154,14 @@ int main() {
   };
   level("eager_scalar_grad2", ft::grad(ft::grad(scal)));
   level("eager_scalar_grad3", ft::grad(ft::grad(ft::grad(scal))));
-  if (wanted("eager_chain_1e5_grad")) {
-    auto g = ft::grad([](const Tensor& t) {
-      Tensor y = t;
-      for (int i = 0; i < 50000; ++i) y = ft::sin(y) * 1.5;
-      return y;
-    });
-    Tensor x = strong(0.7);
-    measure("eager_chain_1e5_grad", "f64", [&] { return std::vector<Tensor>{g(x)}; });
-  }
+  auto chain = ft::grad([](const Tensor& t) {  // 10^5 operations, whose derivative does not vanish
+    Tensor y = t;
+    for (int i = 0; i < 50000; ++i) y = ft::sin(y) * 1.0001;
+    return y;
+  });
+  auto differentiate_chain = [&] { return std::vector<Tensor>{chain(strong(0.7))}; };
+  if (wanted("eager_chain_1e5_grad_memory")) measure_memory("eager_chain_1e5_grad_memory", "f64", 1e5, differentiate_chain);
+  if (wanted("eager_chain_1e5_grad")) measure("eager_chain_1e5_grad", "f64", differentiate_chain);
   if (wanted("eager_per_sample_grads_mlp_b256")) {
     Mlp p = mlp({784, 128, 10});
     Tensor x = sym({256, 784}, 1);
