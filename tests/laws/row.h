@@ -28,6 +28,7 @@ struct Sample {
   // Operands that are differentiated (default: all floating ones) and mapped by vmap (default: all).
   std::vector<int> diff{};
   bool differentiable = true;  // false: at a kink or a singular point, only evaluation laws run
+  bool linear = false;         // jvp = f of the tangent, in place of differences that f's rounding would hide
 };
 struct Row {
   std::string name;  // the primitive's

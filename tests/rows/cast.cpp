@@ -24,7 +24,7 @@ FUNCTRA_ROW(convert) {
   auto add = [&](DType from, DType to, Domain d, const std::function<double(const double*)>& ref) {
     for (Sample& s : elementwise_samples(1, convert_to(to), ref, {d}, {from})) {
       s.name += " to " + std::string(name_of(to));
-      s.differentiable &= !is_floating(to);  // f64 to f32 rounds: differences do not see its derivative
+      s.linear = is_floating(to);  // f64 to f32 rounds: differences do not see its derivative
       r.samples.push_back(std::move(s));
     }
   };

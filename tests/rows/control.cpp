@@ -82,6 +82,22 @@ FUNCTRA_ROW(custom_linear) {  // the linear half of custom_vjp, on its own: the 
                            for (std::size_t i = 0; i < y.size(); ++i) y[i] = in[0][i] * std::cos(at[i]) * b[i];
                            return std::vector<Array>{y};
                          }});
+  // Pulled back: the backward rule as a function of the cotangent, with a and b held.
+  Fn pulled = [](const Vec& x) {
+    Tensor at = random_tensor(x[0].sizes(), DType::f64, 0.5, 1, 4), b = random_tensor(x[0].sizes(), DType::f64, 0.5, 1, 5);
+    auto [y, pull] = functra::vjp([](const Vec& v) { return custom_vjp_fn()(v); }, Vec{at, b});
+    return pull(Vec{x[0]});
+  };
+  for (const Shape& s : {Shape{}, Shape{3}, Shape{2, 3}})
+    r.samples.push_back({"pulled back, f64 " + s.str(), {random_tensor(s, DType::f64, -1, 1, 1)}, pulled, [s](const std::vector<Array>& in) {
+                           Array ga = in[0], gb = in[0], at = to_array(random_tensor(s, DType::f64, 0.5, 1, 4)),
+                                 b = to_array(random_tensor(s, DType::f64, 0.5, 1, 5));
+                           for (std::size_t i = 0; i < ga.size(); ++i) {
+                             ga[i] = in[0][i] * std::cos(at[i]) * b[i];
+                             gb[i] = in[0][i] * std::sin(at[i]);
+                           }
+                           return std::vector<Array>{ga, gb};
+                         }});
   return r;
 }
 

@@ -42,6 +42,12 @@ FUNCTRA_ROW(sort) {
         r.samples.push_back({name, {x}, f, sorted(dim, descending)});
         r.samples.push_back({name + ", two operands", {transposed_view(x), sliced_view(y)}, f, sorted(dim, descending)});
       }
+      Tensor key = random_tensor(s, DType::f64, -8, 8);
+      r.samples.push_back(
+          {"four operands " + s.str(),
+           {key, random_tensor(s, DType::i32, 0, 9, 1), random_tensor(s, DType::f64, -1, 1, 2), random_tensor(s, DType::f64, -1, 1, 3)},
+           f,
+           sorted(dim, descending)});
       // Ties keep their order.
       Tensor ties = random_tensor(s, DType::i64, 0, 3), y = random_tensor(s, DType::f64, -1, 1, 3);
       r.samples.push_back({"ties " + s.str(), {ties, y}, f, sorted(dim, descending)});
