@@ -1,8 +1,8 @@
 """Epsilons of Opacus for tests/privacy_test.cpp, and of Google's dp-accounting at integer orders, where it is exact (at fractional
 ones it takes the absolute values of an alternating series, which only bounds the divergence).
 
-pip install dp-accounting; pip install --no-deps opacus  (only its file of formulas is loaded, which needs no torch)
-python3 tools/references/accountant_reference.py > tests/data/accountant_reference.inc"""
+needs: dp-accounting opacus(alone)   of opacus only the file of formulas is loaded, which needs no torch
+writes: tests/data/accountant_reference.inc"""
 import importlib.util
 import os
 

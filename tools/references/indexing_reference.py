@@ -1,5 +1,7 @@
-# Indexing cases with NumPy's results: writes tests/data/indexing_reference.inc, which tests/index_numpy_test.cpp includes.
-#   python3 tools/references/indexing_reference.py > tests/data/indexing_reference.inc
+"""Indexing cases with NumPy's results, for tests/index_numpy_test.cpp.
+
+needs: numpy
+writes: tests/data/indexing_reference.inc"""
 import numpy as np, random
 random.seed(1)
 rng=np.random.default_rng(1)

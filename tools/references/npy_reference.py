@@ -1,4 +1,7 @@
-"""Files that NumPy wrote, for tests/io_test.cpp: python3 tools/references/npy_reference.py [folder]"""
+"""Files that NumPy wrote, for tests/io_test.cpp.
+
+needs: numpy
+writes: tests/data/npy"""
 import os
 import sys
 

@@ -1,5 +1,7 @@
-"""Values of jax.random for tests/random_test.cpp:
-python3 tools/references/random_reference.py [tests/data/random_reference.npz]"""
+"""Values of jax.random for tests/random_test.cpp.
+
+needs: jax numpy
+writes: tests/data/random_reference.npz"""
 import os
 import sys
 
