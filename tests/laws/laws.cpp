@@ -317,6 +317,7 @@ class Battery {
       for (std::size_t i = 0; i < a.size(); ++i) scale += std::fabs(a[i] * b[i]);
     }
     law("<ct, J t> = <J^T ct, t>", std::fabs(l - r) <= pairing * scale, std::to_string(l) + " against " + std::to_string(r));
+    if (s.linear) same("linear_transpose = vjp", functra::linear_transpose([&](const Vec& v) { return f(v); }, x)(ct), g, 1e-12);
     auto [yl, push] = functra::linearize([&](const Vec& v) { return f(v); }, x);
     same("value under linearize = evaluation", yl, y, 1e-12);
     same("linearize = jvp", push(t), jt, 1e-12);

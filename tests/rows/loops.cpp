@@ -50,13 +50,13 @@ Reference scan_reference(bool reverse) {
 }
 
 // ---------------------------------------------------------------- while
-// (a, b) -> a (1.3 + 0.2 sin(w a)), b + a / 2 while a^2 < 4: the number of steps depends on the start.
+// (a, b) -> a (1.3 + 0.2 sin(w a)), b + sin(b) a / 2 while a^2 < 4: the number of steps depends on the start.
 Fn while_fn(WhileOptions o) {
   return [o](const Vec& in) {
     auto [a, b] = while_loop([](const auto& c) { return sum(square(std::get<0>(c))) < 4.0; },
                              [w = in[0]](const auto& c) {
                                auto& [a, b] = c;
-                               return std::tuple{a * (1.3 + 0.2 * sin(w * a)), b + 0.5 * a};
+                               return std::tuple{a * (1.3 + 0.2 * sin(w * a)), b + 0.5 * sin(b) * a};
                              },
                              std::tuple{in[1], in[2]}, o);
     return Vec{a, b};
@@ -71,7 +71,7 @@ std::vector<Array> while_reference(const std::vector<Array>& in) {
   };
   while (norm() < 4)
     for (std::size_t i = 0; i < a.size(); ++i) {
-      b[i] += 0.5 * a[i];
+      b[i] += 0.5 * std::sin(b[i]) * a[i];
       a[i] *= 1.3 + 0.2 * std::sin(in[0][i] * a[i]);
     }
   return {a, b};
@@ -236,6 +236,12 @@ FUNCTRA_ROW(checkpoint) {
   for (auto& p : {policies::nothing_saveable, policies::everything_saveable, policies::save_only_these_names({"e"}),
                   policies::save_any_names_but_these({"e"}), policies::save_anything_except_these_names({"e"})})
     r.samples.push_back({"policy " + std::to_string(static_cast<int>(p.kind)), {operand({2}, 1), operand({2}, 2)}, checkpointed(p), deep_reference});
+  Sample linear{"of a linear function",
+                {operand({2}, 1), operand({2}, 2)},
+                [](const Vec& x) { return Vec{checkpoint([](const Tensor& a, const Tensor& b) { return 3.0 * a - b; })(x[0], x[1])}; },
+                [](const std::vector<Array>& in) { return std::vector<Array>{element_wise(in, [](const Doubles& x) { return 3 * x[0] - x[1]; })}; }};
+  linear.linear = true;
+  r.samples.push_back(linear);
   return r;
 }
 FUNCTRA_ROW(remat_linear) {
@@ -255,12 +261,14 @@ FUNCTRA_ROW(checkpoint_name) {
                          {operand(s, 1)},
                          [](const Vec& x) { return Vec{checkpoint_name(x[0], "here")}; },
                          [](const std::vector<Array>& in) { return in; }});
+  for (Sample& sample : r.samples) sample.linear = true;
   return r;
 }
 FUNCTRA_ROW(barrier) {
   Row r;
   Fn f = [](const Vec& x) { return core::bind_all(prims::barrier_p, x, prims::BarrierParams{2}); };
   r.samples.push_back({"f64", {operand({2}, 1), operand({}, 2)}, f, [](const std::vector<Array>& in) { return in; }});
+  r.samples[0].linear = true;
   return r;
 }
 

@@ -19,7 +19,7 @@ namespace functra::testing {
 namespace {
 using namespace functra::core;
 
-// Rules that no law can hold to a value, with the reason.
+// Rules (or one of their results, by its number) that no law can hold to a value, with the reason.
 const char* const no_tangents = "integers and bools carry no tangents";
 const std::map<std::string, const char*> exempt = {
     {"draw_bits evaluation", "draws differ from call to call: tests/random_test.cpp"},
@@ -35,6 +35,9 @@ const std::map<std::string, const char*> exempt = {
     {"shift_right jvp", no_tangents},
     {"reduce_and jvp", no_tangents},
     {"reduce_or jvp", no_tangents},
+    {"while transpose", "it throws: while is linearised"},
+    {"sweep transpose 7", "only at second order, where it is zero"},
+    {"sweep_linear transpose 12", "its cotangent is that of a sum's start, which is a known zero"},
 };
 
 enum Rule { evaluation, jvp_rule, linearize_rule, transpose_rule, batching };
@@ -199,6 +202,11 @@ TEST(MutationSweep, EveryRuleIsHeldByItsRow) {
       mutated.rule = r;
       for (auto& [slot, times] : results[r]) {
         if (r != transpose_rule && slot % values >= n) continue;
+        std::string numbered = name + " " + std::to_string(slot);
+        if (exempt.count(numbered)) {
+          exempted.insert(numbered);
+          continue;
+        }
         mutated.slot = slot;
         auto b = broken(rows);
         ++mutations;
