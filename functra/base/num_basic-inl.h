@@ -47,6 +47,12 @@ template <class X> FUNCTRA_INLINE X floor_divide(X x, X y) {
     return select(both(rem(x, y) != X(0), unlike(x < X(0), y < X(0))), x / y - X(1), x / y);
   }
 }
+// sqrt(x^2 + y^2) without overflow or underflow of the squares; infinite if either is, even beside NaN (C99 F.9.4.3).
+template <class X> FUNCTRA_INLINE X hypot(X x, X y) {
+  const X a = abs(x), b = abs(y), m = max(a, b), r = min(a, b) / m;
+  const X h = select(m == X(0), m, m * sqrt(X(1) + r * r));
+  return select(either(a == inf<X>(), b == inf<X>()), inf<X>(), h);
+}
 
 }  // namespace num
 FUNCTRA_NUM_END

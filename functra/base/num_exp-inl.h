@@ -159,6 +159,17 @@ template <class X> FUNCTRA_INLINE X atanh(X x) {
   return copysign(X(0.5) * log1p((a + a) / (X(1) - a)), x);
 }
 
+// By a step of Newton's method from exp(log(|x|) / 3).
+template <class X> FUNCTRA_INLINE X cbrt(X x) {
+  const X a = abs(x), y = exp(log(a) * X(1.0 / 3)), z = y - (y - a / (y * y)) * X(1.0 / 3);
+  return copysign(select(either(a == X(0), a == inf<X>()), a, z), x);
+}
+// log(exp(a) + exp(b))
+template <class X> FUNCTRA_INLINE X logaddexp(X a, X b) { return select(a == b, a + X(0.6931471805599453), max(a, b) + log1p(exp(-abs(a - b)))); }
+// x log(y) and x log(1 + y), 0 for x = 0 unless y is NaN.
+template <class X> FUNCTRA_INLINE X xlogy(X x, X y) { return select(both(x == X(0), y == y), X(0), x * log(y)); }
+template <class X> FUNCTRA_INLINE X xlog1py(X x, X y) { return select(both(x == X(0), y == y), X(0), x * log1p(y)); }
+
 // ---------------------------------------------------------------- pow
 // A sum of two numbers, the second below half the last place of the first.
 template <class X> struct Pair { X hi, lo; };

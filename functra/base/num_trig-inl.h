@@ -141,5 +141,23 @@ template <class X> FUNCTRA_INLINE X acos(X x) {
   return select(big, select(x < X(0), pi_minus(y + y), y + y), half_pi_minus(y));
 }
 
+// The n-th derivative of sin(x) / x. Where |x| <= n by its series, the sum over m of (-1)^m x^(2m-n) / ((2m-n)! (2m+1)); elsewhere
+// upwards by x f_i = sin^(i)(x) - i f_(i-1).
+template <class X> FUNCTRA_INLINE X sinc(X x, std::int64_t n) {
+  const X s = sin(x), c = cos(x);
+  X f = select(x == X(0), X(1), s / x);
+  if (n == 0) return f;
+  const X wave[] = {s, c, -s, -c};
+  for (std::int64_t i = 1; i <= n; ++i) f = (wave[i % 4] - X(i) * f) / x;
+  const X z = -(x * x);
+  X term = n % 2 ? x : X(1), sum = X(0);
+  if ((n + 1) / 2 % 2) term = -term;
+  for (std::int64_t j = n % 2; j < 32 + 2 * n; j += 2) {
+    sum = sum + term * X(1.0 / static_cast<double>(j + n + 1));
+    term = term * z * X(1.0 / static_cast<double>((j + 1) * (j + 2)));
+  }
+  return select(abs(x) <= X(n), sum, f);
+}
+
 }  // namespace num
 FUNCTRA_NUM_END

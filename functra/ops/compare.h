@@ -14,6 +14,9 @@ Tensor ge(const Tensor& a, const Tensor& b);
 Tensor isnan(const Tensor& x);
 Tensor isinf(const Tensor& x);
 Tensor isfinite(const Tensor& x);
+Tensor isposinf(const Tensor& x);
+Tensor isneginf(const Tensor& x);
+Tensor signbit(const Tensor& x);  // is it negative, -0 and NaN with the sign bit too
 
 // ---------------------------------------------------------------- of truth values: what is not zero is true
 Tensor logical_and(const Tensor& a, const Tensor& b);

@@ -1,4 +1,4 @@
-// Arithmetic: neg, add, sub, mul, div, rem, max, min, abs, sign, sqrt, rsqrt, integer_pow.
+// Arithmetic, remainders, extremes of two, signs, roots, whole powers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "functra/prims/arith.cpp"
 #include "functra/prims/elementwise.inc"
@@ -91,6 +91,18 @@ FUNCTRA_PRIMITIVES(
                                          [](auto& a, auto& b, auto& y, auto& t) { return mul(t, round(div(sub(y, a), b))); }>("rem", rem_formula);
     Tensor rem(const Tensor& a, const Tensor& b) { return binary(rem_p, a, b); })
 
+// ---------------------------------------------------------------- fmod: a - trunc(a / b) b, so the sign of the dividend
+FUNCTRA_FORMULA(fmod, real, (auto a, auto b), num::fmod(a, b))
+FUNCTRA_PRIMITIVES(
+    constexpr Primitive fmod_p = binary_p<[](auto&, auto&, auto&, auto& t) { return t; },
+                                          [](auto& a, auto& b, auto& y, auto& t) { return mul(t, round(div(sub(y, a), b))); }>("fmod", fmod_formula);
+    Tensor fmod(const Tensor& a, const Tensor& b) { return binary(fmod_p, a, b); })
+
+// ---------------------------------------------------------------- floor_div
+FUNCTRA_FORMULA(floor_div, real, (auto a, auto b), num::floor_divide(a, b))
+FUNCTRA_PRIMITIVES(constexpr Primitive floor_div_p = flat_p("floor_div", floor_div_formula, 2);
+                   Tensor floor_div(const Tensor& a, const Tensor& b) { return binary(floor_div_p, a, b); })
+
 // ---------------------------------------------------------------- max, min: operands that tie take half each
 #if HWY_ONCE
 namespace functra::prims {
@@ -120,6 +132,13 @@ FUNCTRA_PRIMITIVES(constexpr Primitive abs_p = unary_p<[](auto& x, auto&, auto& 
 FUNCTRA_FORMULA(sign, real, (auto x), num::sign(x))
 FUNCTRA_PRIMITIVES(constexpr Primitive sign_p = flat_p("sign", sign_formula, 1); Tensor sign(const Tensor& x) { return unary(sign_p, x); })
 
+// ---------------------------------------------------------------- copysign: a times the sign of both (0 at a = 0, as abs)
+FUNCTRA_FORMULA(copysign, floating, (auto a, auto b), num::copysign(a, b))
+FUNCTRA_PRIMITIVES(
+    constexpr Primitive copysign_p = binary_p<[](auto& a, auto& b, auto&, auto& t) { return mul(t, mul(sign(a), copysign(like(1, b), b))); },
+                                              [](auto&, auto&, auto&, auto&) { return Tensor(); }>("copysign", copysign_formula);
+    Tensor copysign(const Tensor& a, const Tensor& b) { return binary(copysign_p, a, b); })
+
 // ---------------------------------------------------------------- sqrt, rsqrt
 FUNCTRA_FORMULA(sqrt, floating, (auto x), num::sqrt(x))
 FUNCTRA_PRIMITIVES(constexpr Primitive sqrt_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, div(like(0.5, y), y)); }>("sqrt", sqrt_formula);
@@ -128,6 +147,24 @@ FUNCTRA_FORMULA(rsqrt, floating, (auto x), num::rsqrt(x))
 FUNCTRA_PRIMITIVES(
     constexpr Primitive rsqrt_p = unary_p<[](auto& x, auto& y, auto& t) { return mul(t, mul(like(-0.5, x), div(y, x))); }>("rsqrt", rsqrt_formula);
     Tensor rsqrt(const Tensor& x) { return unary(rsqrt_p, x); })
+
+// ---------------------------------------------------------------- cbrt
+FUNCTRA_FORMULA(cbrt, floating, (auto x), num::cbrt(x))
+FUNCTRA_PRIMITIVES(
+    constexpr Primitive cbrt_p = unary_p<[](auto&, auto& y, auto& t) { return mul(t, div(like(1. / 3, y), mul(y, y))); }>("cbrt", cbrt_formula);
+    Tensor cbrt(const Tensor& x) { return unary(cbrt_p, x); })
+
+// ---------------------------------------------------------------- hypot: slopes a / y, b / y
+#if HWY_ONCE
+namespace functra::prims {
+static Tensor over_length(const Tensor& x, const Tensor& y) { return div(x, select(eq(y, like(0, y)), like(1, y), y)); }
+}  // namespace functra::prims
+#endif
+FUNCTRA_FORMULA(hypot, floating, (auto a, auto b), num::hypot(a, b))
+FUNCTRA_PRIMITIVES(constexpr Primitive hypot_p = binary_p<[](auto& a, auto&, auto& y, auto& t) { return mul(t, over_length(a, y)); },
+                                                          [](auto&, auto& b, auto& y, auto& t) { return mul(t, over_length(b, y)); }>("hypot",
+                                                                                                                                      hypot_formula);
+                   Tensor hypot(const Tensor& a, const Tensor& b) { return binary(hypot_p, a, b); })
 
 // ---------------------------------------------------------------- integer_pow: x^n for a fixed n; 0^0 is 1
 FUNCTRA_FORMULA_P(integer_pow, real, std::int64_t, (auto x), num::integer_pow(x, p))
@@ -151,8 +188,8 @@ FUNCTRA_PRIMITIVES(
 #include "functra/prims/families.h"
 namespace functra::prims {
 Table arith_table() {
-  static constexpr const Primitive* t[] = {&neg_p, &core::add_p, &sub_p,  &mul_p,  &div_p,   &rem_p,        &max_p,
-                                           &min_p, &abs_p,       &sign_p, &sqrt_p, &rsqrt_p, &integer_pow_p};
+  static constexpr const Primitive* t[] = {&neg_p, &core::add_p, &sub_p,  &mul_p,      &div_p,  &rem_p,   &fmod_p, &floor_div_p, &max_p,
+                                           &min_p, &abs_p,       &sign_p, &copysign_p, &sqrt_p, &rsqrt_p, &cbrt_p, &hypot_p,     &integer_pow_p};
   return t;
 }
 }  // namespace functra::prims

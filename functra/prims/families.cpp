@@ -9,12 +9,39 @@ std::span<const Primitive* const> all_primitives() {
   static const auto* all = [] {
     auto* v = new std::vector<const Primitive*>;
     using namespace functra::prims;
+    // clang-format off
     const Table tables[] = {
-        arith_table(), bitwise_table(),  cast_table(),   compare_table(), contract_table(), call_table(),   checkpoint_table(),
-        cond_table(),  custom_table(),   scan_table(),   while_table(),   sweep_table(),    conv_table(),   cumulative_table(),
-        exp_table(),   extremes_table(), gather_table(), host_table(),    index_table(),    random_table(), reduce_table(),
-        round_table(), select_table(),   shape_table(),  sort_table(),    special_table(),  trig_table(),   window_table(),
+        arith_table(),
+        bitwise_table(),
+        call_table(),
+        cast_table(),
+        checkpoint_table(),
+        compare_table(),
+        cond_table(),
+        contract_table(),
+        conv_table(),
+        cumulative_table(),
+        custom_table(),
+        exp_table(),
+        extremes_table(),
+        gather_table(),
+        host_table(),
+        index_table(),
+        logs_table(),
+        random_table(),
+        reduce_table(),
+        round_table(),
+        scan_table(),
+        select_table(),
+        shape_table(),
+        sort_table(),
+        special_table(),
+        sweep_table(),
+        trig_table(),
+        while_table(),
+        window_table(),
     };
+    // clang-format on
     for (Table t : tables) v->insert(v->end(), t.begin(), t.end());
     return v;
   }();

@@ -21,6 +21,7 @@ Table extremes_table();
 Table gather_table();
 Table host_table();
 Table index_table();
+Table logs_table();
 Table random_table();
 Table reduce_table();
 Table round_table();

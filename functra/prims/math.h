@@ -49,20 +49,26 @@ template <auto D> constexpr Primitive joint_p(const char* name, const Formula& f
 }
 
 // ---------------------------------------------------------------- arithmetic (arith.cpp)
-extern const Primitive neg_p, sub_p, mul_p, div_p, rem_p, max_p, min_p, abs_p, sign_p, sqrt_p, rsqrt_p, integer_pow_p;
+extern const Primitive neg_p, sub_p, mul_p, div_p, rem_p, fmod_p, floor_div_p, max_p, min_p, abs_p, sign_p, copysign_p, sqrt_p, rsqrt_p, cbrt_p,
+    hypot_p, integer_pow_p;
 using core::add;
 using core::select;
 using core::sub;
 Tensor neg(const Tensor& x);
 Tensor mul(const Tensor& a, const Tensor& b);
 Tensor div(const Tensor& a, const Tensor& b);
-Tensor rem(const Tensor& a, const Tensor& b);  // the sign of the divisor, as Python's %
-Tensor max(const Tensor& a, const Tensor& b);  // NaN if either is; operands that tie share the derivative
+Tensor rem(const Tensor& a, const Tensor& b);        // the sign of the divisor, as Python's %
+Tensor fmod(const Tensor& a, const Tensor& b);       // the sign of the dividend, as C's
+Tensor floor_div(const Tensor& a, const Tensor& b);  // Python's //
+Tensor max(const Tensor& a, const Tensor& b);        // NaN if either is; operands that tie share the derivative
 Tensor min(const Tensor& a, const Tensor& b);
 Tensor abs(const Tensor& x);
-Tensor sign(const Tensor& x);  // of NaN: 0
+Tensor sign(const Tensor& x);                       // of NaN: 0
+Tensor copysign(const Tensor& a, const Tensor& b);  // |a| with the sign of b, of -0 too
 Tensor sqrt(const Tensor& x);
 Tensor rsqrt(const Tensor& x);
+Tensor cbrt(const Tensor& x);
+Tensor hypot(const Tensor& a, const Tensor& b);  // its derivative at the origin is taken as 0
 struct IntegerPowParams {
   std::int64_t n;
 };
@@ -78,8 +84,17 @@ Tensor logistic(const Tensor& x);  // 1 / (1 + exp(-x))
 Tensor softplus(const Tensor& x);  // log(1 + exp(x))
 Tensor pow(const Tensor& a, const Tensor& b);
 
+// ---------------------------------------------------------------- other bases, sums and products with logarithms (logs.cpp)
+extern const Primitive exp2_p, log2_p, log10_p, logaddexp_p, xlogy_p, xlog1py_p;
+Tensor exp2(const Tensor& x);
+Tensor log2(const Tensor& x);
+Tensor log10(const Tensor& x);
+Tensor logaddexp(const Tensor& a, const Tensor& b);  // log(exp(a) + exp(b))
+Tensor xlogy(const Tensor& x, const Tensor& y);      // x log(y), 0 for x = 0; so are the derivatives where y <= 0 too
+Tensor xlog1py(const Tensor& x, const Tensor& y);    // x log(1 + y)
+
 // ---------------------------------------------------------------- trigonometric and hyperbolic (trig.cpp)
-extern const Primitive sin_p, cos_p, tan_p, asin_p, acos_p, atan_p, atan2_p, sinh_p, cosh_p, tanh_p;
+extern const Primitive sin_p, cos_p, tan_p, asin_p, acos_p, atan_p, atan2_p, sinh_p, cosh_p, tanh_p, asinh_p, acosh_p, atanh_p, sinc_p;
 Tensor sin(const Tensor& x);
 Tensor cos(const Tensor& x);
 Tensor tan(const Tensor& x);
@@ -90,6 +105,13 @@ Tensor atan2(const Tensor& y, const Tensor& x);
 Tensor sinh(const Tensor& x);
 Tensor cosh(const Tensor& x);
 Tensor tanh(const Tensor& x);
+Tensor asinh(const Tensor& x);
+Tensor acosh(const Tensor& x);
+Tensor atanh(const Tensor& x);
+struct SincParams {
+  std::int64_t derivative;
+};
+Tensor sinc(const Tensor& x, std::int64_t derivative = 0);  // sin(x) / x, or its n-th derivative
 
 // ---------------------------------------------------------------- error functions (special.cpp)
 extern const Primitive erf_p, erfc_p, erf_inv_p;

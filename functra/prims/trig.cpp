@@ -66,11 +66,42 @@ FUNCTRA_PRIMITIVES(constexpr Primitive tanh_p = unary_p<[](auto&, auto& y, auto&
                                                                                                                                     tanh_formula);
                    Tensor tanh(const Tensor& x) { return unary(tanh_p, x); })
 
+// ---------------------------------------------------------------- asinh, acosh, atanh
+FUNCTRA_FORMULA(asinh, floating, (auto x), num::asinh(x))
+FUNCTRA_PRIMITIVES(constexpr Primitive asinh_p = unary_p<[](auto& x, auto&, auto& t) { return div(t, hypot(like(1, x), x)); }>("asinh",
+                                                                                                                               asinh_formula);
+                   Tensor asinh(const Tensor& x) { return unary(asinh_p, x); })
+FUNCTRA_FORMULA(acosh, floating, (auto x), num::acosh(x))
+FUNCTRA_PRIMITIVES(constexpr Primitive acosh_p = unary_p<[](auto& x, auto&, auto& t) {
+                     return div(t, mul(sqrt(sub(x, like(1, x))), sqrt(add(like(1, x), x))));
+                   }>("acosh", acosh_formula);
+                   Tensor acosh(const Tensor& x) { return unary(acosh_p, x); })
+FUNCTRA_FORMULA(atanh, floating, (auto x), num::atanh(x))
+FUNCTRA_PRIMITIVES(constexpr Primitive atanh_p =
+                       unary_p<[](auto& x, auto&, auto& t) { return div(t, mul(sub(like(1, x), x), add(like(1, x), x))); }>("atanh", atanh_formula);
+                   Tensor atanh(const Tensor& x) { return unary(atanh_p, x); })
+
+// ---------------------------------------------------------------- sinc: sin(x) / x and its derivatives, each the slope of the one before
+FUNCTRA_FORMULA_P(sinc, floating, std::int64_t, (auto x), num::sinc(x, p))
+FUNCTRA_PRIMITIVES(
+    constexpr Primitive sinc_p =
+        [] {
+          Primitive p = elementwise_p("sinc", sinc_formula, 1);
+          p.params = &param_type<SincParams>;
+          p.jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+            bind_prim(c, x, y);
+            if (is_differentiable(y[0].raw_dtype())) dy[0] = mul(t[0], sinc(x[0], c.params.get<SincParams>().derivative + 1));
+          };
+          return p;
+        }();
+    Tensor sinc(const Tensor& x, std::int64_t derivative) { return bind1(sinc_p, x, SincParams{derivative}); })
+
 #if HWY_ONCE
 #include "functra/prims/families.h"
 namespace functra::prims {
 Table trig_table() {
-  static constexpr const Primitive* t[] = {&sin_p, &cos_p, &tan_p, &asin_p, &acos_p, &atan_p, &atan2_p, &sinh_p, &cosh_p, &tanh_p};
+  static constexpr const Primitive* t[] = {&sin_p,  &cos_p,  &tan_p,  &asin_p,  &acos_p,  &atan_p,  &atan2_p,
+                                           &sinh_p, &cosh_p, &tanh_p, &asinh_p, &acosh_p, &atanh_p, &sinc_p};
   return t;
 }
 }  // namespace functra::prims

@@ -43,6 +43,25 @@ FUNCTRA_ROW(div) {
 FUNCTRA_ROW(rem) {
   return with_both(prims::rem, python_mod, [](double a, double b) { return b == 0 ? 0 : python_mod(a, b); }, {-7, 7}, {1.5, 3});
 }
+FUNCTRA_ROW(fmod) {
+  return with_both(
+      prims::fmod, [](double a, double b) { return std::fmod(a, b); }, [](double a, double b) { return b == 0 ? 0 : std::fmod(a, b); }, {-7, 7},
+      {1.5, 3});
+}
+// By zero: x / 0 of floats, 0 or -1 of integers.
+FUNCTRA_ROW(floor_div) {
+  D2 of_floats = [](double a, double b) {
+    return b == 0 ? a / b : std::isinf(b) && std::isfinite(a) ? std::floor(a / b) - (a != 0 && (a < 0) != (b < 0)) : std::floor(a / b);
+  };
+  Row r = flat(binary_row(prims::floor_div, of_floats, {-7, 7}, {1.5, 3}, {0.0, -0.0, 1, -2.5, 7, 0.3}));
+  D2 of_integers = [](double a, double b) { return b == 0 ? 0 : std::floor(a / b); };
+  with_integers(r, prims::floor_div, of_integers, {-9, 9}, {1, 4}, {DType::i32, DType::i64});
+  with_integers(r, prims::floor_div, of_integers, {5, 9}, {1, 4}, {DType::u8});
+  return r;
+}
+FUNCTRA_ROW(copysign) { return binary_row(prims::copysign, std::copysign, {0.3, 4}, {-4, 4}, {0.0, -0.0, 1, -2.5, inf, -inf}); }
+FUNCTRA_ROW(cbrt) { return unary_row(prims::cbrt, std::cbrt, {0.2, 5}, {-8, -1e-310, 1e300, 1e-30, 27}); }
+FUNCTRA_ROW(hypot) { return binary_row(prims::hypot, std::hypot, {-3, 3}, {0.4, 3}, {0.0, -0.0, 1, -3, 4, 1e-30, 3e30, 1e38, inf, -inf, nan}); }
 FUNCTRA_ROW(max) { return with_both(prims::max, max_of, max_of, {-4, 4}, {-4, 4}); }
 FUNCTRA_ROW(min) { return with_both(prims::min, min_of, min_of, {-4, 4}, {-4, 4}); }
 FUNCTRA_ROW(abs) {

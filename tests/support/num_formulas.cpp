@@ -27,12 +27,15 @@ FUNCTRA_FORMULA(erfc, floating, (auto x), num::erfc(x))
 FUNCTRA_FORMULA(erf_inv, floating, (auto x), num::erf_inv(x))
 FUNCTRA_FORMULA(sqrt, floating, (auto x), num::sqrt(x))
 FUNCTRA_FORMULA(rsqrt, floating, (auto x), num::rsqrt(x))
+FUNCTRA_FORMULA(cbrt, floating, (auto x), num::cbrt(x))
 FUNCTRA_FORMULA(floor, floating, (auto x), num::floor(x))
 FUNCTRA_FORMULA(ceil, floating, (auto x), num::ceil(x))
 FUNCTRA_FORMULA(round, floating, (auto x), num::rint(x))
 FUNCTRA_FORMULA(trunc, floating, (auto x), num::trunc(x))
 FUNCTRA_FORMULA(atan2, floating, (auto x, auto y), num::atan2(x, y))
 FUNCTRA_FORMULA(pow, floating, (auto x, auto y), num::pow(x, y))
+FUNCTRA_FORMULA(hypot, floating, (auto x, auto y), num::hypot(x, y))
+FUNCTRA_FORMULA(xlogy, floating, (auto x, auto y), num::xlogy(x, y))
 FUNCTRA_FORMULA(fmod, real, (auto x, auto y), num::fmod(x, y))
 FUNCTRA_FORMULA(remainder, real, (auto x, auto y), num::remainder(x, y))
 FUNCTRA_FORMULA(floor_divide, real, (auto x, auto y), num::floor_divide(x, y))
@@ -106,16 +109,16 @@ const UnaryCase unary[] = {
     {&erf_inv_formula, erf_inv_reference, -1, 1},
     {&sqrt_formula, [](L x) { return std::sqrt(x); }, 0, 5},
     {&rsqrt_formula, [](L x) { return 1 / std::sqrt(x); }, 0, 5},
+    {&cbrt_formula, [](L x) { return std::cbrt(x); }, -9, 9},
     {&floor_formula, [](L x) { return std::floor(x); }, -5, 5},
     {&ceil_formula, [](L x) { return std::ceil(x); }, -5, 5},
     {&round_formula, [](L x) { return std::rint(x); }, -5, 5},
     {&trunc_formula, [](L x) { return std::trunc(x); }, -5, 5},
 };
 const BinaryCase binary[] = {
-    {&atan2_formula, [](L x, L y) { return std::atan2(x, y); }},
-    {&pow_formula, [](L x, L y) { return std::pow(x, y); }},
-    {&fmod_formula, [](L x, L y) { return std::fmod(x, y); }},
-    {&remainder_formula, python_mod},
+    {&atan2_formula, [](L x, L y) { return std::atan2(x, y); }}, {&pow_formula, [](L x, L y) { return std::pow(x, y); }},
+    {&hypot_formula, [](L x, L y) { return std::hypot(x, y); }}, {&xlogy_formula, [](L x, L y) { return x == 0 && y == y ? L(0) : x * std::log(y); }},
+    {&fmod_formula, [](L x, L y) { return std::fmod(x, y); }},   {&remainder_formula, python_mod},
 };
 const Formula* const others[] = {&sign_formula,       &abs_formula,         &neg_formula,         &add_formula,  &mul_formula,
                                  &div_formula,        &max_formula,         &min_formula,         &less_formula, &bitwise_xor_formula,
