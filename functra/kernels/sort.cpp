@@ -60,10 +60,16 @@ template <class K> void radix(std::vector<Item<K>>& v, std::vector<Item<K>>& oth
     v.swap(other);
   }
 }
-template <class T> void sort_lines(const T* x, const Shape& shape, const Shape& strides, std::size_t dim, bool descending, Offset* out) {
+template <class K> bool comes_before(const Item<K>& p, const Item<K>& q) { return p.key != q.key ? p.key < q.key : p.at < q.at; }
+// The first `count` positions of each line's order.
+template <class T>
+void sort_lines(const T* x, const Shape& shape, const Shape& strides, std::size_t dim, Offset count, bool descending, Offset* out) {
   using K = decltype(key(T()));
   Offset n = shape[dim], s = strides[dim];
-  Shape rest = shape.without(dim), full = row_major(shape), to = full.without(dim), from = strides.without(dim);
+  Shape rest = shape.without(dim), full = shape;
+  full[dim] = count;
+  full = row_major(full);
+  Shape to = full.without(dim), from = strides.without(dim);
   Offset os = full[dim];
   rest.push_back(1);
   to.push_back(0);
@@ -79,21 +85,40 @@ template <class T> void sort_lines(const T* x, const Shape& shape, const Shape& 
         K k = key(x[o[1] + i * s]);
         v[static_cast<std::size_t>(i)] = {descending ? static_cast<K>(~k) : k, static_cast<std::uint32_t>(i)};
       }
-      if (n < 256) std::sort(v.begin(), v.end(), [](const Item<K>& p, const Item<K>& q) { return p.key != q.key ? p.key < q.key : p.at < q.at; });
+      if (count < n && count < 64 + n / 16) std::partial_sort(v.begin(), v.begin() + count, v.end(), comes_before<K>);
+      else if (n < 256) std::sort(v.begin(), v.end(), comes_before<K>);
       else radix(v, other);
-      for (Offset i = 0; i < n; ++i) out[o[0] + i * os] = v[static_cast<std::size_t>(i)].at;
+      for (Offset i = 0; i < count; ++i) out[o[0] + i * os] = v[static_cast<std::size_t>(i)].at;
     });
   });
 }
-
-}  // namespace
-
-void argsort(DType d, const void* x, const Shape& shape, const Shape& strides, int dim, bool descending, std::int64_t* out) {
-  auto at = static_cast<std::size_t>(dim);
-  if (shape.has(0)) return;
-  if (shape[at] >= Offset(1) << 32)
-    throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
-  auto go = [&](auto t) { sort_lines(static_cast<const decltype(t)*>(x), shape, strides, at, descending, out); };
+template <class T> void search_lines(const T* sorted, const Shape& sorted_shape, const Shape& sorted_strides, const T* values, const Shape& shape,
+                                     const Shape& strides, bool right, Offset* out) {
+  std::size_t last = shape.size() - 1;
+  Offset n = sorted_shape[last], step = sorted_strides[last];
+  Shape full = row_major(shape), line = sorted_strides;
+  line[last] = 0;
+  Collapsed c(shape, {&full, &strides, &line}, false);
+  Offset m = c.inner(), os = c.inner_stride(0), vs = c.inner_stride(1), ls = c.inner_stride(2);
+  parallel_for(c.rows(), std::max<Offset>(1, 2000 / m), [&](Offset b, Offset e) {
+    for_rows(c, b, e, [&](const Offset* o) {
+      for (Offset i = 0; i < m; ++i) {
+        const T* first = sorted + o[2] + i * ls;
+        auto v = key(values[o[1] + i * vs]);
+        Offset at = 0;
+        for (Offset left = n; left > 0;) {
+          Offset half = left / 2;
+          auto k = key(first[(at + half) * step]);
+          bool goes_on = right ? !(v < k) : k < v;
+          at = goes_on ? at + half + 1 : at;
+          left = goes_on ? left - half - 1 : half;
+        }
+        out[o[0] + i * os] = at;
+      }
+    });
+  });
+}
+template <class F> void by_order_type(const char* who, DType d, F&& go) {
   switch (d) {
     case DType::bool_:
     case DType::u8: return go(std::uint8_t());
@@ -108,8 +133,29 @@ void argsort(DType d, const void* x, const Shape& shape, const Shape& strides, i
     case DType::bf16: return go(bf16_t());
     case DType::f32: return go(float());
     case DType::f64: return go(double());
-    default: throw DTypeError("sort: " + std::string(name_of(d)) + " has no order; sort abs or a real part");
+    default: throw DTypeError(std::string(who) + ": " + std::string(name_of(d)) + " has no order; use abs or a real part");
   }
+}
+
+}  // namespace
+
+void argsort(DType d, const void* x, const Shape& shape, const Shape& strides, int dim, bool descending, std::int64_t* out) {
+  top_k(d, x, shape, strides, dim, shape[static_cast<std::size_t>(dim)], descending, out);
+}
+void top_k(DType d, const void* x, const Shape& shape, const Shape& strides, int dim, std::int64_t k, bool descending, std::int64_t* out) {
+  auto at = static_cast<std::size_t>(dim);
+  if (shape.has(0) || k == 0) return;
+  if (shape[at] >= Offset(1) << 32)
+    throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
+  by_order_type("sort", d, [&](auto t) { sort_lines(static_cast<const decltype(t)*>(x), shape, strides, at, k, descending, out); });
+}
+void search_sorted(DType d, const void* sorted, const Shape& sorted_shape, const Shape& sorted_strides, const void* values, const Shape& shape,
+                   const Shape& strides, bool right, std::int64_t* out) {
+  if (shape.has(0)) return;
+  by_order_type("searchsorted", d, [&](auto t) {
+    using T = decltype(t);
+    search_lines(static_cast<const T*>(sorted), sorted_shape, sorted_strides, static_cast<const T*>(values), shape, strides, right, out);
+  });
 }
 
 void take_along(const void* x, const Shape& shape, const Shape& strides, int dim, const std::int64_t* order, std::size_t elem_size, void* out) {

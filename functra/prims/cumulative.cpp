@@ -1,6 +1,10 @@
-// Running sums, running products, and the first-order linear recurrence that is their derivative.
+// Running sums, products, extremes and log-sum-exps, and the first-order linear recurrence that is the derivative of some.
+#include <limits>
+
 #include "functra/kernels/recurrence.h"
 #include "functra/prims/families.h"
+#include "functra/prims/gather.h"
+#include "functra/prims/index.h"
 #include "functra/prims/math.h"
 #include "functra/prims/reduce.h"
 #include "functra/prims/shape.h"
@@ -13,7 +17,7 @@ void check_dim(const Call& c, const Shape& s) {
   if (d < 0 || d >= s.rank())
     throw IndexError(std::string(c.prim.name) + ": dimension " + std::to_string(d) + " is out of range for shape " + s.str());
 }
-template <kernels::Reduce op> constexpr Primitive cumulative_p(const char* name, JvpRule jvp) {
+constexpr Primitive cumulative_family(const char* name, JvpRule jvp, decltype(Primitive::eval) eval) {
   Primitive p{.name = name};
   p.params = &param_type<CumulativeParams>;
   p.n_in = 1;
@@ -21,13 +25,7 @@ template <kernels::Reduce op> constexpr Primitive cumulative_p(const char* name,
     check_dim(c, in[0].shape);
     out[0] = in[0];
   };
-  p.eval = [](const Call& c, Ins in, Outs out) {
-    auto& q = c.params.get<CumulativeParams>();
-    const Tensor& x = in[0];
-    Tensor r = Tensor::uninitialized(x.raw_dtype(), x.shape_ref());
-    kernels::cumulative(op, q.reverse, x.raw_dtype(), x.bytes(), x.shape_ref(), x.strides_ref(), static_cast<int>(q.dim), r.mutable_bytes());
-    out[0] = std::move(r);
-  };
+  p.eval = eval;
   p.jvp = jvp;
   p.batch = [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
     auto& q = c.params.get<CumulativeParams>();
@@ -35,6 +33,15 @@ template <kernels::Reduce op> constexpr Primitive cumulative_p(const char* name,
   };
   p.lowering = {.kind = Lowering::Kind::kernel};
   return p;
+}
+template <kernels::Reduce op> constexpr Primitive cumulative_p(const char* name, JvpRule jvp) {
+  return cumulative_family(name, jvp, [](const Call& c, Ins in, Outs out) {
+    auto& q = c.params.get<CumulativeParams>();
+    const Tensor& x = in[0];
+    Tensor r = Tensor::uninitialized(x.raw_dtype(), x.shape_ref());
+    kernels::cumulative(op, q.reverse, x.raw_dtype(), x.bytes(), x.shape_ref(), x.strides_ref(), static_cast<int>(q.dim), r.mutable_bytes());
+    out[0] = std::move(r);
+  });
 }
 // x one place later along dim (earlier if reverse), `fill` in the gap.
 Tensor shifted_along(const Tensor& x, double fill, int dim, bool reverse) {
@@ -68,6 +75,50 @@ constexpr Primitive cumprod_p = cumulative_p<kernels::Reduce::prod>("cumprod", [
   dy[0] = linear_recurrence(x[0], mul(t[0], shifted_along(y[0], 1, dim, q.reverse)), dim, q.reverse);
 });
 Tensor cumprod(const Tensor& x, int dim, bool reverse) { return bind1(cumprod_p, x, CumulativeParams{dim, reverse}); }
+
+// ---------------------------------------------------------------- cummax, cummin
+Tensor extreme_positions(const Tensor& x, const Tensor& y, int dim, bool reverse) {
+  Shape s = x.sizes();
+  Tensor at = eq(x, y), where = iota(DType::i64, s, dim);
+  if (is_floating(x.raw_dtype())) at = bitwise_or(at, ne(x, x));
+  return reverse ? cummin(select(at, where, like(static_cast<double>(s[static_cast<std::size_t>(dim)]), where)), dim, true)
+                 : cummax(select(at, where, like(-1, where)), dim, false);
+}
+namespace {
+constexpr JvpRule jvp_running_extreme = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+  bind_prim(c, x, y);
+  if (!is_differentiable(y[0].raw_dtype())) return;
+  auto& q = c.params.get<CumulativeParams>();
+  int dim = static_cast<int>(q.dim);
+  dy[0] = x[0].numel() ? take_along(t[0], extreme_positions(x[0], y[0], dim, q.reverse), dim) : t[0];
+};
+}  // namespace
+constexpr Primitive cummax_p = cumulative_p<kernels::Reduce::max>("cummax", jvp_running_extreme);
+constexpr Primitive cummin_p = cumulative_p<kernels::Reduce::min>("cummin", jvp_running_extreme);
+Tensor cummax(const Tensor& x, int dim, bool reverse) { return bind1(cummax_p, x, CumulativeParams{dim, reverse}); }
+Tensor cummin(const Tensor& x, int dim, bool reverse) { return bind1(cummin_p, x, CumulativeParams{dim, reverse}); }
+
+// ---------------------------------------------------------------- logcumsumexp
+// dy_i = exp(y_{i-1} - y_i) dy_{i-1} + exp(x_i - y_i) t_i, whose factors are at most 1; 0 where y is -infinity.
+constexpr Primitive logcumsumexp_p = cumulative_family(
+    "logcumsumexp",
+    [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+      bind_prim(c, x, y);
+      auto& q = c.params.get<CumulativeParams>();
+      int dim = static_cast<int>(q.dim);
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      Tensor top = select(eq(y[0], like(-infinity, y[0])), like(0, y[0]), y[0]);
+      Tensor a = exp(core::sub(shifted_along(y[0], -infinity, dim, q.reverse), top));
+      dy[0] = linear_recurrence(a, mul(t[0], exp(core::sub(x[0], top))), dim, q.reverse);
+    },
+    [](const Call& c, Ins in, Outs out) {
+      auto& q = c.params.get<CumulativeParams>();
+      const Tensor x = in[0].contiguous();
+      Tensor r = Tensor::uninitialized(x.raw_dtype(), x.shape_ref());
+      kernels::log_cumulative_sum_exp(x.raw_dtype(), x.bytes(), x.shape_ref(), static_cast<int>(q.dim), q.reverse, r.mutable_bytes());
+      out[0] = std::move(r);
+    });
+Tensor logcumsumexp(const Tensor& x, int dim, bool reverse) { return bind1(logcumsumexp_p, x, CumulativeParams{dim, reverse}); }
 
 // ---------------------------------------------------------------- linear_recurrence (a, b): s_i = a_i s_{i-1} + b_i
 constexpr Primitive linear_recurrence_p = {
@@ -122,7 +173,7 @@ Tensor linear_recurrence(const Tensor& a, const Tensor& b, int dim, bool reverse
 }
 
 Table cumulative_table() {
-  static constexpr const Primitive* t[] = {&cumsum_p, &cumprod_p, &linear_recurrence_p};
+  static constexpr const Primitive* t[] = {&cumsum_p, &cumprod_p, &cummax_p, &cummin_p, &logcumsumexp_p, &linear_recurrence_p};
   return t;
 }
 

@@ -16,8 +16,8 @@ struct CumulativeParams {
   bool reverse;
 };
 
-extern const Primitive reduce_max_p, reduce_min_p, reduce_prod_p, reduce_and_p, reduce_or_p, argmax_p, argmin_p, cumsum_p, cumprod_p,
-    linear_recurrence_p;
+extern const Primitive reduce_max_p, reduce_min_p, reduce_prod_p, reduce_and_p, reduce_or_p, argmax_p, argmin_p, cumsum_p, cumprod_p, cummax_p,
+    cummin_p, logcumsumexp_p, linear_recurrence_p;
 
 // Without `dims`, which may be empty (x itself). An empty reduction gives the identity: the lowest (highest) value, 1, true, false.
 Tensor reduce_max(const Tensor& x, const Shape& dims);
@@ -31,6 +31,12 @@ Tensor argmin(const Tensor& x, int dim);
 // y_i = op of x_0 .. x_i along dim (x_i .. x_{n-1} if reverse).
 Tensor cumsum(const Tensor& x, int dim, bool reverse);
 Tensor cumprod(const Tensor& x, int dim, bool reverse);
+Tensor cummax(const Tensor& x, int dim, bool reverse);  // NaN from the first one on
+Tensor cummin(const Tensor& x, int dim, bool reverse);
+// Where the elements of y, what cummax or cummin gave for x, stand in x along dim: i64, of equal ones the last met. The derivative
+// goes there.
+Tensor extreme_positions(const Tensor& x, const Tensor& y, int dim, bool reverse);
+Tensor logcumsumexp(const Tensor& x, int dim, bool reverse);  // log of the running sum of exponentials
 // s_i = a_i s_{i-1} + b_i along dim (s_i = a_i s_{i+1} + b_i if reverse), from zero; a and b of one shape.
 Tensor linear_recurrence(const Tensor& a, const Tensor& b, int dim, bool reverse);
 

@@ -68,8 +68,90 @@ constexpr Primitive sort_p = {
     .lowering = {.kind = Lowering::Kind::kernel}};
 Vec sort(Ins xs, int dim, bool descending) { return core::bind_all(sort_p, xs, SortParams{dim, descending, static_cast<std::int64_t>(xs.size())}); }
 
+// ---------------------------------------------------------------- top_k: values, positions
+constexpr Primitive top_k_p = {
+    .name = "top_k",
+    .params = &param_type<TopKParams>,
+    .n_in = 1,
+    .n_out = [](const Params&) { return 2; },
+    .shape =
+        [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
+          auto& p = c.params.get<TopKParams>();
+          Shape s = in[0].shape;
+          if (p.dim < 0 || p.dim >= s.rank()) throw IndexError("top_k: dimension " + std::to_string(p.dim) + " is out of range for shape " + s.str());
+          auto& n = s[static_cast<std::size_t>(p.dim)];
+          if (p.k < 0 || p.k > n)
+            throw IndexError("top_k: k = " + std::to_string(p.k) + " does not lie in dimension " + std::to_string(p.dim) + " of shape " + s.str());
+          if (is_complex(in[0].dtype))
+            throw DTypeError("top_k: not defined for dtype " + std::string(name_of(in[0].dtype)) + ": complex numbers have no order");
+          n = p.k;
+          out[0] = {in[0].dtype, false, s};
+          out[1] = {DType::i64, false, s};
+        },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          auto& p = c.params.get<TopKParams>();
+          const Tensor& x = in[0];
+          Shape s = x.shape_ref();
+          s[static_cast<std::size_t>(p.dim)] = p.k;
+          int dim = static_cast<int>(p.dim);
+          Tensor where = Tensor::uninitialized(DType::i64, s), r = Tensor::uninitialized(x.raw_dtype(), s);
+          auto* positions = static_cast<std::int64_t*>(where.mutable_bytes());
+          kernels::top_k(x.raw_dtype(), x.bytes(), x.shape_ref(), x.strides_ref(), dim, p.k, p.largest, positions);
+          kernels::take_along(x.bytes(), s, x.strides_ref(), dim, positions, size_of(x.raw_dtype()), r.mutable_bytes());
+          out[0] = std::move(r);
+          out[1] = std::move(where);
+        },
+    .jvp =
+        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          bind_prim(c, x, y);
+          if (is_differentiable(y[0].raw_dtype()) && y[0].numel()) dy[0] = take_along(t[0], y[1], static_cast<int>(c.params.get<TopKParams>().dim));
+        },
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          auto& p = c.params.get<TopKParams>();
+          Vec r = top_k(move_dim0(in[0], ctx.size), p.k, static_cast<int>(p.dim) + 1, p.largest);
+          for (std::size_t k : {0u, 1u}) out[k] = {r[k], 0};
+        },
+    .lowering = {.kind = Lowering::Kind::kernel}};
+Vec top_k(const Tensor& x, std::int64_t k, int dim, bool largest) { return core::bind_all(top_k_p, {&x, 1}, TopKParams{k, dim, largest}); }
+
+// ---------------------------------------------------------------- searchsorted (sorted, values)
+constexpr Primitive searchsorted_p = {
+    .name = "searchsorted",
+    .params = &param_type<SearchParams>,
+    .n_in = 2,
+    .shape =
+        [](const Call&, std::span<const Aval> in, std::span<Aval> out) {
+          const Shape &s = in[0].shape, &v = in[1].shape;
+          if (in[0].dtype != in[1].dtype)
+            throw DTypeError("searchsorted: sorted " + in[0].str() + " and values " + in[1].str() + " have different dtypes");
+          if (is_complex(in[0].dtype)) throw DTypeError("searchsorted: " + std::string(name_of(in[0].dtype)) + " has no order");
+          if (s.empty() || v.empty() || !(s.without(s.size() - 1) == v.without(v.size() - 1)))
+            throw ShapeError("searchsorted: sorted has shape " + s.str() + " and the values " + v.str() +
+                             "; they may differ in the last extent only");
+          out[0] = {DType::i64, false, v};
+        },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          Tensor r = Tensor::uninitialized(DType::i64, in[1].shape_ref());
+          kernels::search_sorted(in[0].raw_dtype(), in[0].bytes(), in[0].shape_ref(), in[0].strides_ref(), in[1].bytes(), in[1].shape_ref(),
+                                 in[1].strides_ref(), c.params.get<SearchParams>().right, static_cast<std::int64_t*>(r.mutable_bytes()));
+          out[0] = std::move(r);
+        },
+    .jvp = jvp_zero,
+    .batch =
+        [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
+          out[0] = {searchsorted(move_dim0(in[0], ctx.size), move_dim0(in[1], ctx.size), c.params.get<SearchParams>().right), 0};
+        },
+    .lowering = {.kind = Lowering::Kind::kernel}};
+Tensor searchsorted(const Tensor& sorted, const Tensor& values, bool right) {
+  const Tensor in[2] = {sorted, values};
+  return bind1(searchsorted_p, in, SearchParams{right});
+}
+
 Table sort_table() {
-  static constexpr const Primitive* t[] = {&sort_p};
+  static constexpr const Primitive* t[] = {&sort_p, &top_k_p, &searchsorted_p};
   return t;
 }
 

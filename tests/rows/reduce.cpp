@@ -158,6 +158,19 @@ FUNCTRA_ROW(cumprod) {
   r.grad_tol = 1e-4;
   return r;
 }
+FUNCTRA_ROW(cummax) { return cumulative(prims::cummax, larger); }
+FUNCTRA_ROW(cummin) { return cumulative(prims::cummin, smaller); }
+FUNCTRA_ROW(logcumsumexp) {
+  Fold f = [](double a, double b) { return std::fmax(a, b) == -infinity ? -infinity : std::fmax(a, b) + std::log1p(std::exp(-std::fabs(a - b))); };
+  Row r = cumulative(prims::logcumsumexp, f);
+  r.samples.push_back({"far apart",  // each extreme hides those before it
+                       {from_values({5}, DType::f64, {-1000, 0, -2, 1000, -infinity})},
+                       [](const Vec& x) { return Vec{prims::logcumsumexp(x[0], 0, false)}; },
+                       running(0, false, f)});
+  r.samples.back().differentiable = false;
+  r.atol = 1e-7;
+  return r;
+}
 FUNCTRA_ROW(linear_recurrence) {
   Row r;
   for (DType d : {DType::f32, DType::f64})
