@@ -1,9 +1,12 @@
 #include "functra/kernels/gather.h"
 
-#include <complex>
+#include <string>
 
+#include "functra/base/errors.h"
 #include "functra/base/pool.h"
+#include "functra/kernels/reduce_table.h"
 #include "functra/kernels/strided.h"
+#include "functra/kernels/types.h"
 
 namespace functra::kernels {
 namespace {
@@ -101,8 +104,17 @@ template <class T, class Put> void scatter_of(const Windows& w, void* array, con
 template <class T> void scatter_set(const Windows& w, void* array, const void* indices, const void* packed, bool drop) {
   scatter_of<T>(w, array, indices, packed, drop, [](T& y, const T& x) { y = x; });
 }
-template <class T> void scatter_sum(const Windows& w, void* array, const void* indices, const void* packed, bool drop) {
-  scatter_of<T>(w, array, indices, packed, drop, [](T& y, const T& x) { y = static_cast<T>(y + x); });
+template <Reduce op, class T> void accumulate(const Windows& w, void* array, const void* indices, const void* packed, bool drop) {
+  scatter_of<T>(w, array, indices, packed, drop, [](T& y, const T& x) { y = narrow<T>(reduce_two<op, Wide<T>>(wide(y), wide(x))); });
+}
+template <class T> bool accumulate(Scatter op, const Windows& w, void* array, const void* indices, const void* packed, bool drop) {
+  if (op == Scatter::add) return accumulate<Reduce::sum, T>(w, array, indices, packed, drop), true;
+  if (op == Scatter::mul) return accumulate<Reduce::prod, T>(w, array, indices, packed, drop), true;
+  if constexpr (std::is_arithmetic_v<Wide<T>>) {
+    if (op == Scatter::min) return accumulate<Reduce::min, T>(w, array, indices, packed, drop), true;
+    return accumulate<Reduce::max, T>(w, array, indices, packed, drop), true;
+  }
+  return false;
 }
 bool nothing(const Windows& w) { return w.batch.has(0) || w.window.has(0); }
 }  // namespace
@@ -117,32 +129,18 @@ void gather(const Windows& w, std::size_t elem_size, const void* array, const vo
     default: return gather_of<Bytes16>(w, array, indices, packed, fill);
   }
 }
-void scatter(const Windows& w, DType d, bool add, void* array, const void* indices, const void* packed, bool drop) {
+void scatter(const Windows& w, DType d, Scatter op, void* array, const void* indices, const void* packed, bool drop) {
   if (nothing(w)) return;
-  if (!add) switch (size_of(d)) {
+  if (op == Scatter::set) switch (size_of(d)) {
       case 1: return scatter_set<std::uint8_t>(w, array, indices, packed, drop);
       case 2: return scatter_set<std::uint16_t>(w, array, indices, packed, drop);
       case 4: return scatter_set<std::uint32_t>(w, array, indices, packed, drop);
       case 8: return scatter_set<std::uint64_t>(w, array, indices, packed, drop);
       default: return scatter_set<Bytes16>(w, array, indices, packed, drop);
     }
-  switch (d) {
-    case DType::bool_: return scatter_of<std::uint8_t>(w, array, indices, packed, drop, [](std::uint8_t& y, std::uint8_t x) { y |= x; });
-    case DType::u8:
-    case DType::i8: return scatter_sum<std::uint8_t>(w, array, indices, packed, drop);
-    case DType::u16:
-    case DType::i16: return scatter_sum<std::uint16_t>(w, array, indices, packed, drop);
-    case DType::u32:
-    case DType::i32: return scatter_sum<std::uint32_t>(w, array, indices, packed, drop);
-    case DType::u64:
-    case DType::i64: return scatter_sum<std::uint64_t>(w, array, indices, packed, drop);
-    case DType::f16: return scatter_of<f16_t>(w, array, indices, packed, drop, [](f16_t& y, f16_t x) { y = to_f16(to_float(y) + to_float(x)); });
-    case DType::bf16: return scatter_of<bf16_t>(w, array, indices, packed, drop, [](bf16_t& y, bf16_t x) { y = to_bf16(to_float(y) + to_float(x)); });
-    case DType::f32: return scatter_sum<float>(w, array, indices, packed, drop);
-    case DType::f64: return scatter_sum<double>(w, array, indices, packed, drop);
-    case DType::c64: return scatter_sum<std::complex<float>>(w, array, indices, packed, drop);
-    case DType::c128: return scatter_sum<std::complex<double>>(w, array, indices, packed, drop);
-  }
+  if (is_bool(d)) op = op == Scatter::add ? Scatter::max : op == Scatter::mul ? Scatter::min : op;
+  if (!with_any(d, [&]<class T>(T) { return accumulate<T>(op, w, array, indices, packed, drop); }))
+    throw DTypeError("scatter: " + std::string(name_of(d)) + " has no order; use abs or a real part");
 }
 
 }  // namespace functra::kernels

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "functra/base/dtype.h"
 #include "functra/base/shape.h"
 
 namespace functra::kernels {
@@ -19,8 +20,10 @@ struct Windows {
 };
 // packed[b, w] = array[start(b) + w]. Indices outside [0, limit] are clamped or, if `fill` is given, give *fill instead.
 void gather(const Windows& w, std::size_t elem_size, const void* array, const void* indices, void* packed, const void* fill);
-// array[start(b) + w] = packed[b, w], or += with `add`, in row-major order of b (the last of equal positions wins, sums accumulate).
-// Indices outside [0, limit] are clamped or, with `drop`, their windows skipped. Sums of bool are "or".
-void scatter(const Windows& w, DType d, bool add, void* array, const void* indices, const void* packed, bool drop);
+// array[start(b) + w] becomes packed[b, w], or the two combined, in row-major order of b: of equal positions the last is set, others
+// accumulate. Indices outside [0, limit] are clamped or, with `drop`, their windows skipped. Of bool, add is "or" and mul "and"; NaN
+// wins in min and max, which complex numbers lack (DTypeError).
+enum class Scatter : std::uint8_t { set, add, mul, min, max };
+void scatter(const Windows& w, DType d, Scatter op, void* array, const void* indices, const void* packed, bool drop);
 
 }  // namespace functra::kernels

@@ -15,6 +15,7 @@
 #include "functra/kernels/gemm_simd.h"
 #include "functra/kernels/onednn.h"
 #include "functra/kernels/strided.h"
+#include "functra/kernels/types.h"
 
 extern "C" void openblas_set_num_threads(int);
 
@@ -197,19 +198,10 @@ void dot_general(DType d, const void* a, const Shape& as, const Shape& ast, cons
                  const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
   one_thread();
   auto go = [&]<class T>(T) { run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, out); };
-  switch (d) {
-    case DType::u8: return go(std::uint8_t());
-    case DType::u16: return go(std::uint16_t());
-    case DType::u32: return go(std::uint32_t());
-    case DType::u64: return go(std::uint64_t());
-    case DType::i8: return go(std::int8_t());
-    case DType::i16: return go(std::int16_t());
-    case DType::i32: return go(std::int32_t());
-    case DType::i64: return go(std::int64_t());
-    case DType::f32: return go(float());
-    case DType::f64: return go(double());
-    default: throw DTypeError("dot_general: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
-  }
+  if (d == DType::f32) go(float());
+  else if (d == DType::f64) go(double());
+  else if (!with_integer(d, go))
+    throw DTypeError("dot_general: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
 
 }  // namespace functra::kernels

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <limits>
 #include <string>
 
 #include "functra/base/errors.h"
 #include "functra/base/pool.h"
+#include "functra/kernels/types.h"
 
 namespace functra::kernels {
 namespace {
@@ -28,16 +28,6 @@ template <class F> void for_strips(const Shape& shape, int dim, bool reverse, st
     }
   });
 }
-template <class T> T narrow(double v) {
-  if constexpr (std::is_same_v<T, f16_t>) return to_f16(static_cast<float>(v));
-  else if constexpr (std::is_same_v<T, bf16_t>) return to_bf16(static_cast<float>(v));
-  else return static_cast<T>(v);
-}
-template <class T> double wide(T v) {
-  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) return static_cast<double>(to_float(v));
-  else return static_cast<double>(v);
-}
-
 }  // namespace
 
 void linear_recurrence(DType d, const void* a, const void* b, const Shape& shape, int dim, bool reverse, void* out) {
@@ -71,7 +61,7 @@ void log_cumulative_sum_exp(DType d, const void* x, const Shape& shape, int dim,
       std::fill_n(sum, m, 0.0);
       for (std::int64_t i = 0; i < n; ++i, at += step)
         for (std::int64_t c = 0; c < m; ++c) {
-          double v = wide(p[at + c]);
+          auto v = static_cast<double>(wide(p[at + c]));
           if (v > top[c]) {
             sum[c] = sum[c] * std::exp(top[c] - v) + 1;
             top[c] = v;
@@ -80,13 +70,7 @@ void log_cumulative_sum_exp(DType d, const void* x, const Shape& shape, int dim,
         }
     });
   };
-  switch (d) {
-    case DType::f16: return go(f16_t());
-    case DType::bf16: return go(bf16_t());
-    case DType::f32: return go(float());
-    case DType::f64: return go(double());
-    default: throw DTypeError("logcumsumexp: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
-  }
+  if (!with_float(d, go)) throw DTypeError("logcumsumexp: not defined for dtype " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
 
 }  // namespace functra::kernels

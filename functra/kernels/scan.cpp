@@ -1,6 +1,5 @@
 // Positions of extremes and running reductions.
 #include <algorithm>
-#include <complex>
 #include <cstddef>
 #include <string>
 #include <type_traits>
@@ -10,6 +9,7 @@
 #include "functra/kernels/reduce.h"
 #include "functra/kernels/reduce_table.h"
 #include "functra/kernels/strided.h"
+#include "functra/kernels/types.h"
 
 namespace functra::kernels {
 namespace {
@@ -17,35 +17,25 @@ namespace {
 using Offset = std::int64_t;
 constexpr Offset kGrain = 32768;
 
-template <class T> bool is_nan(T v) {
-  if constexpr (std::is_floating_point_v<T>) return v != v;
-  else return false;
-}
-
-// Real types; 16-bit floats are compared as f32.
-template <class T> auto value(T v) { return v; }
-float value(f16_t v) { return to_float(v); }
-float value(bf16_t v) { return to_float(v); }
-
 template <bool max, class A> bool beats(A a, A best) { return (max ? a > best : a < best) || (is_nan(a) && !is_nan(best)); }
 
 template <bool max, class T> void arg_row(const T* x, Offset n, Offset s, ReduceKernels k, Offset* out) {
-  using A = decltype(value(T()));
+  using A = Wide<T>;
   if (std::is_same_v<A, T> && k.rows && s == 1 && n >= 64) {  // the value by vectors, then where it is
     T best;
     k.rows(x, n, 1, 1, 0, &best, 1);
     Offset i = 0;
-    if (is_nan(value(best)))
-      while (!is_nan(value(x[i]))) ++i;
+    if (is_nan(wide(best)))
+      while (!is_nan(wide(x[i]))) ++i;
     else
-      while (value(x[i]) != value(best)) ++i;
+      while (wide(x[i]) != wide(best)) ++i;
     *out = i;
     return;
   }
-  A best = value(x[0]);
+  A best = wide(x[0]);
   Offset at = 0;
   for (Offset i = 1; i < n; ++i)
-    if (A v = value(x[i * s]); beats<max, A>(v, best)) {
+    if (A v = wide(x[i * s]); beats<max, A>(v, best)) {
       best = v;
       at = i;
     }
@@ -53,15 +43,15 @@ template <bool max, class T> void arg_row(const T* x, Offset n, Offset s, Reduce
 }
 // Columns m wide: one pass over memory in its order.
 template <bool max, class T> void arg_columns(const T* x, Offset n, Offset s, Offset m, Offset* out) {
-  using A = decltype(value(T()));
+  using A = Wide<T>;
   A best[kReduceStrip];
   for (Offset c = 0; c < m; ++c) {
-    best[c] = value(x[c]);
+    best[c] = wide(x[c]);
     out[c] = 0;
   }
   for (Offset i = 1; i < n; ++i)
     for (Offset c = 0; c < m; ++c)
-      if (A v = value(x[i * s + c]); beats<max, A>(v, best[c])) {
+      if (A v = wide(x[i * s + c]); beats<max, A>(v, best[c])) {
         best[c] = v;
         out[c] = i;
       }
@@ -87,18 +77,9 @@ template <bool max, class T> void arg_all(DType d, const T* x, const Shape& shap
   });
 }
 
-template <class T> auto wide(T v) {
-  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) return to_float(v);
-  else return v;
-}
-template <class T, class A> T back(A v) {
-  if constexpr (std::is_same_v<T, f16_t>) return to_f16(v);
-  else if constexpr (std::is_same_v<T, bf16_t>) return to_bf16(v);
-  else return static_cast<T>(v);
-}
 // In place on x [outer, n, inner], contiguous.
 template <Reduce op, class T> void scan(T* x, Offset outer, Offset n, Offset inner, bool reverse) {
-  using W = decltype(wide(T()));
+  using W = Wide<T>;
   using A = std::conditional_t<std::is_same_v<T, float> && (op == Reduce::sum || op == Reduce::prod), double, W>;
   if (inner == 1) {
     parallel_for(outer, std::max<Offset>(1, kGrain / n), [&](Offset b, Offset e) {
@@ -108,7 +89,7 @@ template <Reduce op, class T> void scan(T* x, Offset outer, Offset n, Offset inn
         A a = wide(*p);
         for (Offset i = 1; i < n; ++i) {
           a = reduce_two<op, A>(a, wide(p[i * s]));
-          p[i * s] = back<T>(a);
+          p[i * s] = narrow<T>(a);
         }
       }
     });
@@ -120,38 +101,17 @@ template <Reduce op, class T> void scan(T* x, Offset outer, Offset n, Offset inn
       Offset first = t % strips * strip, m = std::min(inner - first, strip), s = reverse ? -inner : inner;
       T* p = x + t / strips * n * inner + first + (reverse ? (n - 1) * inner : 0);
       for (Offset i = 1; i < n; ++i)
-        for (Offset c = 0; c < m; ++c) p[i * s + c] = back<T>(reduce_two<op, W>(wide(p[(i - 1) * s + c]), wide(p[i * s + c])));
+        for (Offset c = 0; c < m; ++c) p[i * s + c] = narrow<T>(reduce_two<op, W>(wide(p[(i - 1) * s + c]), wide(p[i * s + c])));
     }
   });
 }
 template <class T> bool scan_by(Reduce op, T* x, Offset outer, Offset n, Offset inner, bool reverse) {
-  using W = decltype(wide(T()));
+  using W = Wide<T>;
   if (op == Reduce::sum) return scan<Reduce::sum>(x, outer, n, inner, reverse), true;
   if (op == Reduce::prod) return scan<Reduce::prod>(x, outer, n, inner, reverse), true;
   if constexpr (std::is_arithmetic_v<W>) {
     if (op == Reduce::max) return scan<Reduce::max>(x, outer, n, inner, reverse), true;
     if (op == Reduce::min) return scan<Reduce::min>(x, outer, n, inner, reverse), true;
-  }
-  return false;
-}
-
-template <class F> bool by_type(DType d, F&& f) {
-  switch (d) {
-    case DType::bool_:
-    case DType::u8: return f(std::uint8_t());
-    case DType::u16: return f(std::uint16_t());
-    case DType::u32: return f(std::uint32_t());
-    case DType::u64: return f(std::uint64_t());
-    case DType::i8: return f(std::int8_t());
-    case DType::i16: return f(std::int16_t());
-    case DType::i32: return f(std::int32_t());
-    case DType::i64: return f(std::int64_t());
-    case DType::f16: return f(f16_t());
-    case DType::bf16: return f(bf16_t());
-    case DType::f32: return f(float());
-    case DType::f64: return f(double());
-    case DType::c64: return f(std::complex<float>());
-    case DType::c128: return f(std::complex<double>());
   }
   return false;
 }
@@ -163,14 +123,9 @@ void arg_reduce(bool max, DType d, const void* x, const Shape& shape, const Shap
     throw ShapeError(std::string(max ? "argmax" : "argmin") + ": dimension " + std::to_string(dim) + " of shape " + shape.str() +
                      " is empty and has no extreme");
   if (shape.has(0)) return;
-  bool done = by_type(d, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_same_v<T, std::complex<float>> || std::is_same_v<T, std::complex<double>>) return false;
-    else {
-      if (max) arg_all<true>(d, static_cast<const T*>(x), shape, strides, dim, out);
-      else arg_all<false>(d, static_cast<const T*>(x), shape, strides, dim, out);
-      return true;
-    }
+  bool done = with_ordered(d, [&]<class T>(T) {
+    if (max) arg_all<true>(d, static_cast<const T*>(x), shape, strides, dim, out);
+    else arg_all<false>(d, static_cast<const T*>(x), shape, strides, dim, out);
   });
   if (!done) throw DTypeError(std::string(max ? "argmax" : "argmin") + ": " + std::string(name_of(d)) + " has no order; use abs or a real part");
 }
@@ -181,10 +136,7 @@ void cumulative(Reduce op, bool reverse, DType d, const void* x, const Shape& sh
   Offset outer = 1, inner = 1;
   for (std::size_t i = 0; i < shape.size(); ++i) (i < at ? outer : inner) *= i == at ? 1 : shape[i];
   if (!shape.has(0)) copy(out, row_major(shape), x, strides, shape, size_of(d));
-  bool done = by_type(d, [&](auto t) {
-    using T = decltype(t);
-    return shape.has(0) || scan_by(op, static_cast<T*>(out), outer, shape[at], inner, reverse);
-  });
+  bool done = with_any(d, [&]<class T>(T) { return shape.has(0) || scan_by(op, static_cast<T*>(out), outer, shape[at], inner, reverse); });
   if (!done) throw DTypeError("cumulative max or min: " + std::string(name_of(d)) + " has no order; use abs or a real part");
 }
 

@@ -11,6 +11,7 @@
 #include "functra/base/errors.h"
 #include "functra/base/pool.h"
 #include "functra/kernels/strided.h"
+#include "functra/kernels/types.h"
 
 namespace functra::kernels {
 namespace {
@@ -19,7 +20,7 @@ using Offset = std::int64_t;
 
 // An unsigned key in the order of the values: for floats the sign turned over, zeros made equal, NaN above everything.
 template <class T> auto key(T v) {
-  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) {
+  if constexpr (is_half_type<T>) {
     return key(to_float(v));
   } else if constexpr (std::is_floating_point_v<T>) {
     using U = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
@@ -118,23 +119,8 @@ template <class T> void search_lines(const T* sorted, const Shape& sorted_shape,
     });
   });
 }
-template <class F> void by_order_type(const char* who, DType d, F&& go) {
-  switch (d) {
-    case DType::bool_:
-    case DType::u8: return go(std::uint8_t());
-    case DType::u16: return go(std::uint16_t());
-    case DType::u32: return go(std::uint32_t());
-    case DType::u64: return go(std::uint64_t());
-    case DType::i8: return go(std::int8_t());
-    case DType::i16: return go(std::int16_t());
-    case DType::i32: return go(std::int32_t());
-    case DType::i64: return go(std::int64_t());
-    case DType::f16: return go(f16_t());
-    case DType::bf16: return go(bf16_t());
-    case DType::f32: return go(float());
-    case DType::f64: return go(double());
-    default: throw DTypeError(std::string(who) + ": " + std::string(name_of(d)) + " has no order; use abs or a real part");
-  }
+[[noreturn]] void refuse(const char* who, DType d) {
+  throw DTypeError(std::string(who) + ": " + std::string(name_of(d)) + " has no order; use abs or a real part");
 }
 
 }  // namespace
@@ -147,15 +133,15 @@ void top_k(DType d, const void* x, const Shape& shape, const Shape& strides, int
   if (shape.has(0) || k == 0) return;
   if (shape[at] >= Offset(1) << 32)
     throw ShapeError("sort: dimension " + std::to_string(dim) + " of shape " + shape.str() + " has 2^32 elements or more; sort it in parts");
-  by_order_type("sort", d, [&](auto t) { sort_lines(static_cast<const decltype(t)*>(x), shape, strides, at, k, descending, out); });
+  if (!with_ordered(d, [&]<class T>(T) { sort_lines(static_cast<const T*>(x), shape, strides, at, k, descending, out); })) refuse("sort", d);
 }
 void search_sorted(DType d, const void* sorted, const Shape& sorted_shape, const Shape& sorted_strides, const void* values, const Shape& shape,
                    const Shape& strides, bool right, std::int64_t* out) {
   if (shape.has(0)) return;
-  by_order_type("searchsorted", d, [&](auto t) {
-    using T = decltype(t);
+  bool done = with_ordered(d, [&]<class T>(T) {
     search_lines(static_cast<const T*>(sorted), sorted_shape, sorted_strides, static_cast<const T*>(values), shape, strides, right, out);
   });
+  if (!done) refuse("searchsorted", d);
 }
 
 void take_along(const void* x, const Shape& shape, const Shape& strides, int dim, const std::int64_t* order, std::size_t elem_size, void* out) {

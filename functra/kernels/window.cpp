@@ -1,7 +1,6 @@
 #include "functra/kernels/window.h"
 
 #include <algorithm>
-#include <complex>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -14,26 +13,13 @@
 #include "functra/kernels/conv.h"
 #include "functra/kernels/reduce_table.h"
 #include "functra/kernels/strided.h"
+#include "functra/kernels/types.h"
 
 namespace functra::kernels {
 namespace {
 
 using Offset = std::int64_t;
 constexpr Offset kGrain = 32768, kNone = std::numeric_limits<Offset>::min();
-
-template <class T> auto wide(T v) {
-  if constexpr (std::is_same_v<T, f16_t> || std::is_same_v<T, bf16_t>) return to_float(v);
-  else return v;
-}
-template <class T, class A> T back(A v) {
-  if constexpr (std::is_same_v<T, f16_t>) return to_f16(v);
-  else if constexpr (std::is_same_v<T, bf16_t>) return to_bf16(v);
-  else return static_cast<T>(v);
-}
-template <class T> bool is_nan(T v) {
-  if constexpr (std::is_floating_point_v<T>) return v != v;
-  else return false;
-}
 
 struct Room {
   explicit Room(Offset n) : bytes(static_cast<std::size_t>(n)), p(allocate(bytes)) {}
@@ -81,7 +67,7 @@ template <Reduce op, class T> void line(const T* x, const Axis& a, Offset out_n,
 
 // One dimension at a time: a window of a product shape is a chain of windows. x is [outer, n, inner], contiguous.
 template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, const Axis& a, Offset out_n, T* out) {
-  using A = decltype(wide(T()));
+  using A = Wide<T>;
   Offset strip = std::min<Offset>(inner, 512), strips = (inner + strip - 1) / strip;
   Offset per = std::max<Offset>(1, out_n * a.size * strip);
   parallel_for(outer * strips, std::max<Offset>(1, kGrain / per), [&](Offset b, Offset e) {
@@ -101,7 +87,7 @@ template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, 
         if (m == 1) {
           A r = identity_of<op, A>();
           for (; k.begin < k.end; k.begin += a.step, from += a.move * inner) r = reduce_two<op, A>(r, wide(*from));
-          *to = back<T>(r);
+          *to = narrow<T>(r);
         } else if constexpr (std::is_same_v<A, T>) {
           if (k.begin >= k.end) std::fill_n(to, m, identity_of<op, T>());
           else std::copy_n(from, m, to);
@@ -112,7 +98,7 @@ template <Reduce op, class T> void pass(const T* x, Offset outer, Offset inner, 
           std::fill_n(acc, m, identity_of<op, A>());
           for (; k.begin < k.end; k.begin += a.step, from += a.move * inner)
             for (Offset c = 0; c < m; ++c) acc[c] = reduce_two<op, A>(acc[c], wide(from[c]));
-          for (Offset c = 0; c < m; ++c) to[c] = back<T>(acc[c]);
+          for (Offset c = 0; c < m; ++c) to[c] = narrow<T>(acc[c]);
         }
       }
     }
@@ -148,7 +134,7 @@ template <Reduce op, class T> void passes(const void* x, const Shape& shape, con
   }
 }
 template <class T> bool by_op(Reduce op, const void* x, const Shape& shape, const Shape& strides, const WindowGeometry& g, void* out) {
-  using A = decltype(wide(T()));
+  using A = Wide<T>;
   if (op == Reduce::sum) return passes<Reduce::sum, T>(x, shape, strides, g, out), true;
   if (op == Reduce::prod) return passes<Reduce::prod, T>(x, shape, strides, g, out), true;
   if constexpr (std::is_arithmetic_v<A>) {
@@ -156,29 +142,6 @@ template <class T> bool by_op(Reduce op, const void* x, const Shape& shape, cons
     if (op == Reduce::min) return passes<Reduce::min, T>(x, shape, strides, g, out), true;
   }
   return false;
-}
-
-template <class F> bool float_type(DType d, F&& f) {
-  switch (d) {
-    case DType::f16: return f(f16_t());
-    case DType::bf16: return f(bf16_t());
-    case DType::f32: return f(float());
-    case DType::f64: return f(double());
-    default: return false;
-  }
-}
-template <class F> bool real_type(DType d, F&& f) {
-  switch (d) {
-    case DType::u8: return f(std::uint8_t());
-    case DType::u16: return f(std::uint16_t());
-    case DType::u32: return f(std::uint32_t());
-    case DType::u64: return f(std::uint64_t());
-    case DType::i8: return f(std::int8_t());
-    case DType::i16: return f(std::int16_t());
-    case DType::i32: return f(std::int32_t());
-    case DType::i64: return f(std::int64_t());
-    default: return float_type(d, f);
-  }
 }
 
 // For every window its first extreme: f(offset of the window in w_strides, offset of the element in y_strides or
@@ -301,26 +264,23 @@ void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const 
     reduce_identity(op, d, identity);
     return fill(out, out_shape.numel(), size_of(d), identity);
   }
-  auto go = [&](auto t) { return out_shape.has(0) || by_op<decltype(t)>(op, x, shape, strides, g, out); };
-  bool done = known && (d == DType::c64 ? go(std::complex<float>()) : d == DType::c128 ? go(std::complex<double>()) : real_type(d, go));
+  bool done = known && !is_bool(d) && with_any(d, [&]<class T>(T) { return out_shape.has(0) || by_op<T>(op, x, shape, strides, g, out); });
   if (!done) throw DTypeError("reduce_window: the operation is not defined for " + std::string(name_of(d)) + "; convert the tensor first");
 }
 
 void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source,
                             const Shape& source_strides, const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_scatter_add");
-  bool done = float_type(d, [&](auto t) {
-    using T = decltype(t);
+  bool done = with_float(d, [&]<class T>(T) {
     double zero[2] = {};
     fill(out, shape.numel(), sizeof(T), zero);
     auto* s = static_cast<const T*>(source);
     auto* o = static_cast<T*>(out);
     auto add = [&](Offset w, Offset i) {
-      if (i != kNone) o[i] = back<T>(reduce_two<Reduce::sum, decltype(wide(T()))>(wide(o[i]), wide(s[w])));
+      if (i != kNone) o[i] = narrow<T>(reduce_two<Reduce::sum, Wide<T>>(wide(o[i]), wide(s[w])));
     };
     if (max) selections<true>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
     else selections<false>(static_cast<const T*>(x), shape, strides, source_strides, row_major(shape), g, add);
-    return true;
   });
   if (!done) throw DTypeError("select_and_scatter_add: not defined for " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }
@@ -328,14 +288,12 @@ void select_and_gather(bool max, DType d, const void* x, const Shape& shape, con
                        const WindowGeometry& g, void* out) {
   no_dilation(g, "select_and_gather");
   Shape to = row_major(window_shape(shape, g));
-  bool done = float_type(d, [&](auto t) {
-    using T = decltype(t);
+  bool done = with_float(d, [&]<class T>(T) {
     auto* o = static_cast<T*>(out);
     auto* v = static_cast<const T*>(y);
     auto take = [&](Offset w, Offset i) { o[w] = i != kNone ? v[i] : T{}; };
     if (max) selections<true>(static_cast<const T*>(x), shape, strides, to, y_strides, g, take);
     else selections<false>(static_cast<const T*>(x), shape, strides, to, y_strides, g, take);
-    return true;
   });
   if (!done) throw DTypeError("select_and_gather: not defined for " + std::string(name_of(d)) + "; convert with to(f32) or to(f64)");
 }

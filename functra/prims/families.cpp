@@ -32,6 +32,7 @@ std::span<const Primitive* const> all_primitives() {
         reduce_table(),
         round_table(),
         scan_table(),
+        scatter_table(),
         select_table(),
         shape_table(),
         sort_table(),

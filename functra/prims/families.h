@@ -26,6 +26,7 @@ Table random_table();
 Table reduce_table();
 Table round_table();
 Table scan_table();
+Table scatter_table();
 Table select_table();
 Table shape_table();
 Table sort_table();

@@ -1,18 +1,12 @@
-#include "functra/prims/gather.h"
-
-#include "functra/kernels/gather.h"
-#include "functra/kernels/strided.h"
 #include "functra/prims/cast.h"
 #include "functra/prims/families.h"
 #include "functra/prims/math.h"
-#include "functra/prims/index.h"
 #include "functra/prims/shape.h"
+#include "functra/prims/windows.h"
 
 namespace functra::prims {
-namespace {
 
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-Shape plus(Shape s, std::int64_t by = 1) {
+Shape plus(Shape s, std::int64_t by) {
   for (auto& v : s) v += by;
   return s;
 }
@@ -21,11 +15,6 @@ bool increasing(const Shape& s, std::int64_t below) {
     if (s[i] < (i ? s[i - 1] + 1 : 0) || s[i] >= below) return false;
   return true;
 }
-// What gather and scatter have in common: the operand's window dimensions and their agreement with the indices.
-struct Layout {
-  Shape window;  // operand dimensions that a window keeps, in order
-  const char* wrong = nullptr;
-};
 Layout layout(const Shape& x, const Shape& indices, const Shape& dropped, const Shape& map, const Shape& x_batch, const Shape& i_batch,
               std::size_t window_dims) {
   Layout l;
@@ -64,7 +53,6 @@ Layout layout(const Shape& x, const Shape& indices, const Shape& dropped, const 
   if (l.window.size() != window_dims) l.wrong = "the number of window dimensions does not fit the operand";
   return l;
 }
-// Index arrays that the kernel reads: 4 or 8 bytes, signed.
 Tensor readable_indices(const Tensor& i) {
   DType d = i.raw_dtype();
   if (d == DType::i64 || d == DType::i32) return i;
@@ -73,7 +61,6 @@ Tensor readable_indices(const Tensor& i) {
   core::convert_p.eval({core::convert_p, core::params(p)}, {&i, 1}, {&r, 1});
   return r;
 }
-// `packed`: gather's result or scatter's updates.
 kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tensor& packed, const Shape& sizes, const Shape& window,
                          const Shape& packed_window, const Shape& map, const Shape& x_batch, const Shape& i_batch) {
   kernels::Windows w;
@@ -97,15 +84,12 @@ kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tenso
   for (std::int64_t d : packed_window) w.window_packed.push_back(packed.strides_ref()[at(d)]);
   return w;
 }
-// Extents of scatter's windows, over all dimensions of the operand.
-Shape window_sizes(const ScatterParams& p, std::size_t rank, const Shape& updates) {
-  Shape s = Shape::filled(rank, 1), kept = p.inserted.concat(p.operand_batch).others(rank);
-  for (std::size_t i = 0; i < kept.size() && i < p.window_dims.size(); ++i) s[at(kept[i])] = updates[at(p.window_dims[i])];
-  return s;
+void check_indices(const char* who, const Aval& i) {
+  if (!is_integer(i.dtype)) throw DTypeError(std::string(who) + ": indices have dtype " + std::string(name_of(i.dtype)) + ", they must be integers");
 }
-GatherParams gather_of(const ScatterParams& p, const Shape& sizes) {
-  return {p.window_dims, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, sizes, p.drop, Scalar(0)};
-}
+
+// ---------------------------------------------------------------- gather (operand, indices)
+namespace {
 Shape gathered_shape(const GatherParams& p, const Shape& indices, const Shape& window) {
   Shape out, batch = indices.without(indices.size() - 1);
   std::size_t b = 0, o = 0;
@@ -113,12 +97,7 @@ Shape gathered_shape(const GatherParams& p, const Shape& indices, const Shape& w
     out.push_back(p.offset_dims.has(static_cast<std::int64_t>(i)) ? p.sizes[at(window[o++])] : batch[b++]);
   return out;
 }
-void check_indices(const char* who, const Aval& i) {
-  if (!is_integer(i.dtype)) throw DTypeError(std::string(who) + ": indices have dtype " + std::string(name_of(i.dtype)) + ", they must be integers");
-}
 }  // namespace
-
-// ---------------------------------------------------------------- gather (operand, indices)
 constexpr Primitive gather_p = {
     .name = "gather",
     .params = &param_type<GatherParams>,
@@ -192,103 +171,6 @@ Tensor gather(const Tensor& x, const Tensor& indices, const GatherParams& p) {
   return bind1(gather_p, in, p);
 }
 
-// ---------------------------------------------------------------- scatter, scatter_add (operand, indices, updates)
-namespace {
-void shape_scatter(const Call& c, std::span<const Aval> in, std::span<Aval> out) {
-  auto& p = c.params.get<ScatterParams>();
-  const Shape &x = in[0].shape, &i = in[1].shape, &u = in[2].shape;
-  check_indices(c.prim.name, in[1]);
-  if (in[0].dtype != in[2].dtype)
-    throw DTypeError(std::string(c.prim.name) + ": operand " + in[0].str() + " and updates " + in[2].str() + " have different dtypes");
-  Layout l = layout(x, i, p.inserted, p.scatter_map, p.operand_batch, p.indices_batch, p.window_dims.size());
-  if (!l.wrong && (!increasing(p.window_dims, u.rank()) || u.size() != i.size() - 1 + p.window_dims.size()))
-    l.wrong = "the dimensions of the updates are not those of indices and windows";
-  if (!l.wrong && !(u.pick(p.window_dims.others(u.size())) == i.without(i.size() - 1)))
-    l.wrong = "the batch extents of the updates are not those of the indices";
-  if (!l.wrong) {
-    Shape s = window_sizes(p, x.size(), u);
-    for (std::size_t d = 0; d < x.size(); ++d)
-      if (s[d] > x[d] && !(x[d] == 0 && u.numel() == 0)) l.wrong = "a window is larger than the operand";
-  }
-  if (l.wrong)
-    throw ShapeError(std::string(c.prim.name) + ": operand " + in[0].str() + ", indices " + in[1].str() + ", updates " + in[2].str() + ": " +
-                     l.wrong);
-  out[0] = {in[0].dtype, false, x};
-}
-void eval_scatter(const Call& c, Ins in, Outs out) {
-  auto& p = c.params.get<ScatterParams>();
-  Tensor indices = readable_indices(in[1]);
-  const Shape& s = in[0].shape_ref();
-  Tensor r = Tensor::uninitialized(in[0].raw_dtype(), s);
-  kernels::copy(r.mutable_bytes(), r.strides_ref(), in[0].bytes(), in[0].strides_ref(), s, size_of(r.raw_dtype()));
-  Shape window = p.inserted.concat(p.operand_batch).others(s.size());
-  auto w = windows(r, indices, in[2], window_sizes(p, s.size(), in[2].shape_ref()), window, p.window_dims, p.scatter_map, p.operand_batch,
-                   p.indices_batch);
-  kernels::scatter(w, r.raw_dtype(), &c.prim == &scatter_add_p, r.mutable_bytes(), indices.bytes(), in[2].bytes(), p.drop);
-  out[0] = std::move(r);
-}
-void jvp_scatter(const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-  bind_prim(c, x, y);
-  if ((is_zero(t[0]) && is_zero(t[2])) || !is_differentiable(y[0].raw_dtype())) return;
-  if (&c.prim == &scatter_add_p && is_zero(t[2])) {
-    dy[0] = t[0];
-    return;
-  }
-  const Tensor both[3] = {instantiate(t[0], x[0].aval()), x[1], instantiate(t[2], x[2].aval())};
-  bind_prim(c, both, dy);
-}
-void batch_scatter(const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
-  ScatterParams p = c.params.get<ScatterParams>();
-  bool i = in[1].dim >= 0;
-  p.window_dims = plus(p.window_dims);
-  p.inserted = plus(p.inserted);
-  p.scatter_map = plus(p.scatter_map);
-  p.operand_batch = plus(p.operand_batch);
-  if (i) {
-    p.operand_batch = p.operand_batch.with(0, 0);
-    p.indices_batch = plus(p.indices_batch).with(0, 0);
-  } else p.window_dims = p.window_dims.with(0, 0);
-  const Tensor x[3] = {move_dim0(in[0], ctx.size), i ? move_dim0(in[1], ctx.size) : in[1].value, move_dim0(in[2], ctx.size)};
-  out[0] = {bind1(c.prim, Ins(x, 3), p), 0};
-}
-constexpr Primitive scatter_family(const char* name) {
-  return {.name = name,
-          .params = &param_type<ScatterParams>,
-          .n_in = 3,
-          .shape = shape_scatter,
-          .eval = eval_scatter,
-          .jvp = jvp_scatter,
-          .batch = batch_scatter,
-          .lowering = {.kind = Lowering::Kind::kernel}};
-}
-}  // namespace
-constexpr Primitive scatter_p = with_transpose(scatter_family("scatter"), [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-  auto& p = c.params.get<ScatterParams>();
-  const Aval& u = *in[2].type;
-  if (in[0].linear()) g[0] = scatter(ct[0], *in[1], zeros(u), p);
-  if (!in[2].linear()) return;
-  GatherParams q = gather_of(p, window_sizes(p, in[0].type->shape.size(), u.shape));
-  g[2] = gather(ct[0], *in[1], q);
-  if (p.unique || u.shape.empty()) return;
-  // Only the update that was written last reaches the result: number the updates and see whose number stands there.
-  Tensor ids = reshape(iota(DType::i64, {u.shape.numel()}, 0), u.shape);
-  Tensor last = gather(scatter(zeros({DType::i64, false, in[0].type->shape}), *in[1], ids, p), *in[1], q);
-  g[2] = core::select(convert(core::sub(last, ids), DType::bool_), like(0, g[2]), g[2]);
-});
-constexpr Primitive scatter_add_p = with_transpose(scatter_family("scatter_add"), [](const Call& c, Ins ct, std::span<const Operand> in, Outs g) {
-  auto& p = c.params.get<ScatterParams>();
-  if (in[0].linear()) g[0] = ct[0];
-  if (in[2].linear()) g[2] = gather(ct[0], *in[1], gather_of(p, window_sizes(p, in[0].type->shape.size(), in[2].type->shape)));
-});
-Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p) {
-  const Tensor in[3] = {x, indices, updates};
-  return bind1(scatter_p, in, p);
-}
-Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p) {
-  const Tensor in[3] = {x, indices, updates};
-  return bind1(scatter_add_p, in, p);
-}
-
 // ---------------------------------------------------------------- along one dimension
 Tensor take_along(const Tensor& x, const Tensor& indices, int dim) {
   Shape s = indices.sizes(), others = Shape{dim}.others(s.size());
@@ -304,7 +186,7 @@ Tensor take(const Tensor& x, const Tensor& indices, int dim) {
 }
 
 Table gather_table() {
-  static constexpr const Primitive* t[] = {&gather_p, &scatter_p, &scatter_add_p};
+  static constexpr const Primitive* t[] = {&gather_p};
   return t;
 }
 

@@ -20,13 +20,17 @@ struct ScatterParams {
   bool drop, unique;
 };
 
-extern const Primitive gather_p, scatter_p, scatter_add_p;
+extern const Primitive gather_p, scatter_p, scatter_add_p, scatter_mul_p, scatter_min_p, scatter_max_p;
 
 Tensor gather(const Tensor& x, const Tensor& indices, const GatherParams& p);
 // x with windows replaced; of windows that overlap the last one (in row-major order) wins.
 Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p);
 // x with windows added; windows that overlap accumulate.
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p);
+// The same with products and extremes. NaN wins in extremes; those that equal the extreme share its derivative evenly.
+Tensor scatter_mul(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p);
+Tensor scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p);
+Tensor scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterParams& p);
 // result[..., i, ...] = x[..., indices[..., i, ...], ...] along dim; the other extents are equal. Indices are clamped.
 Tensor take_along(const Tensor& x, const Tensor& indices, int dim);
 // x[..., indices, ...]: dimension dim becomes the dimensions of indices (of any rank). Indices are clamped.

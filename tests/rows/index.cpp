@@ -60,8 +60,8 @@ Reference gathered(const GatherParams& p, const Shape& out) {
     return std::vector<Array>{y};
   };
 }
-Reference scattered(const ScatterParams& p, const Shape& sizes, bool add) {
-  return [p, sizes, add](const std::vector<Array>& in) {
+Reference scattered(const ScatterParams& p, const Shape& sizes, double (*combine)(double, double)) {
+  return [p, sizes, combine](const std::vector<Array>& in) {
     Array y = in[0];
     // Row-major over batch positions; windows do not overlap themselves, so the order within one does not matter.
     std::vector<std::pair<Coordinates, std::int64_t>> order;
@@ -78,7 +78,7 @@ Reference scattered(const ScatterParams& p, const Shape& sizes, bool add) {
                     to))
         continue;
       double& v = y[ravel(to, y.shape)];
-      v = add ? v + in[2][at(i)] : in[2][at(i)];
+      v = combine(v, in[2][at(i)]);
     }
     return std::vector<Array>{y};
   };
@@ -104,20 +104,20 @@ const std::vector<Case>& cases() {
   };
   return all;
 }
-Row scatter_row(bool add) {
+Row scatter_row(Tensor (*prim)(const Tensor&, const Tensor&, const Tensor&, const ScatterParams&), double (*combine)(double, double), bool exact) {
   Row r;
-  r.ulp = add ? 2 : 0;
-  r.atol = add ? 1e-6 : 0;
+  r.ulp = exact ? 0 : 2;
+  r.atol = exact ? 0 : 1e-6;
   for (bool drop : {false, true})
     for (const Case& k : cases()) {
       ScatterParams p{k.window_dims, k.dropped, k.map, k.x_batch, k.i_batch, drop, false};
-      Fn f = [p, add](const Vec& v) { return Vec{add ? prims::scatter_add(v[0], v[1], v[2], p) : prims::scatter(v[0], v[1], v[2], p)}; };
+      Fn f = [p, prim](const Vec& v) { return Vec{prim(v[0], v[1], v[2], p)}; };
       for (DType d : {DType::f32, DType::f64, DType::i32}) {
         Tensor i = from_values(k.indices, d == DType::f32 ? DType::i32 : DType::i64, k.values);
         r.samples.push_back({std::string(name_of(d)) + " " + k.name + (drop ? ", drop" : ", clip"),
-                             {transposed_view(random_tensor(k.x, d, -4, 4)), i, sliced_view(random_tensor(k.packed, d, 5, 9, 1))},
+                             {transposed_view(random_tensor(k.x, d, -4, 4)), i, sliced_view(random_tensor(k.packed, d, -3, 5, 1))},
                              f,
-                             scattered(p, k.sizes, add),
+                             scattered(p, k.sizes, combine),
                              {0, 2}});
         if (d == DType::i32) r.samples.back().diff = {};
       }
@@ -142,8 +142,37 @@ FUNCTRA_ROW(gather) {
     }
   return r;
 }
-FUNCTRA_ROW(scatter) { return scatter_row(false); }
-FUNCTRA_ROW(scatter_add) { return scatter_row(true); }
+FUNCTRA_ROW(scatter) {
+  return scatter_row(
+      prims::scatter, [](double, double b) { return b; }, true);
+}
+FUNCTRA_ROW(scatter_add) {
+  return scatter_row(
+      prims::scatter_add, [](double a, double b) { return a + b; }, false);
+}
+FUNCTRA_ROW(scatter_min) {
+  return scatter_row(
+      prims::scatter_min, [](double a, double b) { return a < b ? a : b; }, true);
+}
+FUNCTRA_ROW(scatter_max) {
+  return scatter_row(
+      prims::scatter_max, [](double a, double b) { return a > b ? a : b; }, true);
+}
+FUNCTRA_ROW(scatter_mul) {
+  double (*product)(double, double) = [](double a, double b) { return a * b; };
+  Row r = scatter_row(prims::scatter_mul, product, false);
+  r.rtol = 1e-6;
+  ScatterParams p{{}, {0}, {0}, {}, {}, false, false};
+  for (const std::vector<double>& u : {std::vector<double>{2, 0, 3, 4, 5}, {2, 0, 0, 4, 0}, {0, 0, 0, 4, 0}})  // derivatives at zeros
+    r.samples.push_back(
+        {"zeros",
+         {from_values({3}, DType::f64, {1.5, 2, 0}), from_values({5, 1}, DType::i64, {0, 0, 0, 1, 2}), from_values({5}, DType::f64, u)},
+         [p](const Vec& v) { return Vec{prims::scatter_mul(v[0], v[1], v[2], p)}; },
+         scattered(p, {1}, product),
+         {0, 2}});
+  r.grad_tol = 1e-4;
+  return r;
+}
 
 FUNCTRA_ROW(dynamic_slice) {
   Row r;
