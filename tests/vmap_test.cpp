@@ -73,7 +73,7 @@ TEST(Vmap, inner_vmap_closes_over_an_outer_mapped_tensor) {
   expect_close(z, x.reshape({3, 1}).expand({3, 4}));
 }
 TEST(Vmap, reading_a_batched_value_says_what_to_do) {
-  expect_throw<ft::TracerError>([&] { ft::vmap([](const Tensor& x) { return x * x.item<double>(); })(grid({3})); }, "where(");
+  expect_throw<ft::TracerError>([&] { ft::vmap([](const Tensor& x) { return x * x.item<double>(); })(grid({3})); }, "read outside");
   expect_throw<ft::TracerError>(
       [&] {
         ft::vmap(

@@ -25,6 +25,12 @@ Tensor zeros(const Aval& a) {
   Tensor zero = Tensor::literal_of(Scalar(0), a.dtype);
   return a.shape.empty() ? zero : broadcast_in_dim(zero, a.shape, {});
 }
+bool stands_for(const Tensor& x, const Aval& a) {
+  if (!(x.sizes() == a.shape)) return false;
+  if (x.raw_dtype() == a.dtype) return true;
+  auto kind = [](DType d) { return is_bool(d) ? 0 : is_integer(d) ? 1 : is_floating(d) ? 2 : 3; };
+  return x.weak() ? kind(x.raw_dtype()) <= kind(a.dtype) : a.weak && kind(x.raw_dtype()) == kind(a.dtype);
+}
 Tensor add_ct(Tensor a, Tensor b) {
   if (is_zero(a)) return b;
   if (is_zero(b)) return a;

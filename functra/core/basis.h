@@ -9,7 +9,10 @@ extern const Primitive add_p, select_p, broadcast_in_dim_p, transpose_p, convert
 Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims);  // dimension i of x becomes dims[i]
 Tensor permute(const Tensor& x, const Shape& perm);                               // x itself for the identity
 Tensor move_dim(const Tensor& x, int from, int to);
-Tensor convert(const Tensor& x, DType d);      // x itself if it has the dtype; never weak
+Tensor convert(const Tensor& x, DType d);             // x itself if it has the dtype; never weak
+Tensor as_type(const Tensor& x, DType d, bool weak);  // likewise, weak where that is asked for (a value that vmap maps never is)
+// May x stand where type a is needed, by as_type: the shape is that of a, and so is the dtype unless x is a number that fits it.
+bool stands_for(const Tensor& x, const Aval& a);
 Tensor add(const Tensor& a, const Tensor& b);  // equal types
 Tensor sub(const Tensor& a, const Tensor& b);
 Tensor select(const Tensor& mask, const Tensor& a, const Tensor& b);  // a where mask, else b

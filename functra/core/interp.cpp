@@ -224,6 +224,7 @@ Aval aval(const Tensor& t) {
 const Tensor* readable(const Tensor& t, const char* who) {
   if (!t.defined()) throw ValueError(std::string(who) + ": the Tensor is undefined (default constructed)");
   check_alive(t, who);
+  bool decides = std::string_view(who) == "if";
   switch (t.kind()) {
     case Tensor::Kind::Jvp: {
       const Tensor& p = t.node_as<JvpNode>().primal;
@@ -231,13 +232,17 @@ const Tensor* readable(const Tensor& t, const char* who) {
     }
     case Tensor::Kind::Batch: {
       auto* b = static_cast<BatchInterp*>(owner_of(t));
-      throw TracerError(std::string(who) + ": the value differs from example to example under vmap" +
-                        (b->axis_name.empty() ? "" : " (axis '" + b->axis_name + "')") +
-                        ", so it cannot be read or decide an if; use where(condition, a, b), or return it");
+      std::string under = " differs from example to example under vmap" + (b->axis_name.empty() ? "" : " (axis '" + b->axis_name + "')");
+      throw TracerError(decides ? "if: the condition" + under + ", so it cannot choose a branch for all; use where(condition, a, b)"
+                                : std::string(who) + ": the value" + under +
+                                      ", so it cannot be read; compute with the tensor, or return it and read outside");
     }
-    default:
-      throw TracerError(std::string(who) + ": the value is not known while " + owner_of(t)->name +
-                        " traces the function; use where(condition, a, b), pass it as a static argument, or call outside of " + owner_of(t)->name);
+    default: {
+      std::string tracer = owner_of(t)->name, unknown = " is not known while " + tracer + " traces the function";
+      throw TracerError(decides ? "if: the condition" + unknown + "; use where(condition, a, b), or let it depend on static arguments (numbers) only"
+                                : std::string(who) + ": the value" + unknown + "; pass it as a static argument (a number), or read it outside of " +
+                                      tracer);
+    }
   }
 }
 std::string text(const Tensor& t) {

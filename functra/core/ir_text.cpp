@@ -74,14 +74,20 @@ class Reader {
     if (!d) in_.fail("'" + std::string(first) + "' is not defined");
     Shape s;
     core::read(in_, s);
+    std::vector<Scalar> numbers;  // read before memory is taken for what the shape says
+    in_.expect("(");
+    while (!in_.eat(")")) {
+      if (!numbers.empty()) in_.expect(",");
+      numbers.push_back(in_.number());
+    }
+    if (s.numel() != static_cast<std::int64_t>(numbers.size()))
+      in_.fail("a literal of shape " + s.str() + " with " + std::to_string(numbers.size()) + " numbers");
     Tensor t = Tensor::uninitialized(*d, s);
     auto* p = static_cast<std::byte*>(t.mutable_bytes());
-    in_.expect("(");
-    for (std::int64_t i = 0, n = t.numel(); i < n; ++i, p += size_of(*d)) {
-      if (i) in_.expect(",");
-      in_.number().store(*d, p);
+    for (const Scalar& x : numbers) {
+      x.store(*d, p);
+      p += size_of(*d);
     }
-    in_.expect(")");
     return p_.new_literal(t);
   }
   Var operand() {

@@ -25,6 +25,8 @@ void read(TextReader& in, Aval& a) {
   read(in, a.dtype);
   read(in, a.shape);
   if (a.weak && !a.shape.empty()) in.fail("a weak type is 0-d");
+  for (std::int64_t n : a.shape)
+    if (n < 0) in.fail("the extent " + std::to_string(n) + " is negative");
 }
 void write(std::string& out, const ProgramPtr& p) {
   if (p) p->write(out);

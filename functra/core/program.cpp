@@ -1,6 +1,6 @@
 #include "functra/core/program.h"
 
-#include "functra/core/interp.h"
+#include "functra/core/basis.h"
 #include "functra/core/symbols.h"
 
 namespace functra {
@@ -37,11 +37,12 @@ std::vector<Tensor> Program::operator()(TensorList leaves) const {
                      (p.n_hidden ? " after the " + std::to_string(p.n_hidden) + " tensors it captured" : "") + ", got " +
                      std::to_string(leaves.size()));
   for (std::size_t i = 0; i < args.size(); ++i) {
-    const Aval &want = p.type(p.inputs[i]), got = args[i].aval();
-    if (got == want) continue;
-    if (got.weak && !want.weak && want.shape.empty()) args[i] = Tensor::strong(args[i].item(), want.dtype);
-    else if (!(got.dtype == want.dtype && got.shape == want.shape))
-      throw ShapeError("Program: input " + std::to_string(i) + " has type " + want.str() + ", got " + got.str());
+    const Aval& want = p.type(p.inputs[i]);
+    if (!args[i].defined())
+      throw ValueError("Program: input " + std::to_string(i) + " has type " + want.str() + ", got an undefined Tensor (default constructed)");
+    if (!core::stands_for(args[i], want))
+      throw ShapeError("Program: input " + std::to_string(i) + " has type " + want.str() + ", got " + args[i].aval().str());
+    args[i] = core::as_type(args[i], want.dtype, want.weak);
   }
   return core::eval_program(p, args);
 }

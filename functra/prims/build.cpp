@@ -91,6 +91,8 @@ void eval_elementwise(const Call& c, Ins in, Outs out) {
   kernels::elementwise(loop, {ops, in.size()}, y.mutable_bytes(), size_of(r), shape, formula_params(c));
   out[0] = std::move(y);
 }
+// Beside a mapped operand, which is never weak, the others are not either.
+static Tensor firm(const Tensor& t) { return t.weak() ? convert(t, t.raw_dtype()) : t; }
 void batch_elementwise(const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
   int dim = -1;
   std::size_t rank = 0;  // of the mapped operands' logical shapes, and of all
@@ -110,7 +112,7 @@ void batch_elementwise(const Call& c, const BatchContext& ctx, std::span<Batched
   for (std::size_t k = 0; k < in.size(); ++k) same &= in[k].dim < 0 || ranks[k] == rank;
   Buf<Tensor, 3> x(in.size());
   if (same && all_rank0) {  // mapped operands of one layout; the others are repeated anyway
-    for (std::size_t k = 0; k < in.size(); ++k) x[k] = in[k].value;
+    for (std::size_t k = 0; k < in.size(); ++k) x[k] = firm(in[k].value);
     bind_prim(c, x, {&out[0].value, 1});
     out[0].dim = dim;
     return;
@@ -125,7 +127,7 @@ void batch_elementwise(const Call& c, const BatchContext& ctx, std::span<Batched
   full = full.with(0, ctx.size);
   for (std::size_t k = 0; k < in.size(); ++k) {
     if (ranks[k] == rank) x[k] = move_dim0(in[k], ctx.size);
-    else x[k] = in[k].dim < 0 ? in[k].value : broadcast_in_dim(in[k].value, full, {0});
+    else x[k] = in[k].dim < 0 ? firm(in[k].value) : broadcast_in_dim(in[k].value, full, {0});
   }
   bind_prim(c, x, {&out[0].value, 1});
   out[0].dim = 0;

@@ -59,6 +59,13 @@ Tensor convert(const Tensor& x, DType d) {
   if (x.is_scalar() && x.literal()) return Tensor::literal_of(x.item(), d);  // still a literal
   return bind1(convert_p, x, prims::ConvertParams{d, false});
 }
+Tensor as_type(const Tensor& x, DType d, bool weak) {
+  if (x.raw_dtype() == d && x.weak() == weak) return x;
+  if (!weak) return convert(x, d);
+  if (x.is_scalar() && x.literal())
+    return d == DType::f64 ? Tensor(x.item<double>()) : d == DType::i64 ? Tensor(x.item<std::int64_t>()) : Tensor(x.item<bool>());
+  return bind1(convert_p, x, prims::ConvertParams{d, true});
+}
 
 }  // namespace functra::core
 

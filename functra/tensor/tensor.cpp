@@ -150,6 +150,12 @@ Scalar Tensor::item() const {
   if (t.numel() != 1) throw ShapeError("item(): the tensor has shape " + t.sizes().str() + ", not one element; index it first, or use to_vector()");
   return functra::Scalar::load(t.raw_dtype(), t.bytes());
 }
+bool Tensor::decide() const {
+  const Tensor& t = concrete() ? *this : *traced::readable(*this, "if");
+  if (t.numel() != 1)
+    throw ShapeError("if: a condition of shape " + t.sizes().str() + " has no single truth value; reduce it with all() or any(), or use where()");
+  return static_cast<bool>(functra::Scalar::load(t.raw_dtype(), t.bytes()));
+}
 const void* Tensor::typed_data(DType d) const {
   const Tensor& t = concrete() ? *this : *traced::readable(*this, "data()");
   if (t.weak() && t.raw_dtype() != d)

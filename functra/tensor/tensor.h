@@ -96,7 +96,10 @@ class Tensor {
   Tensor to(DType) const;
   Scalar item() const;  // 0-d or one element; TracerError where the value is not known
   template <Number T> T item() const { return static_cast<T>(item()); }
-  template <Number T> explicit operator T() const { return static_cast<T>(item()); }  // double(x), bool(x), if (x)
+  template <Number T> explicit operator T() const {  // double(x), bool(x), if (x)
+    if constexpr (std::is_same_v<T, bool>) return decide();
+    else return static_cast<T>(item());
+  }
   template <Element T> std::span<const T> span() const& { return {data<T>(), static_cast<std::size_t>(numel())}; }
   template <Element T> std::span<const T> span() const&& = delete;                                        // of a temporary: would dangle
   template <Element T> const T* data() const& { return static_cast<const T*>(typed_data(dtype_of<T>)); }  // contiguous only
@@ -222,6 +225,7 @@ class Tensor {
   bool owns() const { return kind() >= Kind::Array; }
   Node* node() const { return reinterpret_cast<Node*>(word_.u); }
   void destroy();
+  bool decide() const;
   const void* typed_data(DType d) const;
   void read_into(DType d, void* out) const;
   union Word {

@@ -1,7 +1,6 @@
 // custom_jvp and custom_vjp: the user's own rules. Function and rules are traced where an interpreter is current; tensors of
 // enclosing transforms that they close over become leading operands, which must not be differentiated.
 #include "functra/core/forms.h"
-#include "functra/prims/cast.h"
 #include "functra/prims/control.h"
 #include "functra/transforms/erased.h"
 
@@ -29,18 +28,13 @@ ProgramPtr widen(const Closed& c, const std::vector<Aval>& captured, std::size_t
   };
   return trace_program(types, f, true);
 }
-void agree(const char* who, const std::string& what, const Tensor& is, const Aval& should) {
-  Aval a = is.aval();
-  if (a.shape == should.shape && a.dtype == should.dtype) return;
-  throw ShapeError(std::string(who) + ": " + what + " has type " + a.str() + ", expected " + should.str());
+// t as type a; `what` and the path name it in errors.
+Tensor agreed(const char* who, const char* what, const Tensor& t, const Aval& a, LeafPath path, std::size_t i) {
+  if (stands_for(t, a)) return as_type(t, a.dtype, a.weak);
+  std::string message = std::string(who) + ": " + what + path(i) + " has type " + t.aval().str() + ", expected " + a.str();
+  if (!(t.sizes() == a.shape)) throw ShapeError(message);
+  throw DTypeError(message + "; convert it with to()");
 }
-// A weak value where a firm one is wanted, and the other way round.
-Tensor as_type(const Tensor& t, const Aval& a) {
-  if (t.weak() == a.weak) return t;
-  return a.weak ? bind1(convert_p, t, prims::ConvertParams{a.dtype, true}) : convert(t, a.dtype);
-}
-// `what` for value i.
-std::string item(const char* what, std::size_t i) { return std::string(what) + " " + std::to_string(i); }
 std::vector<Aval> types_of(Ins x) {
   std::vector<Aval> r;
   for (const Tensor& t : x) r.push_back(t.aval());
@@ -48,7 +42,7 @@ std::vector<Aval> types_of(Ins x) {
 }
 }  // namespace
 
-std::vector<Tensor> custom_jvp(std::span<const Tensor> x, LeafFn f, LeafFn rule) {
+std::vector<Tensor> custom_jvp(std::span<const Tensor> x, LeafFn f, LeafFn rule, LeafPath result) {
   if (!current) return f(x);
   std::vector<Aval> types = types_of(x), both = types, captured;
   both.insert(both.end(), types.begin(), types.end());
@@ -61,13 +55,8 @@ std::vector<Tensor> custom_jvp(std::span<const Tensor> x, LeafFn f, LeafFn rule)
                            " of each");
     for (std::size_t i = 0; i < n; ++i) {
       Aval want = p.program->out_type(i);
-      agree("custom_jvp", item("value", i), r[i], want);
-      r[i] = as_type(r[i], want);
-      if (is_zero(r[n + i])) r[n + i] = zeros(want);
-      else {
-        agree("custom_jvp", item("tangent", i), r[n + i], want);
-        r[n + i] = as_type(r[n + i], want);
-      }
+      r[i] = agreed("custom_jvp", "the rule's value", r[i], want, result, i);
+      r[n + i] = is_zero(r[n + i]) ? zeros(want) : agreed("custom_jvp", "the tangent", r[n + i], want, result, i);
     }
     return r;
   };
@@ -80,7 +69,7 @@ std::vector<Tensor> custom_jvp(std::span<const Tensor> x, LeafFn f, LeafFn rule)
   return bind_all(prims::custom_jvp_p, args, q);
 }
 
-std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, LeafFn bwd) {
+std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, LeafFn bwd, LeafPath result, LeafPath argument) {
   if (!current) return f(x);
   std::vector<Aval> types = types_of(x);
   Closed p = trace("custom_vjp", types, f);
@@ -89,10 +78,7 @@ std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, 
     std::vector<Tensor> r = fwd(a);
     if (r.size() < n)
       throw StructureError("custom_vjp: the forward rule returns " + std::to_string(r.size()) + " values for " + std::to_string(n) + " results");
-    for (std::size_t i = 0; i < n; ++i) {
-      agree("custom_vjp", item("the forward rule's value", i), r[i], p.program->out_type(i));
-      r[i] = as_type(r[i], p.program->out_type(i));
-    }
+    for (std::size_t i = 0; i < n; ++i) r[i] = agreed("custom_vjp", "the forward rule's value", r[i], p.program->out_type(i), result, i);
     return r;
   };
   Closed fw = trace("custom_vjp forward rule", types, forward);
@@ -108,8 +94,7 @@ std::vector<Tensor> custom_vjp(std::span<const Tensor> x, LeafFn f, LeafFn fwd, 
     for (std::size_t i = 0; i < g.size(); ++i) {
       given.push_back(!is_zero(g[i]));
       if (is_zero(g[i])) continue;
-      agree("custom_vjp", item("the cotangent of tensor", i), g[i], types[i]);
-      out.push_back(as_type(g[i], types[i]));
+      out.push_back(agreed("custom_vjp", "the cotangent", g[i], types[i], argument, i));
     }
     return out;
   };

@@ -21,6 +21,16 @@ template <class F, class... T> class Packed {
     tree::assign(TreeRef(*result), leaves);
     return R(std::move(*result));
   }
+  // For messages: " at force", " of argument 0.w".
+  auto result_path() const {
+    return [this](std::size_t i) {
+      std::string path = tree::paths(TreeRef(*result))[i];
+      return path.empty() ? path : " at " + path;
+    };
+  }
+  auto argument_path() const {
+    return [this](std::size_t i) { return " of " + tree::argument_paths(refs)[i]; };
+  }
 
  private:
   const F& f_;
@@ -35,7 +45,7 @@ template <class T> void append_leaves(std::vector<Tensor>& out, const T& t) {
 }
 template <class G> inline constexpr bool is_list_of_one = false;
 template <class G> inline constexpr bool is_list_of_one<std::tuple<G>> = true;
-void check_rule_leaves(const char* who, const char* what, TreeRef is, TreeRef should);  // StructureError unless of one structure
+void check_rule_leaves(const char* who, const std::string& what, TreeRef is, TreeRef should);  // StructureError unless of one structure
 
 template <class F, class Rule> class CustomJvp : public Callable<CustomJvp<F, Rule>, signature_t<F>> {
  public:
@@ -67,7 +77,7 @@ template <class F, class Rule> class CustomJvp : public Callable<CustomJvp<F, Ru
         return out;
       };
       std::vector<Tensor> x = tree::leaves(packed.refs);
-      std::vector<Tensor> y = erased::custom_jvp(x, f, rule);
+      std::vector<Tensor> y = erased::custom_jvp(x, f, rule, packed.result_path());
       return packed.finish(y);
     }
   }
@@ -114,29 +124,29 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
         tree::assign(packed.refs, x);  // what cotangents are checked against
         auto g = bwd_(std::as_const(*residuals), std::as_const(cotangent));
         std::vector<Tensor> out;
-        if constexpr (sizeof...(T) == 1 && !is_list_of_one<decltype(g)>) (put_cotangent<T>(out, g, std::get<0>(packed.args)), ...);
+        if constexpr (sizeof...(T) == 1 && !is_list_of_one<decltype(g)>) (put_cotangent<T>(out, g, std::get<0>(packed.args), 0), ...);
         else {
           static_assert(std::tuple_size_v<decltype(g)> == sizeof...(T),
                         "functra: the backward rule of custom_vjp must return one cotangent per argument of f (ft::none at static ones)");
-          [&]<std::size_t... I>(std::index_sequence<I...>) { (put_cotangent<T>(out, std::get<I>(g), std::get<I>(packed.args)), ...); }
+          [&]<std::size_t... I>(std::index_sequence<I...>) { (put_cotangent<T>(out, std::get<I>(g), std::get<I>(packed.args), I), ...); }
           (std::index_sequence_for<T...>{});
         }
         return out;
       };
-      std::vector<Tensor> y = erased::custom_vjp(x, f, fwd, bwd);
+      std::vector<Tensor> y = erased::custom_vjp(x, f, fwd, bwd, packed.result_path(), packed.argument_path());
       return packed.finish(y);
     }
   }
 
  private:
   // Leaves of the cotangent g of argument t; undefined ones for none.
-  template <class T, class G> static void put_cotangent(std::vector<Tensor>& out, const G& g, T& t) {
+  template <class T, class G> static void put_cotangent(std::vector<Tensor>& out, const G& g, T& t, std::size_t number) {
     if constexpr (std::is_same_v<G, NoneType> || StaticLeaf<T>) out.resize(out.size() + tree::count(TreeRef(t)));
     else {
       static_assert(std::is_convertible_v<const G&, T>,
                     "functra: a cotangent of the backward rule has another type than its argument (see T and G in 'put_cotangent<T, G>')");
       const T like = g;
-      check_rule_leaves("custom_vjp", "a cotangent of the backward rule", TreeRef(like), TreeRef(t));
+      check_rule_leaves("custom_vjp", "the cotangent of argument " + std::to_string(number), TreeRef(like), TreeRef(t));
       append_leaves(out, like);
     }
   }

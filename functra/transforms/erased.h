@@ -75,10 +75,11 @@ void bound_call(BoundState&, Refs args, TreeRef result);                        
 
 // Functions on leaves, for custom rules: the typed layer packs and unpacks.
 using LeafFn = function_ref<std::vector<Tensor>(std::span<const Tensor>)>;
+using LeafPath = function_ref<std::string(std::size_t)>;  // where leaf i of the result, or of the arguments, stands: for messages
 // f and rule are called (traced) only where an interpreter is current; otherwise f runs plainly. `rule` takes primals and tangents
 // one after another, returns values and tangents one after another (a null tangent is zero). Returns the leaves of the result.
-std::vector<Tensor> custom_jvp(std::span<const Tensor> args, LeafFn f, LeafFn rule);
+std::vector<Tensor> custom_jvp(std::span<const Tensor> args, LeafFn f, LeafFn rule, LeafPath result);
 // fwd returns results then residuals; bwd takes residuals then cotangents and returns one cotangent per leaf of args (null: none).
-std::vector<Tensor> custom_vjp(std::span<const Tensor> args, LeafFn f, LeafFn fwd, LeafFn bwd);
+std::vector<Tensor> custom_vjp(std::span<const Tensor> args, LeafFn f, LeafFn fwd, LeafFn bwd, LeafPath result, LeafPath argument);
 
 }  // namespace functra::erased

@@ -40,10 +40,7 @@ Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] 
 std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, const JacOptions& o, const char* who) {
   if (o.chunk_size && *o.chunk_size < 1)
     throw ValueError(std::string(who) + ": chunk_size is " + std::to_string(*o.chunk_size) + ", expected at least 1");
-  for (Tensor* x : tree::pointers(selected))
-    if (x->defined() && !is_differentiable(x->raw_dtype()))
-      throw DTypeError(std::string(who) + ": an argument has dtype " + std::string(name_of(x->raw_dtype())) +
-                       ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+  refuse_bare_integers(selected, who);
   LinearPtr l = linearize(selected, f, who);
   std::int64_t n_in = 0, n_out = 0;
   for (auto& a : l->in) n_in += a.shape.numel();
@@ -52,7 +49,16 @@ std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, c
   std::vector<std::vector<Tensor>> blocks(l->out.size(), std::vector<Tensor>(l->in.size()));
   auto& seeded = reverse ? l->out : l->in;
   auto& other = reverse ? l->in : l->out;
+  auto smooth = [](const Aval& a) { return is_differentiable(a.dtype); };
   for (std::size_t k = 0; k < seeded.size(); ++k) {
+    if ((reverse ? l->undefined_out : l->undefined_in)[k] || !smooth(seeded[k])) continue;
+    if (seeded[k].shape.empty()) {  // one row: nothing to batch, and a number stays one
+      std::vector<Tensor> seed(seeded.size());
+      seed[k] = seeded[k].weak ? Tensor(1.0) : Tensor::literal_of(Scalar(1.0), seeded[k].dtype);
+      auto got = reverse ? pull(*l, seed) : push(*l, seed);
+      for (std::size_t i = 0; i < got.size(); ++i) (reverse ? blocks[k][i] : blocks[i][k]) = got[i];
+      continue;
+    }
     std::int64_t n = seeded[k].shape.numel(),
                  step = o.chunk_size ? std::min(*o.chunk_size, std::max<std::int64_t>(n, 1)) : std::max<std::int64_t>(n, 1);
     std::vector<std::vector<Tensor>> rows(other.size());
@@ -73,6 +79,10 @@ std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, c
       }
     }
   }
+  for (std::size_t o = 0; o < l->out.size(); ++o)  // integers have no derivative: zeros of the input's type
+    for (std::size_t i = 0; i < l->in.size(); ++i)
+      if (!l->undefined_in[i] && !l->undefined_out[o] && !(smooth(l->in[i]) && smooth(l->out[o])))
+        blocks[o][i] = zeros({l->in[i].dtype, false, l->out[o].shape.concat(l->in[i].shape)});
   return blocks;
 }
 

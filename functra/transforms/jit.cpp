@@ -52,7 +52,7 @@ bool alive(const Entry& e) {
 std::string key_of(Refs args, std::vector<Tensor*>& leaves) {
   std::string key;
   for (const TreeRef& a : args) tree::flatten(a, key, leaves);
-  key += '|';
+  key += default_dtype() == DType::f32 ? '|' : '/';  // numbers become tensors of it
   for (Tensor* t : leaves) append_type(key, *t);
   return key;
 }

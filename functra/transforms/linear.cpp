@@ -4,6 +4,7 @@ namespace functra::erased {
 using namespace functra::core;
 
 Tensor Linearizer::input(const Tensor& x) {
+  check_alive(x, jvp_.name);
   if (!x.defined() || !is_differentiable(x.raw_dtype())) return x;
   return jvp_.wrap(x, rec_.input(x.aval()));
 }
@@ -41,6 +42,13 @@ bool is_bare(Refs args, std::size_t leaf) {  // an argument that is itself a Ten
   return false;
 }
 }  // namespace
+void refuse_bare_integers(Refs selected, const char* who) {
+  auto in = tree::pointers(selected);
+  for (std::size_t i = 0; i < in.size(); ++i)
+    if (in[i]->defined() && !is_differentiable(in[i]->raw_dtype()) && is_bare(selected, i))
+      throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(in[i]->raw_dtype())) +
+                       ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+}
 
 // ---------------------------------------------------------------- grad
 std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
@@ -53,9 +61,7 @@ std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
     at[i] = -1;
     if (!g[i].defined()) continue;
     if (!is_differentiable(g[i].raw_dtype())) {
-      if (is_bare(selected, i))
-        throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(g[i].raw_dtype())) +
-                         ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+      refuse_bare_integers(selected, who);
       continue;
     }
     at[i] = static_cast<int>(l.inputs());
@@ -92,19 +98,29 @@ std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
 }
 
 // ---------------------------------------------------------------- linearize, vjp
+namespace {
+void name_result(Linear& l, TreeRef result) {
+  l.out_key = tree::shape_key({&result, 1});
+  if (!l.out_key.empty()) l.out_text = tree::structure(result);
+}
+}  // namespace
 LinearPtr linearize(Refs primals, Call f, const char* who) {
   auto r = std::make_shared<Linear>();
   r->who = who;
+  r->in_key = tree::shape_key(primals);
   Linearizer l(who);
   for (Tensor* x : tree::pointers(primals)) {
     bool traced = x->defined() && is_differentiable(x->raw_dtype());
     r->in.push_back(x->defined() ? x->aval() : Aval{});
+    r->undefined_in.push_back(!x->defined());
     r->input_of.push_back(traced ? static_cast<int>(l.inputs()) : -1);
     if (traced) *x = l.input(*x);
   }
   Result res = f();
   Vec tangents;
+  name_result(*r, res.value);
   for (Tensor* y : tree::pointers(res.value)) {
+    r->undefined_out.push_back(!y->defined());
     if (!y->defined()) {
       r->out.push_back({});
       r->output_of.push_back(-1);
@@ -122,20 +138,29 @@ LinearPtr linearize(Refs primals, Call f, const char* who) {
   return r;
 }
 namespace {
-// Gives t the type a symbolic derivative must have; `what` names it.
-Tensor checked(const Tensor& t, const Aval& a, const char* who, const std::string& what) {
+// Gives t the type a derivative must have; `what` names it.
+Tensor checked(const Tensor& t, const Aval& a, const char* who, function_ref<std::string()> what) {
+  check_alive(t, who);
+  if (stands_for(t, a)) return as_type(t, a.dtype, a.weak);
   Aval got = t.aval();
-  if (got == a) return t;
-  if (got.shape == a.shape && got.dtype == a.dtype) return t;
-  if (got.weak && a.shape.empty())
-    return a.weak ? Tensor(static_cast<double>(t)) : t.is_scalar() ? Tensor::literal_of(t.item(), a.dtype) : convert(t, a.dtype);
-  if (got.shape == a.shape && a.weak) return t;
-  if (!(got.shape == a.shape)) throw ShapeError(std::string(who) + ": " + what + " has shape " + got.shape.str() + ", expected " + a.shape.str());
-  throw DTypeError(std::string(who) + ": " + what + " has dtype " + std::string(name_of(got.dtype)) + ", expected " + std::string(name_of(a.dtype)) +
-                   "; convert it with to()");
+  if (!(got.shape == a.shape)) throw ShapeError(std::string(who) + ": " + what() + " has shape " + got.shape.str() + ", expected " + a.shape.str());
+  throw DTypeError(std::string(who) + ": " + what() + " has dtype " + std::string(name_of(got.dtype)) + ", expected " +
+                   std::string(name_of(a.dtype)) + "; convert it with to()");
+}
+// A derivative as users see it: where lanes of vmap each have a number, together they are of the default dtype.
+Tensor shown(const Tensor& t, const Aval& a) {
+  if (is_zero(t)) return zeros(a);
+  return a.weak && !t.weak() && a.dtype == DType::f64 ? convert(t, default_dtype()) : t;
 }
 }  // namespace
-std::vector<Tensor> push(const Linear& l, Refs tangents) { return push(l, tree::leaves(tangents), tangents); }
+std::vector<Tensor> push(const Linear& l, Refs tangents) {
+  if (tree::shape_key(tangents) != l.in_key) {
+    std::string got;
+    for (const TreeRef& t : tangents) got += (got.empty() ? "" : ", ") + tree::structure(t);
+    throw StructureError(std::string(l.who) + ": the tangents " + got + " have another structure than the arguments");
+  }
+  return push(l, tree::leaves(tangents), tangents);
+}
 std::vector<Tensor> push(const Linear& l, Ins t, Refs names) {
   Vec args = l.closed.captured;
   if (t.size() != l.in.size())
@@ -144,14 +169,20 @@ std::vector<Tensor> push(const Linear& l, Ins t, Refs names) {
   args.resize(l.closed.program->inputs.size());
   for (std::size_t i = 0; i < t.size(); ++i)
     if (int k = l.input_of[i]; k >= 0)
-      args[n + static_cast<std::size_t>(k)] =
-          is_zero(t[i]) ? zeros(l.in[i])
-                        : checked(t[i], l.in[i], l.who, "the tangent of " + (names.empty() ? "input " + std::to_string(i) : path_in(names, i)));
+      args[n + static_cast<std::size_t>(k)] = is_zero(t[i]) ? zeros(l.in[i]) : checked(t[i], l.in[i], l.who, [&] {
+        return "the tangent of " + (names.empty() ? "input " + std::to_string(i) : path_in(names, i));
+      });
   Vec dy = eval_program(*l.closed.program, args), out;
-  for (std::size_t i = 0; i < l.out.size(); ++i) out.push_back(l.output_of[i] >= 0 ? dy[static_cast<std::size_t>(l.output_of[i])] : zeros(l.out[i]));
+  for (std::size_t i = 0; i < l.out.size(); ++i)
+    out.push_back(l.undefined_out[i] ? Tensor() : shown(l.output_of[i] >= 0 ? dy[static_cast<std::size_t>(l.output_of[i])] : Tensor(), l.out[i]));
   return out;
 }
-std::vector<Tensor> pull(const Linear& l, TreeRef cotangent) { return pull(l, tree::leaves(cotangent), cotangent); }
+std::vector<Tensor> pull(const Linear& l, TreeRef cotangent) {
+  if (tree::shape_key({&cotangent, 1}) != l.out_key)
+    throw StructureError(std::string(l.who) + ": the cotangent has the structure " + tree::structure(cotangent) +
+                         ", the result of the function has " + l.out_text);
+  return pull(l, tree::leaves(cotangent), cotangent);
+}
 std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
   if (c.size() != l.out.size())
     throw StructureError(std::string(l.who) + ": the cotangent has " + std::to_string(c.size()) + " tensors, the result of the function has " +
@@ -160,9 +191,11 @@ std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
   Vec env(p.type_of.size()), ct(p.type_of.size());
   for (std::size_t i = 0; i < l.closed.captured.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = l.closed.captured[i];
   for (std::size_t i = 0; i < c.size(); ++i) {
-    if (is_zero(c[i])) continue;
-    Tensor t = checked(c[i], l.out[i], l.who,
-                       "the cotangent of " + (!names || l.out.size() == 1 ? std::string("the result") : "result " + tree::paths(names)[i]));
+    if (is_zero(c[i]) || l.undefined_out[i]) continue;
+    Tensor t = checked(c[i], l.out[i], l.who, [&] {
+      std::string path = names ? tree::paths(names)[i] : std::string();
+      return "the cotangent of " + (path.empty() ? std::string("the result") : "result " + path);
+    });
     if (l.output_of[i] < 0) continue;
     Var v = p.outputs[static_cast<std::size_t>(l.output_of[i])];
     if (v < 0) continue;
@@ -173,24 +206,29 @@ std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
   Vec g;
   for (std::size_t i = 0; i < l.in.size(); ++i) {
     Tensor t = l.input_of[i] < 0 ? Tensor() : ct[static_cast<std::size_t>(p.inputs[p.n_hidden + static_cast<std::size_t>(l.input_of[i])])];
-    g.push_back(instantiate(t, l.in[i]));
+    g.push_back(l.undefined_in[i] ? Tensor() : shown(t, l.in[i]));
   }
   return g;
 }
 LinearPtr linear_transpose(Refs primals, Call f) {
   auto r = std::make_shared<Linear>();
   r->who = "linear_transpose";
+  r->in_key = tree::shape_key(primals);
   Recording t("linear_transpose", true);
   Scope s(&t);
   for (Tensor* x : tree::pointers(primals)) {
     bool traced = x->defined() && is_differentiable(x->raw_dtype());
     r->in.push_back(x->defined() ? x->aval() : Aval{});
+    r->undefined_in.push_back(!x->defined());
     r->input_of.push_back(traced ? static_cast<int>(t.prog.inputs.size()) : -1);
     if (traced) *x = t.input(x->aval());
   }
-  Vec out = tree::leaves(f().value);
+  TreeRef result = f().value;
+  name_result(*r, result);
+  Vec out = tree::leaves(result);
   for (std::size_t i = 0; i < out.size(); ++i) {
     r->out.push_back(out[i].aval());
+    r->undefined_out.push_back(0);
     r->output_of.push_back(static_cast<int>(i));
   }
   r->closed = t.finish(out, false);
@@ -202,17 +240,30 @@ std::vector<Tensor> jvp(Refs primals, Refs tangents, Call f, const JvpOptions& o
   JvpInterp j("jvp", false);
   if (primals.size() != tangents.size())
     throw StructureError("jvp: " + std::to_string(primals.size()) + " primals and " + std::to_string(tangents.size()) + " tangents");
+  std::size_t at = 0;  // leaves of the arguments before
   for (std::size_t a = 0; a < primals.size(); ++a) {
-    if (!tangents[a]) continue;
     auto x = tree::pointers(primals[a]);
-    auto t = tree::leaves(tangents[a]);
-    if (x.size() != t.size())
-      throw StructureError("jvp: argument " + std::to_string(a) + " has " + std::to_string(x.size()) + " tensors and its tangent " +
-                           std::to_string(t.size()));
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      if (!x[i]->defined() || is_zero(t[i]) || !is_differentiable(x[i]->raw_dtype())) continue;
-      *x[i] = j.wrap(*x[i], checked(t[i], x[i]->aval(), "jvp", "the tangent of " + path_in(primals, i)));
+    if (!tangents[a]) {
+      at += x.size();
+      continue;
     }
+    auto t = tree::leaves(tangents[a]);
+    if (x.size() != t.size() || tree::shape_key({&primals[a], 1}) != tree::shape_key({&tangents[a], 1}))
+      throw StructureError("jvp: argument " + std::to_string(a) + " has the structure " + tree::structure(primals[a]) + " and its tangent " +
+                           tree::structure(tangents[a]));
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (!x[i]->defined()) continue;
+      check_alive(*x[i], "jvp");
+      if (is_zero(t[i])) continue;
+      if (!is_differentiable(x[i]->raw_dtype())) {
+        if (tree::paths(primals[a])[i].empty())
+          throw DTypeError("jvp: argument " + std::to_string(a) + " has dtype " + std::string(name_of(x[i]->raw_dtype())) +
+                           ", which has no derivative; convert it with to(f32) or to(f64), or give ft::none as its tangent");
+        continue;
+      }
+      *x[i] = j.wrap(*x[i], checked(t[i], x[i]->aval(), "jvp", [&] { return "the tangent of " + path_in(primals, at + i); }));
+    }
+    at += x.size();
   }
   Result r;
   {

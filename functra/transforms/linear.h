@@ -6,6 +6,8 @@
 
 namespace functra::erased {
 
+using core::Mask;
+
 class Linearizer {
  public:
   explicit Linearizer(const char* who) : rec_("linearize", false), scope_(&rec_), jvp_(who, true) { core::current = &jvp_; }
@@ -27,16 +29,22 @@ class Linearizer {
 
 class Linear {
  public:
-  core::Closed closed;         // (residuals; tangents) -> tangents of the outputs that depend on the inputs
-  std::vector<Aval> in, out;   // types of all leaves
-  std::vector<int> input_of;   // leaf of the primals -> explicit input of the program, or -1
-  std::vector<int> output_of;  // leaf of the result -> output of the program, or -1 where the tangent is zero
+  core::Closed closed;        // (residuals; tangents) -> tangents of the outputs that depend on the inputs
+  std::vector<Aval> in, out;  // types of all leaves
+  Mask undefined_in, undefined_out;
+  std::vector<int> input_of;    // leaf of the primals -> explicit input of the program, or -1
+  std::vector<int> output_of;   // leaf of the result -> output of the program, or -1 where the tangent is zero
+  std::string in_key, out_key;  // tree::shape_key of the primals and of the result
+  std::string out_text;         // the result's structure, for messages, where it has a key
   const char* who;
 };
 
 // push and pull on leaves; a null tensor is a symbolic zero.
 std::vector<Tensor> push(const Linear&, Ins tangents, Refs names = {});
 std::vector<Tensor> pull(const Linear&, Ins cotangents, TreeRef names = {});
+
+// DTypeError for integer leaves of `selected` that are arguments themselves; those inside an argument are left as they are.
+void refuse_bare_integers(Refs selected, const char* who);
 
 // Brings the leaves of f's result (and aux) to the enclosing level.
 void to_primals(Linearizer& l, TreeRef tree);

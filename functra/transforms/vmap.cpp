@@ -22,7 +22,9 @@ Mapped mapped_dims(Refs args, const std::vector<Tensor>& leaves, const VmapOptio
     return paths[i];
   };
   std::size_t first = 0;
+  if (o.axis_size && *o.axis_size < 0) throw ValueError("vmap: axis_size is " + std::to_string(*o.axis_size) + ", expected at least 0");
   for (std::size_t i = 0; i < leaves.size(); ++i) {
+    check_alive(leaves[i], "vmap");
     if (!axes[i] || !leaves[i].defined()) {
       m.dims.push_back(-1);
       continue;

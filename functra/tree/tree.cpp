@@ -223,6 +223,12 @@ void flatten(TreeRef t, std::string& key, std::vector<Tensor*>& leaves) {
   Key v(key, &leaves);
   t.visit(v);
 }
+std::string shape_key(Refs trees) {
+  std::string key;
+  Key v(key, nullptr, false);
+  for (const TreeRef& t : trees) t.visit(v);
+  return key;
+}
 std::size_t hash(std::string_view key) {  // multiply and fold, eight bytes at a time
   std::uint64_t h = 0x9e3779b97f4a7c15u ^ key.size();
   const char* p = key.data();

@@ -35,6 +35,8 @@ void append_key(std::string& key, TreeRef t);
 // The same, and collects the leaves in one walk.
 void flatten(TreeRef t, std::string& key, std::vector<Tensor*>& leaves);
 std::size_t hash(std::string_view key);
+// Extents of containers and keys, one tree after another; nothing (no allocation) for trees that have neither.
+std::string shape_key(Refs trees);
 
 // Static leaves, with their paths (as argument_paths) and contents: what explains why a compiled function was compiled again.
 struct StaticValue {
