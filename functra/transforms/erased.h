@@ -22,10 +22,14 @@ struct Result {
 };                                    // aux: null where f returns none
 using Call = function_ref<Result()>;  // runs f on the argument copies; the trees live until the next call
 using Refs = std::span<const TreeRef>;
+struct Selected {
+  Refs trees;
+  std::span<const int> numbers;
+};  // arguments to differentiate by, and their places in the call
 
 // d f / d selected: one gradient per tensor leaf of `selected`, of its shape and dtype. `who` names the transform in errors.
 // Raises ShapeError unless f returns one floating 0-d tensor, DTypeError for an integer leaf given as a bare argument.
-std::vector<Tensor> grad(Refs selected, Call f, const char* who);
+std::vector<Tensor> grad(Selected selected, Call f, const char* who);
 
 // Tangents of f's result, one per tensor leaf. A null TreeRef among the tangents stands for none: all leaves of that primal
 // are constants.
@@ -42,7 +46,7 @@ LinearPtr linear_transpose(Refs primals, Call f);            // f must be linear
 
 // blocks[o][i]: the derivative of output leaf o by input leaf i, shape = output shape then input shape.
 enum class JacMode { reverse, forward, cheaper };
-std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, const JacOptions& o, const char* who);
+std::vector<std::vector<Tensor>> jacobian(JacMode mode, Selected selected, Call f, const JacOptions& o, const char* who);
 
 void vmap(Refs args, const VmapOptions& o, Call f);
 

@@ -46,7 +46,8 @@ template <class F, GradReturns M, bool Aux, int... A> class Grad : public Callab
       Runner<F, Aux, T...> f(f_, t...);
       auto selected = select<A...>(t...);
       constexpr const char* who = M == GradReturns::gradient ? "grad" : M == GradReturns::gradient_value ? "grad_and_value" : "value_and_grad";
-      tree::assign(selected, erased::grad(selected, f, who));
+      constexpr int numbers[] = {at<A, sizeof...(T)>...};
+      tree::assign(selected, erased::grad({selected, numbers}, f, who));
       auto g = take_selected<A...>(t...);
       using G = decltype(g);
       if constexpr (M == GradReturns::gradient && Aux) return std::pair<G, std::decay_t<decltype(f.aux())>>(std::move(g), std::move(f.aux()));

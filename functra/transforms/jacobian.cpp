@@ -37,11 +37,11 @@ Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] 
 
 }  // namespace
 
-std::vector<std::vector<Tensor>> jacobian(JacMode mode, Refs selected, Call f, const JacOptions& o, const char* who) {
+std::vector<std::vector<Tensor>> jacobian(JacMode mode, Selected selected, Call f, const JacOptions& o, const char* who) {
   if (o.chunk_size && *o.chunk_size < 1)
     throw ValueError(std::string(who) + ": chunk_size is " + std::to_string(*o.chunk_size) + ", expected at least 1");
   refuse_bare_integers(selected, who);
-  LinearPtr l = linearize(selected, f, who);
+  LinearPtr l = linearize(selected.trees, f, who);
   std::int64_t n_in = 0, n_out = 0;
   for (auto& a : l->in) n_in += a.shape.numel();
   for (auto& a : l->out) n_out += a.shape.numel();

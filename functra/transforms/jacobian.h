@@ -19,7 +19,8 @@ template <class F, erased::JacMode M, bool Aux, bool Value, int... A> class Jac 
       Runner<F, Aux, T...> f(f_, t...);
       auto selected = select<A...>(t...);
       constexpr const char* who = Value ? "jac_and_value" : M == erased::JacMode::reverse ? "jacrev" : "jacfwd";
-      auto blocks = erased::jacobian(M, selected, f, options_, who);
+      constexpr int numbers[] = {at<A, sizeof...(T)>...};
+      auto blocks = erased::jacobian(M, {selected, numbers}, f, options_, who);
       auto in = take_selected<A...>(t...);
       using In = decltype(in);
       std::vector<In> rows;  // one input-shaped tree per output tensor

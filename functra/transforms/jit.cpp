@@ -27,6 +27,7 @@ struct Entry {
   std::vector<Aval> in;              // of defined leaves
   std::vector<RefUse> refs;          // inputs after the leaves; those written are results after f's
   std::vector<std::string> seen;     // what it was traced for: see description()
+  Mask defined;                      // leaves of the result; the others are undefined tensors at every call
 };
 using EntryPtr = std::shared_ptr<const Entry>;
 
@@ -77,11 +78,6 @@ void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
   Scope outside(nullptr);
   executor().run(c.program, args, outs);
 }
-void write_refs(const Entry& e, Ins values) {
-  std::size_t k = 0;
-  for (auto& u : e.refs)
-    if (u.written) ref_set(u.ref, values[k++]);
-}
 }  // namespace
 
 class JitState {
@@ -118,9 +114,8 @@ class JitState {
       }
       Vec out;
       for (Tensor& y : tree::leaves(hooks.f().value)) {
-        if (!y.defined())
-          throw ValueError("jit: the function returns an undefined Tensor (default constructed); return a value for every leaf, or std::optional");
-        out.push_back(y);
+        e->defined.push_back(y.defined());
+        if (y.defined()) out.push_back(y);
       }
       for (auto& u : t.refs)
         if (u.written) out.push_back(u.now);
@@ -136,6 +131,14 @@ class JitState {
 };
 
 namespace {
+// The leaves of a result in the structure of e, those that the function leaves undefined being so already; then the Refs it writes.
+void put_results(const Entry& e, const std::vector<Tensor*>& leaves, Outs out) {
+  std::size_t k = 0;
+  for (std::size_t i = 0; i < leaves.size(); ++i)
+    if (e.defined[i]) *leaves[i] = std::move(out[k++]);
+  for (auto& u : e.refs)
+    if (u.written) ref_set(u.ref, out[k++]);
+}
 Vec gather(const Entry& e, const std::vector<Tensor*>& leaves) {
   Vec args = e.closed.captured;
   args.reserve(args.size() + leaves.size());
@@ -162,10 +165,7 @@ void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
   }
   Vec out(e->closed.program->outputs.size());
   execute(e->closed, in, out);
-  TreeRef result = hooks.restore(e->kept.get());
-  std::size_t n = tree::count(result);
-  write_refs(*e, Ins(out).subspan(n));
-  tree::assign(result, Ins(out).first(n));
+  put_results(*e, tree::pointers(hooks.restore(e->kept.get())), out);
 }
 JitStats jit_stats(const JitState& j) {
   auto& s = const_cast<JitState&>(j);
@@ -259,9 +259,7 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
   execute(b.entry->closed, b.args, b.outs);
   b.leaves.clear();
   result.visit(g);
-  std::size_t n = b.leaves.size();
-  write_refs(*b.entry, Ins(b.outs).subspan(n));
-  for (std::size_t i = 0; i < n; ++i) *b.leaves[i] = std::move(b.outs[i]);
+  put_results(*b.entry, b.leaves, b.outs);
 }
 
 }  // namespace functra::erased

@@ -33,27 +33,22 @@ void to_primals(Linearizer& l, TreeRef t) {
 }
 namespace {
 std::string path_in(Refs args, std::size_t leaf) { return tree::argument_paths(args)[leaf]; }
-bool is_bare(Refs args, std::size_t leaf) {  // an argument that is itself a Tensor
-  for (const TreeRef& a : args) {
-    auto p = tree::paths(a);
-    if (leaf < p.size()) return p[leaf].empty();
-    leaf -= p.size();
-  }
-  return false;
-}
 }  // namespace
-void refuse_bare_integers(Refs selected, const char* who) {
-  auto in = tree::pointers(selected);
-  for (std::size_t i = 0; i < in.size(); ++i)
-    if (in[i]->defined() && !is_differentiable(in[i]->raw_dtype()) && is_bare(selected, i))
-      throw DTypeError(std::string(who) + ": " + path_in(selected, i) + " has dtype " + std::string(name_of(in[i]->raw_dtype())) +
+void refuse_bare_integers(Selected selected, const char* who) {
+  for (std::size_t i = 0; i < selected.trees.size(); ++i) {
+    const TreeRef& t = selected.trees[i];
+    if (t.ops != &tree::ops<Tensor>) continue;
+    const Tensor& x = *static_cast<const Tensor*>(t.p);
+    if (x.defined() && !is_differentiable(x.raw_dtype()))
+      throw DTypeError(std::string(who) + ": argument " + std::to_string(selected.numbers[i]) + " has dtype " + std::string(name_of(x.raw_dtype())) +
                        ", which has no derivative; convert it with to(f32) or to(f64), or choose other arguments");
+  }
 }
 
 // ---------------------------------------------------------------- grad
-std::vector<Tensor> grad(Refs selected, Call f, const char* who) {
+std::vector<Tensor> grad(Selected selected, Call f, const char* who) {
   Linearizer l(who);
-  auto in = tree::pointers(selected);
+  auto in = tree::pointers(selected.trees);
   Buf<int, 8> at(in.size());
   std::vector<Tensor> g(in.size());
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -202,7 +197,12 @@ std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
     Tensor& slot = ct[static_cast<std::size_t>(v)];
     slot = add_ct(slot, t);
   }
-  backward(p, env.data(), ct.data(), false);
+  try {
+    backward(p, env.data(), ct.data(), false);
+  } catch (const MissingRuleError& e) {
+    if (!l.by_user) throw;
+    throw MissingRuleError(std::string(l.who) + ": the function is not linear in its arguments: " + e.what());
+  }
   Vec g;
   for (std::size_t i = 0; i < l.in.size(); ++i) {
     Tensor t = l.input_of[i] < 0 ? Tensor() : ct[static_cast<std::size_t>(p.inputs[p.n_hidden + static_cast<std::size_t>(l.input_of[i])])];
@@ -213,6 +213,7 @@ std::vector<Tensor> pull(const Linear& l, Ins c, TreeRef names) {
 LinearPtr linear_transpose(Refs primals, Call f) {
   auto r = std::make_shared<Linear>();
   r->who = "linear_transpose";
+  r->by_user = true;
   r->in_key = tree::shape_key(primals);
   Recording t("linear_transpose", true);
   Scope s(&t);

@@ -37,6 +37,7 @@ class Linear {
   std::string in_key, out_key;  // tree::shape_key of the primals and of the result
   std::string out_text;         // the result's structure, for messages, where it has a key
   const char* who;
+  bool by_user = false;  // linear_transpose: nobody has checked that the program is linear
 };
 
 // push and pull on leaves; a null tensor is a symbolic zero.
@@ -44,7 +45,7 @@ std::vector<Tensor> push(const Linear&, Ins tangents, Refs names = {});
 std::vector<Tensor> pull(const Linear&, Ins cotangents, TreeRef names = {});
 
 // DTypeError for integer leaves of `selected` that are arguments themselves; those inside an argument are left as they are.
-void refuse_bare_integers(Refs selected, const char* who);
+void refuse_bare_integers(Selected selected, const char* who);
 
 // Brings the leaves of f's result (and aux) to the enclosing level.
 void to_primals(Linearizer& l, TreeRef tree);

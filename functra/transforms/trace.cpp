@@ -16,7 +16,10 @@ functra::Program make_fx(Refs args, Call f) {
   Recording t("make_fx", true);
   Scope s(&t);
   put_inputs(t, tree::pointers(args));
-  Closed c = t.finish(tree::leaves(f().value));
+  Vec out;
+  for (Tensor& y : tree::leaves(f().value))
+    if (y.defined()) out.push_back(y);
+  Closed c = t.finish(out);
   return functra::Program(c.program, c.captured);
 }
 void eval_shape(Refs args, Call f) {
