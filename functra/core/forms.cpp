@@ -1,7 +1,11 @@
 // The cached Program -> Program forms and the reverse sweep.
 #include "functra/core/forms.h"
 
+#include <algorithm>
 #include <atomic>
+#include <map>
+
+#include "functra/core/interp.h"
 
 namespace functra::core {
 
@@ -30,22 +34,88 @@ Mask depends(const Program& p, const Mask& in, bool& all) {
     for (Var v : p.operands(e)) any |= v >= 0 && d[static_cast<std::size_t>(v)];
     for (std::uint32_t k = 0; k < e.n_out; ++k) d[e.out + k] = any;
     all &= any;
+    if (!all || !e.prim->mixed) continue;
+    Mask own;
+    for (Var v : p.operands(e)) own.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+    all = !e.prim->mixed({*e.prim, e.params}, own);
   }
   for (Var v : p.outputs) out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
   return out;
 }
+bool holds_known(std::span<const ProgramPtr> programs, const Mask& in) {
+  bool all = true;
+  Mask out(programs[0]->outputs.size());
+  for (auto& p : programs) {
+    Mask d = depends(*p, in, all);
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] |= d[i];
+  }
+  return !all || std::find(out.begin(), out.end(), 0) != out.end();
+}
 
 // ---------------------------------------------------------------- transposition
+namespace {
+// An equation with linear operands that holds work on known ones too, linearized at (known, linear := 0): what is known has run, the
+// linear half is recorded.
+struct Split {
+  Recording rec{"transpose", false};
+  Vec dy;  // tangents of the results; null where a result is known
+  Split(const Call& c, std::span<const Operand> in, Outs y) : dy(y.size()) {
+    Scope s(&rec);
+    Buf<Tensor, 4> x(in.size()), t(in.size());
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      x[k] = in[k].linear() ? zeros(*in[k].type) : *in[k];
+      if (in[k].linear()) t[k] = rec.input(*in[k].type);
+    }
+    c.prim.linearize(c, x, t, y, dy);
+  }
+  void transpose(Ins ct, std::span<const Operand> in, Outs ct_in) {
+    const Program& p = rec.prog;
+    Vec env(p.type_of.size()), cts(p.type_of.size());
+    for (std::size_t i = 0; i < rec.hidden.size(); ++i) env[static_cast<std::size_t>(rec.hidden[i])] = std::move(rec.captured[i]);
+    for (std::size_t i = 0; i < ct.size(); ++i) {
+      if (is_zero(ct[i]) || dy[i].tag() != rec.tag) continue;
+      Tensor& slot = cts[dy[i].var()];
+      slot = add_ct(std::move(slot), ct[i]);
+    }
+    backward(p, env.data(), cts.data(), true);
+    for (std::size_t k = 0, i = 0; k < in.size(); ++k)
+      if (in[k].linear()) ct_in[k] = std::move(cts[static_cast<std::size_t>(p.inputs[i++])]);
+  }
+};
+// The operands of an equation: known values, or linear. `literal_types` holds what types of literals refer to.
+void operands_of(const Program& p, const Eqn& e, const Tensor* env, Buf<Operand, 4>& in, Buf<Aval, 4>& literal_types) {
+  for (std::uint32_t k = 0; k < e.n_in; ++k) {
+    Var v = p.pool[e.in + k];
+    if (v < 0) literal_types[k] = p.operand_type(v);
+    in[k] = v < 0 ? Operand{&p.literals[static_cast<std::size_t>(~v)], &literal_types[k]} : Operand{is_zero(env[v]) ? nullptr : &env[v], &p.type(v)};
+  }
+}
+}  // namespace
 void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
-  auto known = [&](Var v) -> const Tensor* { return v < 0 ? &p.literals[static_cast<std::size_t>(~v)] : is_zero(env[v]) ? nullptr : &env[v]; };
-  if (!consume) {  // equations of known operands only, in a body that mixes both kinds
-    for (const Eqn& e : p.eqns) {
-      bool all = true;
-      for (Var v : p.operands(e)) all &= known(v) != nullptr;
-      if (!all) continue;
-      Borrowed<4> in(e.n_in);
-      for (std::uint32_t k = 0; k < e.n_in; ++k) in.set(k, *known(p.pool[e.in + k]));
-      bind_prim({*e.prim, e.params}, in, {env + e.out, e.n_out});
+  std::map<std::size_t, Split> splits;  // by equation
+  if (!consume) {  // equations of known operands only, in a body that mixes both kinds; what a recorder made does not
+    for (std::size_t i = 0; i < p.eqns.size(); ++i) {
+      const Eqn& e = p.eqns[i];
+      Buf<Aval, 4> literal_types(e.n_in);
+      Buf<Operand, 4> operands(e.n_in);
+      operands_of(p, e, env, operands, literal_types);
+      std::span<const Operand> in = operands;
+      auto linear = std::count_if(in.begin(), in.end(), [](auto& o) { return o.linear(); });
+      Site site(e.site);
+      if (!linear) {
+        Borrowed<4> x(e.n_in);
+        for (std::uint32_t k = 0; k < e.n_in; ++k) x.set(k, *in[k]);
+        bind_prim({*e.prim, e.params}, x, {env + e.out, e.n_out});
+      } else if (e.prim->mixed) {
+        Mask own;
+        for (auto& o : in) own.push_back(o.linear());
+        Call c{*e.prim, e.params};
+        if (!e.prim->mixed(c, own)) continue;
+        Vec y(e.n_out);
+        auto at = splits.try_emplace(i, c, in, y).first;
+        for (std::uint32_t k = 0; k < e.n_out; ++k)
+          if (is_zero(at->second.dy[k])) env[e.out + k] = y[k];
+      }
     }
   }
   for (std::size_t i = p.eqns.size(); i-- > 0;) {
@@ -53,20 +123,17 @@ void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
     bool any = false;
     for (std::uint32_t k = 0; k < e.n_out; ++k) any |= !is_zero(ct[e.out + k]);
     if (any) {
-      Buf<Operand, 4> in(e.n_in);
       Buf<Tensor, 4> ct_in(e.n_in);
       Buf<Aval, 4> literal_types(e.n_in);
-      bool linear = false;
-      for (std::uint32_t k = 0; k < e.n_in; ++k) {
-        Var v = p.pool[e.in + k];
-        if (v < 0) literal_types[k] = p.operand_type(v);
-        in[k] = {known(v), v < 0 ? &literal_types[k] : &p.type(v)};
-        linear |= in[k].linear();
-      }
-      if (linear) {
+      Buf<Operand, 4> operands(e.n_in);
+      operands_of(p, e, env, operands, literal_types);
+      std::span<const Operand> in = operands;
+      Ins ct_out(ct + e.out, e.n_out);
+      Site site(e.site);
+      if (auto at = splits.find(i); at != splits.end()) at->second.transpose(ct_out, in, ct_in);
+      else if (std::any_of(in.begin(), in.end(), [](auto& o) { return o.linear(); })) {
         if (!e.prim->transpose) throw MissingRuleError(std::string(e.prim->name) + " has no transpose rule: it is not linear");
-        Site site(e.site);
-        e.prim->transpose({*e.prim, e.params}, {ct + e.out, e.n_out}, in, ct_in);
+        e.prim->transpose({*e.prim, e.params}, ct_out, in, ct_in);
       }
       for (std::uint32_t k = 0; k < e.n_out; ++k) ct[e.out + k] = Tensor();
       for (std::uint32_t k = 0; k < e.n_in; ++k) {
@@ -229,7 +296,7 @@ std::shared_ptr<const BatchForm> batch_program(const ProgramPtr& p, const BatchC
       BatchInterp b(ctx.size, ctx.draws, *ctx.axis_name);
       Vec x(a.begin(), a.end()), y;
       for (std::size_t i = 0; i < x.size(); ++i)
-        if (batched[i]) x[i] = b.wrap(x[i], 0);
+        if (batched[i]) x[i] = b.wrap(x[i], 0, p->type(p->inputs[i]).weak);
       {
         Scope s(&b);
         y = eval_program(*p, x);

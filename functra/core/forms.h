@@ -49,8 +49,10 @@ template <class T> std::shared_ptr<const T> cached(const Program& p, const std::
   return std::static_pointer_cast<const T>(found);
 }
 std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n = 0);
-// Per input, does it matter: per output, does it depend on a marked input. `all`: every equation does.
+// Per output: does it depend on a marked input. `all` stays true where every equation does, and no equation is mixed itself.
 Mask depends(const Program& p, const Mask& in, bool& all);
+// Do the Programs hold equations or results that touch no marked input: Primitive::mixed of one that runs one of them.
+bool holds_known(std::span<const ProgramPtr> programs, const Mask& in);
 Mask nonzero_mask(Ins t);
 void append_nonzero(Vec& to, Ins t);
 

@@ -84,23 +84,33 @@ BatchInterp::BatchInterp(std::int64_t size, Draws draws, std::string axis)
     : Interp("vmap"), axis_name(std::move(axis)), context{size, draws, &axis_name} {
   wants = seen_random;
 }
-Tensor BatchInterp::wrap(const Tensor& v, int dim) {
+Tensor BatchInterp::wrap(const Tensor& v, int dim, bool weak) {
   if (dim < 0) return v;
   auto* n = new_node<BatchNode>();
   n->value = v;
   n->dim = dim;
-  return Tensor::adopt(n, Tensor::Kind::Batch, tag, v.raw_dtype(), false, v.is_array() ? v.shape_ref().size() == 1 : v.sizes().size() == 1);
+  return Tensor::adopt(n, Tensor::Kind::Batch, tag, v.raw_dtype(), weak, v.is_array() ? v.shape_ref().size() == 1 : v.sizes().size() == 1);
 }
 void BatchInterp::process(const Call& c, Ins in, Outs out) {
   Buf<Batched, 3> x(in.size());
   Buf<Batched, 2> y(out.size());
-  for (std::size_t k = 0; k < in.size(); ++k) x[k] = unwrap(in[k]);
+  bool weak = c.prim.n_out != nullptr;  // may a result be weak
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    x[k] = unwrap(in[k]);
+    weak |= in[k].weak();
+  }
   if (!c.prim.batch)
     throw MissingRuleError(std::string(c.prim.name) + " has no batching rule, needed by vmap" +
                            (axis_name.empty() ? "" : " over axis '" + axis_name + "'"));
+  Buf<Aval, 2> types(out.size());
+  if (weak) {
+    Buf<Aval, 4> t(in.size());
+    for (std::size_t k = 0; k < in.size(); ++k) t[k] = in[k].aval();
+    c.prim.shape(c, t, types);
+  }
   Scope s(parent);
   c.prim.batch(c, context, x, y);
-  for (std::size_t k = 0; k < out.size(); ++k) out[k] = wrap(y[k].value, y[k].dim);
+  for (std::size_t k = 0; k < out.size(); ++k) out[k] = wrap(y[k].value, y[k].dim, types[k].weak);
 }
 
 // ---------------------------------------------------------------- recording
@@ -161,16 +171,16 @@ void Recording::process(const Call& c, Ins in, Outs out) {
     throw MissingRuleError(std::string(c.prim.name) + " of a tangent: a derivative rule must be linear in its tangents, and " + c.prim.name +
                            " has no transpose rule");
   auto at = static_cast<std::uint32_t>(prog.pool.size());
-  bool rank0 = c.prim.elementwise != Elementwise::no;
+  bool rank0 = c.prim.elementwise != Elementwise::no, weak = true;
   for (const Tensor& t : in) {
     Var v = var_of(t);
     prog.pool.push_back(v);
     rank0 &= t.rank0();
+    weak &= t.weak() || (in.size() == 3 && &t == in.data());  // not of select's mask
   }
   std::uint32_t first;
   if (rank0) {  // elementwise on 0-d operands: no shapes at all
     DType d = c.prim.elementwise == Elementwise::predicate ? DType::bool_ : in.back().raw_dtype();
-    bool weak = in.back().weak();
     first = static_cast<std::uint32_t>(prog.new_rank0(d, weak));
     out[0] = Tensor::variable(tag, first, d, weak, true);
   } else {
@@ -211,6 +221,7 @@ Aval aval(const Tensor& t) {
       auto& n = t.node_as<BatchNode>();
       Aval a = n.value.aval();
       a.shape = a.shape.without(static_cast<std::size_t>(n.dim));
+      a.weak = t.weak();
       return a;
     }
     default: {

@@ -66,7 +66,8 @@ struct BatchInterp final : Interp {
   explicit BatchInterp(std::int64_t size, Draws draws = Draws::error, std::string axis_name = {});
   void process(const Call&, Ins in, Outs out) override;
   void write_through(const Tensor& v) const override;
-  Tensor wrap(const Tensor& v, int dim);  // dim -1 wraps nothing
+  // dim -1 wraps nothing. weak: of each example a C++ number; the array that holds them has the number's own dtype.
+  Tensor wrap(const Tensor& v, int dim, bool weak = false);
   Batched unwrap(const Tensor& t) const {
     return t.tag() == tag ? Batched{t.node_as<BatchNode>().value, t.node_as<BatchNode>().dim} : Batched{t, -1};
   }

@@ -26,10 +26,14 @@ Tensor scalar_result(const Call& c, Ins in) {
   const Tensor& last = in.back();
   DType d = c.prim.elementwise == Elementwise::predicate ? DType::bool_ : last.raw_dtype();
   const void* p[4];
-  for (std::size_t k = 0; k < in.size(); ++k) p[k] = in[k].bytes();
+  bool weak = true;
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    p[k] = in[k].bytes();
+    weak &= in[k].weak() || (in.size() == 3 && k == 0);  // not of select's mask
+  }
   auto one = c.prim.lowering.formula->table().one[static_cast<int>(last.raw_dtype())];
   if (!one) require_formula(c.prim, last.raw_dtype());
-  Tensor r = Tensor::scalar_bits(d, 0, last.weak());
+  Tensor r = Tensor::scalar_bits(d, 0, weak);
   one(p, r.mutable_bytes(), formula_params(c));
   return r;
 }
@@ -40,15 +44,18 @@ void shape_elementwise(const Call& c, std::span<const Aval> in, std::span<Aval> 
   const Aval* full = &in[0];
   for (auto& a : in)
     if (a.shape.size() > full->shape.size()) full = &a;
+  bool weak = true;  // a C++ number of this dtype beside a tensor of it adopts it
   for (std::size_t k = 0; k < in.size(); ++k) {
     if (!in[k].shape.empty() && !(in[k].shape == full->shape))
       throw ShapeError(std::string(c.prim.name) + ": operands " + types_of(in) + " have different shapes");
     bool mask = in.size() == 3 && k == 0;  // select
-    if (!mask && (in[k].dtype != in.back().dtype || in[k].weak != in.back().weak))
+    if (mask) continue;
+    if (in[k].dtype != in.back().dtype)
       throw DTypeError(std::string(c.prim.name) + ": operands " + types_of(in) + " have different dtypes");
+    weak &= in[k].weak;
   }
   require_formula(c.prim, in.back().dtype);
-  out[0] = {c.prim.elementwise == Elementwise::predicate ? DType::bool_ : in.back().dtype, in.back().weak && full->shape.empty(), full->shape};
+  out[0] = {c.prim.elementwise == Elementwise::predicate ? DType::bool_ : in.back().dtype, weak && full->shape.empty(), full->shape};
 }
 void eval_elementwise(const Call& c, Ins in, Outs out) {
   bool scalars = true;

@@ -95,12 +95,7 @@ constexpr Primitive jit_call_p = {
           for (std::size_t i = 0, k = 0; i < in.size(); ++i)
             if (linear[i]) g[i] = out[k++];
         },
-    .mixed =
-        [](const Call& c, const Mask& own) {
-          bool all = true;
-          core::depends(*program_of(c), own, all);
-          return !all;
-        },
+    .mixed = [](const Call& c, const Mask& own) { return core::holds_known({&program_of(c), 1}, own); },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           Mask m;

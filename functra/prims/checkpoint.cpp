@@ -199,12 +199,7 @@ constexpr Primitive checkpoint_p = {
     .jvp = jvp,
     .linearize = linearize,
     .transpose = transpose,
-    .mixed =
-        [](const Call& c, const Mask& own) {
-          bool all = true;
-          core::depends(*of(c).program, own, all);
-          return !all;
-        },
+    .mixed = [](const Call& c, const Mask& own) { return core::holds_known({&of(c).program, 1}, own); },
     .batch = batch,
     .guard = guard,
 };
@@ -243,22 +238,26 @@ constexpr Primitive name_p = {
 };
 Tensor checkpoint_name(const Tensor& x, const std::string& name) { return bind1(name_p, x, NameParams{name}); }
 
+namespace {
+void push_barrier(const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+  bind_prim(c, x, y);
+  std::copy(t.begin(), t.end(), dy.begin());
+}
+}  // namespace
 constexpr Primitive barrier_p = {
     .name = "barrier",
     .params = &param_type<BarrierParams>,
     .n_out = [](const Params& p) { return static_cast<int>(p.get<BarrierParams>().n); },
     .shape = [](const Call&, std::span<const Aval> in, std::span<Aval> out) { std::copy(in.begin(), in.end(), out.begin()); },
     .eval = [](const Call&, Ins in, Outs out) { std::copy(in.begin(), in.end(), out.begin()); },
-    .jvp =
-        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-          bind_prim(c, x, y);
-          std::copy(t.begin(), t.end(), dy.begin());
-        },
+    .jvp = push_barrier,
+    .linearize = push_barrier,
     .transpose =
         [](const Call&, Ins ct, std::span<const Operand> in, Outs g) {
           for (std::size_t i = 0; i < ct.size(); ++i)
             if (in[i].linear()) g[i] = ct[i];
         },
+    .mixed = [](const Call&, const Mask& own) { return count(own) < own.size(); },  // the other results are known
     .batch =
         [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
           Vec x, y(in.size());

@@ -9,7 +9,7 @@ void check_inputs(const Call& c, const Program& p, std::span<const Aval> in) {
     throw ShapeError(std::string(c.prim.name) + ": the program takes " + std::to_string(p.inputs.size()) + " inputs, got " +
                      std::to_string(in.size()));
   for (std::size_t i = 0; i < in.size(); ++i)
-    if (!(in[i] == p.type(p.inputs[i])))
+    if (!same_type(in[i], p.type(p.inputs[i])))
       throw ShapeError(std::string(c.prim.name) + ": input " + std::to_string(i) + " has type " + in[i].str() + ", the program takes " +
                        p.type(p.inputs[i]).str());
 }

@@ -20,7 +20,9 @@ using Types = std::vector<Aval>;
 using Order = std::vector<std::size_t>;
 
 // ---- running
-// ShapeError unless the operands have the types that the program takes.
+// ShapeError unless the operands have the types that the program takes; a C++ number may stand for a tensor of its dtype, and the
+// other way round.
+inline bool same_type(const Aval& a, const Aval& b) { return a.dtype == b.dtype && a.shape == b.shape; }
 void check_inputs(const Call& c, const Program& p, std::span<const Aval> in);
 void shapes_of(const Call& c, const Program& p, std::span<const Aval> in, std::span<Aval> out);
 // Evaluates on concrete operands, outside of every interpreter.

@@ -193,12 +193,7 @@ constexpr Primitive lanes_p = {
             ++k;
           }
         },
-    .mixed =
-        [](const Call& c, const Mask& own) {
-          bool all = true;
-          for (auto& b : of(c).branches) core::depends(*b, part(own, 1, own.size() - 1), all);
-          return !all;
-        },
+    .mixed = [](const Call& c, const Mask& own) { return core::holds_known(of(c).branches, part(own, 1, own.size() - 1)); },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           auto& q = of(c);

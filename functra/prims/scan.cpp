@@ -91,7 +91,7 @@ constexpr Primitive scan_p = {
           }
           shapes_of(c, *q.body, slices, out);
           for (std::size_t i = 0; i < n.n_carry; ++i)
-            if (!(out[i] == slices[n.n_const + i]))
+            if (!same_type(out[i], slices[n.n_const + i]))
               throw ShapeError("scan: carry " + std::to_string(i) + " enters as " + slices[n.n_const + i].str() + " and leaves as " + out[i].str());
           for (std::size_t i = n.n_carry; i < out.size(); ++i) out[i] = {out[i].dtype, false, out[i].shape.with(0, q.length)};
         },
@@ -240,9 +240,8 @@ constexpr Primitive scan_p = {
             bool ignored = true;
             return core::depends(*q.body, mask, ignored);
           });
-          core::depends(*q.body, m, all);
           for (std::size_t i = 0; i < n.n_carry; ++i) all &= m[n.n_const + i] != 0;
-          return !all;
+          return !all || core::holds_known({&q.body, 1}, m);
         },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> all_in, std::span<Batched> out) {

@@ -110,7 +110,8 @@ Tensor move_dim(const Tensor& x, int from, int to) {
 Tensor move_dim(const Batched& b, int to, std::int64_t size) {
   if (b.dim >= 0) return move_dim(b.value, b.dim, to);
   Shape s = b.value.sizes();
-  return broadcast_in_dim(b.value, s.with(static_cast<std::size_t>(to), size), Shape::iota(s.size() + 1).without(static_cast<std::size_t>(to)));
+  Tensor v = b.value.weak() ? convert(b.value, b.value.raw_dtype()) : b.value;  // the array of a C++ number keeps all of it
+  return broadcast_in_dim(v, s.with(static_cast<std::size_t>(to), size), Shape::iota(s.size() + 1).without(static_cast<std::size_t>(to)));
 }
 
 }  // namespace functra::core

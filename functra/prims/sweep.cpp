@@ -158,7 +158,7 @@ constexpr Primitive sweep_p = {
         [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
           auto& q = of(c);
           Sizes n(q);
-          if (in.size() != 1 + n.all() || !(in[0] == Aval{DType::i64, false, {}})) throw ShapeError("sweep: the first operand must be a count");
+          if (in.size() != 1 + n.all() || !same_type(in[0], {DType::i64, false, {}})) throw ShapeError("sweep: the first operand must be a count");
           check_inputs(c, *q.body, in.subspan(1, n.body()));
           shapes_of(c, *q.step, in.subspan(1), out);
         },

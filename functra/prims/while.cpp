@@ -135,7 +135,7 @@ constexpr Primitive while_p = {
           shapes_of(c, *q.body, in.subspan(n.n_cond), result);
           for (std::size_t i = 0; i < n.n_carry; ++i) {
             const Aval& a = in[n.n_cond + n.n_const + i];
-            if (!(result[i] == a))
+            if (!same_type(result[i], a))
               throw ShapeError("while: carry " + std::to_string(i) + " enters as " + a.str() + " and leaves as " + result[i].str());
             out[i] = result[i];
           }

@@ -86,7 +86,6 @@ class JitState {
   JitOptions options;
   std::mutex mutex;
   std::unordered_map<std::string, EntryPtr> entries;
-
   std::int64_t hits = 0, misses = 0;
 
   EntryPtr find(const std::string& key) {

@@ -1,5 +1,7 @@
 #include "functra/transforms/linear.h"
 
+#include "functra/prims/cast.h"
+
 namespace functra::erased {
 using namespace functra::core;
 
@@ -19,7 +21,7 @@ void Linearizer::transpose(Ins tangents, Ins cts, Outs ct_in) {
   Buf<Tensor, 64> env(p.type_of.size()), ct(p.type_of.size());
   for (std::size_t i = 0; i < rec_.hidden.size(); ++i) env[static_cast<std::size_t>(rec_.hidden[i])] = std::move(rec_.captured[i]);
   for (std::size_t i = 0; i < tangents.size(); ++i) {
-    if (is_zero(tangents[i])) continue;
+    if (tangents[i].tag() != rec_.tag) continue;  // a zero
     Tensor& slot = ct[tangents[i].var()];
     slot = add_ct(std::move(slot), cts[i]);
   }

@@ -82,6 +82,7 @@ std::vector<Tensor> run(const std::vector<Tensor*>& in, const std::vector<Tensor
   for (std::size_t i = 0; i < out.size(); ++i) {
     if (!out[i].defined()) continue;
     Batched v = b.unwrap(out[i]);
+    if (out[i].weak() && axes[i]) v.value = convert(v.value, out[i].dtype());
     auto path = [&] {
       std::string p = tree::paths(r.value)[i];
       return p.empty() ? std::string("the result") : "result " + p;
