@@ -7,6 +7,7 @@
 #include "functra/ops/factories.h"
 #include "functra/ops/index.h"
 #include "functra/ops/lax.h"
+#include "functra/ops/linalg.h"
 #include "functra/ops/linear.h"
 #include "functra/ops/loss.h"
 #include "functra/ops/math.h"

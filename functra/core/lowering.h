@@ -1,6 +1,7 @@
 // How a primitive becomes code, described without a compiler: prims/ fills it, compiler/ reads it. Each kind says enough to
 // generate a loop nest, or names what to call.
 #pragma once
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace functra::core {
 
 struct Params;
 struct Call;
+struct Program;
 
 // output index -> operand index, per operand dimension: offset + sum over output dimensions of step * index.
 struct IndexMap {
@@ -41,6 +43,9 @@ struct Lowering {
     Shape left, right, left_batch, right_batch;
   };
   Contraction (*contraction)(const Params&) = nullptr;
+  // The same as elementwise operations on single elements, for small shapes: what compiled lanes and loop bodies inline. Null where
+  // the shape is too large, or there is no such form.
+  std::shared_ptr<const Program> (*expand)(const Call&, std::span<const Aval> in) = nullptr;
 };
 
 }  // namespace functra::core
