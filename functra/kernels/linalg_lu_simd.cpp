@@ -151,18 +151,18 @@ template <class T> void det_of(int n, const Lanes& a, T* det, int64_t count) {
   blocks<T>(a, count, [&](const T* const* at, bool adjacent, int64_t first, int there) HWY_ATTR {
     Layout l = load<T>(at, adjacent, there, n, n, a.rs, a.cs, s);  // transposed or not: the same determinant
     if (n <= 3) {
-      hn::Store(small_det<T>(n, s), d, y);
+      hn::Store(small_det<T>(n, s), d, y.v);
     } else {
       eliminate<false, T>(n, n, View<T>{s, l.row, l.col}, p, nullptr);
       const auto sign = parity<T>(n, p);
       auto product = sign;
       for (int i = 0; i < n; ++i) product = hn::Mul(product, load_at<T>(s, i * (n + 1)));
-      hn::Store(product, d, y);
+      hn::Store(product, d, y.v);
       const auto size_of_it = hn::Abs(product);
       if (HWY_UNLIKELY(!hn::AllTrue(d, hn::And(hn::Gt(size_of_it, hn::Set(d, std::numeric_limits<T>::min())),
                                                hn::Lt(size_of_it, hn::Set(d, std::numeric_limits<T>::max())))))) {
         Block<T, 1> odd;
-        hn::Store(sign, d, odd);
+        hn::Store(sign, d, odd.v);
         for (int i = 0; i < N; ++i) y[i] = scaled_product(s + i, n, (n + 1) * N, odd[i] < 0);
       }
     }
@@ -187,13 +187,13 @@ template <class T> void slogdet_of(int n, const Lanes& a, T* sign_out, T* log_ou
       sum = hn::Add(sum, num::log(num::Simd<Tag<T>>(hn::Abs(u))).v);
 #else
         Block<T, 1> part;
-        hn::Store(hn::Abs(u), d, part);
+        hn::Store(hn::Abs(u), d, part.v);
         for (T& v : part.v) v = std::log(v);
-        sum = hn::Add(sum, hn::Load(d, part));
+        sum = hn::Add(sum, hn::Load(d, part.v));
 #endif
     }
-    hn::Store(sign, d, y);
-    hn::Store(sum, d, y + N);
+    hn::Store(sign, d, y.v);
+    hn::Store(sum, d, y.v + N);
     std::copy_n(y.v, there, sign_out + first);
     std::copy_n(y.v + N, there, log_out + first);
   });
@@ -211,7 +211,7 @@ template <class T> void complete_of(int n, const Lanes& a, const T*, std::int32_
     auto known = hn::Zero(d);
     for (int i = 0; i < n; ++i)
       known = hn::Add(known, hn::IfThenElse(hn::Eq(load_at<T>(x, i * (n + 1)), hn::Zero(d)), hn::Zero(d), hn::Set(d, T(1))));
-    hn::Store(known, d, y);
+    hn::Store(known, d, y.v);
     store_integers<T>(p, n, rows, first, there);
     store_integers<T>(q, n, cols, first, there);
     store_integers<T>(y, 1, rank, first, there);

@@ -118,6 +118,7 @@ Row row_of(const char* name, DType d) {
   Row r;
   r.name = name;
   r.rtol = d == DType::f32 ? 2e-5 : 1e-12;
+  r.atol = 1e-13;  // of what is zero but for rounding
   return r;
 }
 struct Case {
@@ -318,10 +319,11 @@ Row slogdet_row(DType d) {
 Row complete_row(DType d) {
   Row r = row_of("complete_pivots", d);
   r.zero_derivative = true;
-  for (const Case& c : square_cases())
+  for (const Case& c : square_cases()) {
+    if (c.shape.back() > 6 && d == DType::f32) continue;  // rounding decides between elements that nearly tie
     add(r, name_of_case(c), {operand(c, d, 0)},
         [](const Vec& x) {
-          prims::CompletePivots p = prims::complete_pivots(prims::sin(prims::mul(x[0], prims::like(37, x[0]))));
+          prims::CompletePivots p = prims::complete_pivots(prims::sin(prims::mul(prims::mul(x[0], x[0]), prims::like(999, x[0]))));
           return Vec{p.rows, p.cols, p.rows_inverse, p.cols_inverse, p.sign};
         },
         d == DType::f32 ? Reference() : [](const std::vector<Array>& in) {
@@ -330,7 +332,7 @@ Row complete_row(DType d) {
           std::size_t n = extent(in[0], 1);
           for (std::size_t b = 0; b < count_of(in[0]); ++b) {
             Matrix x = matrix(in[0], b);
- for (double& v : x.v) v = std::sin(37 * v);  // of full rank and without ties
+ for (double& v : x.v) v = std::sin(999 * v * v);  // of full rank and without ties
 
             double* p = rows.v.data() + b * n;
             double* q = cols.v.data() + b * n;
@@ -356,6 +358,7 @@ Row complete_row(DType d) {
           }
           return std::vector<Array>{rows, cols, rows_inverse, cols_inverse, sign};
         });
+  }
   return r;
 }
 
