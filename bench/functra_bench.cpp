@@ -45,7 +45,8 @@ double check_of(const std::vector<Tensor>& out) {
   return c;
 }
 // `inner` calls per timing, for what is faster than the clock.
-void measure(const std::string& name, const char* dtype, const std::function<std::vector<Tensor>()>& call, int inner = 1) {
+void measure(const std::string& name, const char* dtype, const std::function<std::vector<Tensor>()>& call, int inner = 1,
+             const char* peer = "functra", const char* note = "eager") {
   double t0 = now();
   std::vector<Tensor> out = call();
   double first = now() - t0, start = now();
@@ -58,9 +59,9 @@ void measure(const std::string& name, const char* dtype, const std::function<std
   }
   std::sort(times.begin(), times.end());
   std::printf(
-      "{\"workload\": \"%s\", \"peer\": \"functra\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": "
-      "%.12g, \"note\": \"eager\"}\n",
-      name.c_str(), dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out));
+      "{\"workload\": \"%s\", \"peer\": \"%s\", \"dtype\": \"%s\", \"compile_ms\": %.2f, \"min_us\": %.4f, \"median_us\": %.4f, \"check\": "
+      "%.12g, \"note\": \"%s\"}\n",
+      name.c_str(), peer, dtype, first * 1e3, times.front() * 1e6, times[times.size() / 2] * 1e6, check_of(out), note);
   std::fflush(stdout);
 }
 // A field of /proc/self/status, in bytes; 0 where there is none.
@@ -121,6 +122,37 @@ Tensor one(const Mlp& p, const Tensor& x, const Tensor& y) {
   return top + ft::log(ft::sum(ft::exp(h - top), -1)) - ft::sum(h * y, -1);
 }
 
+// ---------------------------------------------------------------- 100,000 small matrices: ns per matrix is min_us / 100
+extern "C" {
+void dpotrf_(const char*, const int*, double*, const int*, int*);
+void dgesv_(const int*, const int*, double*, const int*, int*, double*, const int*, int*);
+}
+void small_matrices(std::int64_t n, bool solve) {
+  std::string name = (solve ? "solve_" : "cholesky_") + std::to_string(n) + "_1e5";
+  if (!wanted(name)) return;
+  const std::int64_t count = 100000;
+  Tensor g = ft::sin(ft::reshape(ft::arange(count * n * n, ft::f64), {count, n, n}) * 0.7);
+  Tensor a = ft::matmul(g, ft::transpose(g, 1, 2)) + ft::eye(n, ft::f64), b = ft::sin(ft::reshape(ft::arange(count * n, ft::f64), {count, n}));
+  measure(name, "f64", [&] { return std::vector<Tensor>{solve ? ft::linalg::solve(a, b) : ft::linalg::cholesky(a)}; });
+  std::vector<double> x(static_cast<std::size_t>(a.numel())), y(static_cast<std::size_t>(b.numel()));
+  auto lapack = [&] {  // what is symmetric is stored the same by rows and by columns
+    std::copy_n(a.data<double>(), a.numel(), x.data());
+    std::copy_n(b.data<double>(), b.numel(), y.data());
+    int order = static_cast<int>(n), one = 1, info = 0, pivots[16];
+    for (std::int64_t i = 0; i < count; ++i) {
+      double* m = x.data() + i * n * n;
+      if (solve) {
+        dgesv_(&order, &one, m, &order, pivots, y.data() + i * n, &order, &info);
+      } else {
+        dpotrf_("U", &order, m, &order, &info);
+        for (std::int64_t r = 0; r < n; ++r) std::fill(m + r * n + r + 1, m + (r + 1) * n, 0.0);
+      }
+    }
+    return std::vector<Tensor>{solve ? ft::from_span(y, {count, n}) : ft::from_span(x, {count, n, n})};
+  };
+  measure(name, "f64", lapack, 1, "lapack", "a loop over dpotrf or dgesv, with a copy of the operands");
+}
+
 }  // namespace
 
 int main() {
@@ -171,4 +203,7 @@ int main() {
     auto g = ft::vmap(ft::grad(one), {.in_dims = {ft::none, 0, 0}});
     measure("eager_per_sample_grads_mlp_b256", "f32", [&] { return ft::tree_leaves(g(p, x, y)); });
   }
+  small_matrices(3, false);
+  small_matrices(6, false);
+  small_matrices(3, true);
 }
