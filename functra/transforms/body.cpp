@@ -25,10 +25,6 @@ Vec defined_leaves(TreeRef t, const char* who, const char* what) {
     if (!r[i].defined()) throw ValueError(std::string(who) + ": " + what + named(t, i) + " is an undefined Tensor (default constructed)");
   return r;
 }
-Tensor as_type(const Tensor& t, const Aval& a) {
-  if (t.raw_dtype() == a.dtype && t.weak() == a.weak) return t;
-  return a.weak ? bind1(convert_p, t, prims::ConvertParams{a.dtype, true}) : convert(t, a.dtype);
-}
 Tensor firm(const Tensor& t) { return t.weak() ? convert(t, t.dtype()) : t; }
 bool adopts(const Aval& weak, DType d) {
   return is_floating(d) || is_complex(d) || (is_integer(d) && !is_floating(weak.dtype)) || (d == DType::bool_ && weak.dtype == DType::bool_);

@@ -1,5 +1,6 @@
 // What the bodies of control flow share: tracing them with the Refs they touch, and the messages that name their leaves.
 #pragma once
+#include "functra/core/basis.h"
 #include "functra/prims/holder.h"
 #include "functra/transforms/control_flow.h"
 
@@ -15,10 +16,10 @@ std::string named(TreeRef t, std::size_t leaf);  // " w.b", or nothing for a bar
 Types types_of(Ins x);
 Types slice_types(Ins x);                                          // without dimension 0
 Vec defined_leaves(TreeRef t, const char* who, const char* what);  // ValueError for an undefined one
-Tensor as_type(const Tensor& t, const Aval& a);                    // dtype and weakness of a
-Tensor firm(const Tensor& t);                                      // a bare number as a tensor of its default dtype
-bool adopts(const Aval& weak, DType d);                            // may a bare number of this kind become a d
-Tensor rows(const Tensor& x, std::int64_t from, std::int64_t n);   // n slices along dimension 0
+inline Tensor as_type(const Tensor& t, const Aval& a) { return core::as_type(t, a.dtype, a.weak); }
+Tensor firm(const Tensor& t);                                     // a bare number as a tensor of its default dtype
+bool adopts(const Aval& weak, DType d);                           // may a bare number of this kind become a d
+Tensor rows(const Tensor& x, std::int64_t from, std::int64_t n);  // n slices along dimension 0
 // How many slices all of xs have; ShapeError, ValueError where they differ, or where neither xs nor the options say.
 std::int64_t steps_of(TreeRef xs, const Vec& x, const ScanOptions& o, const char* who);
 
@@ -30,9 +31,10 @@ struct Traced {
 };
 class Trace {
  public:
-  explicit Trace(const char* who) : recording_(who, true), scope_(&recording_) { recording_.takes_refs = true; }
+  explicit Trace(const char* who, bool takes_refs = true) : recording_(who, true), scope_(&recording_) { recording_.takes_refs = takes_refs; }
   Vec inputs(const Types& types);
   Traced finish(Vec outputs);
+  Closed closed(Ins outputs) { return recording_.finish(outputs); }  // of one that takes no Refs
 
  private:
   Recording recording_;

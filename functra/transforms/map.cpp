@@ -29,14 +29,12 @@ void map(TreeRef xs_tree, Body body, const MapOptions& o) {
   TreeRef result;
   Closed c;
   {
-    Recording t("map", true);
-    Scope s(&t);
-    Vec in, out;
-    for (auto& a : slice_types(xs)) in.push_back(t.input(a));
-    tree::assign(xs_tree, in);
+    Trace t("map", false);
+    Vec out;
+    tree::assign(xs_tree, t.inputs(slice_types(xs)));
     result = body().carry;
     for (const Tensor& y : defined_leaves(result, "map", "the result")) out.push_back(firm(y));
-    c = t.finish(out);
+    c = t.closed(out);
   }
   const std::string no_axis;
   std::size_t n_const = c.captured.size(), n_out = c.program->outputs.size();
@@ -137,16 +135,10 @@ void associative_scan(TreeRef a_tree, TreeRef b_tree, Body combine, const Associ
   Types element = slice_types(xs);
   Closed c;
   {
-    Recording t("associative_scan", true);
-    Scope scope(&t);
-    auto inputs = [&] {
-      Vec in;
-      for (auto& a : element) in.push_back(t.input(a));
-      return in;
-    };
+    Trace t("associative_scan", false);
     std::string structure = key_of(a_tree);
-    tree::assign(a_tree, inputs());
-    tree::assign(b_tree, inputs());
+    tree::assign(a_tree, t.inputs(element));
+    tree::assign(b_tree, t.inputs(element));
     TreeRef result = combine().carry;
     if (key_of(result) != structure)
       throw StructureError("associative_scan: the function returns " + tree::structure(result) + " for elements " + tree::structure(a_tree));
@@ -158,7 +150,7 @@ void associative_scan(TreeRef a_tree, TreeRef b_tree, Body combine, const Associ
         throw ShapeError("associative_scan: the function takes elements" + named(a_tree, i) + " of type " + element[i].str() + " and returns " +
                          is.str());
     }
-    c = t.finish(out);
+    c = t.closed(out);
   }
   Vec r = AssociativeScan(std::move(c)).prefixes(xs);
   for (std::size_t i = 0; i < r.size(); ++i) {
