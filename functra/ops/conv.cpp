@@ -1,5 +1,6 @@
 #include "functra/ops/conv.h"
 
+#include "functra/ops/checked.h"
 #include "functra/ops/elementwise.h"
 #include "functra/prims/conv.h"
 #include "functra/prims/math.h"
@@ -30,13 +31,26 @@ Tensor like_given(const Tensor& y, const Tensor& x, std::size_t n) {
   return static_cast<std::size_t>(x.dim()) == n + 1 ? prims::reshape(y, y.sizes().without(0)) : y;
 }
 
+// The last n extents: a window must lie somewhere in the padded input.
+void fits(const Shape& x, const Shape& window, const Shape& pad, const Shape& dilation, std::size_t n, const char* who) {
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int64_t have = x[x.size() - n + i], size = window[window.size() - n + i];
+    if (pad[i] < 0) throw ValueError(std::string(who) + ": padding " + pad.str() + " must not be negative");
+    if (have + 2 * pad[i] < dilation[i] * (size - 1) + 1)
+      throw ShapeError(std::string(who) + ": a window of " + std::to_string(size) +
+                       (dilation[i] > 1 ? " dilated by " + std::to_string(dilation[i]) : "") + " does not fit an extent of " + std::to_string(have) +
+                       " padded by " + std::to_string(pad[i]) + ", in x of shape " + x.str());
+  }
+}
+
 Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
             std::int64_t groups, std::size_t n, const char* who) {
   Tensor a = x, b = w;
   ops::promote(a, b, who);
-  Shape pad = each(padding, n, who, "padding");
-  Tensor y = prims::conv_general_dilated(with_examples(a, n, who), b,
-                                         {each(stride, n, who, "stride"), pad, pad, Shape::filled(n, 1), each(dilation, n, who, "dilation"), groups});
+  Shape pad = each(padding, n, who, "padding"), dilate = each(dilation, n, who, "dilation");
+  a = with_examples(a, n, who);
+  if (static_cast<std::size_t>(b.dim()) == n + 2) fits(a.sizes(), b.sizes(), pad, dilate, n, who);
+  Tensor y = prims::conv_general_dilated(a, b, {each(stride, n, who, "stride"), pad, pad, Shape::filled(n, 1), dilate, groups});
   if (bias.defined()) {
     Shape s = y.sizes();
     if (bias.dim() != 1 || bias.size(0) != s[1])
@@ -58,6 +72,7 @@ Pool pool(const Tensor& x, const Shape& window, const Shape& stride, const Shape
   for (std::size_t i = 0; i < n; ++i)
     if (pad[i] < 0 || 2 * pad[i] > size[i])
       throw ValueError(std::string(who) + ": padding " + pad.str() + " is at most half of the window " + size.str());
+  fits(v.sizes(), size, pad, Shape::filled(n, 1), n, who);
   Shape ones{1, 1}, zeros{0, 0};
   return {v, {ones.concat(size), ones.concat(step), zeros.concat(pad), zeros.concat(pad), one, one}, n};
 }
@@ -109,6 +124,7 @@ namespace lax {
 
 Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& d) {
   Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor a = x, b = w;
   ops::promote(a, b, "conv_general_dilated");
   Shape s = a.sizes();
@@ -134,6 +150,7 @@ Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& d)
 
 Tensor reduce_window(const Tensor& x, WindowOp op, const WindowDims& d) {
   Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor v = ops::firm(x);
   auto n = static_cast<std::size_t>(v.dim());
   prims::WindowParams p{d.size,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "functra/ops/checked.h"
 #include "functra/ops/elementwise.h"
 #include "functra/prims/gather.h"
 #include "functra/prims/index.h"
@@ -26,19 +27,23 @@ Scalar outside(DType d) {
 
 Tensor slice(const Tensor& x, const Shape& start, const Shape& limit, DimsOrAll strides) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::slice(firm(x), start, limit, strides ? *strides : Shape::filled(start.size(), 1));
 }
 Tensor dynamic_slice(const Tensor& x, TensorList starts, const Shape& sizes) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::dynamic_slice(firm(x), all_firm(starts), sizes);
 }
 Tensor dynamic_update_slice(const Tensor& x, const Tensor& update, TensorList starts) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor f = firm(x);
   return prims::dynamic_update_slice(f, update.weak() ? core::convert(update, f.raw_dtype()) : update, all_firm(starts));
 }
 Tensor pad(const Tensor& x, const Tensor& value, const std::vector<Padding>& padding) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Shape low, high, interior;
   for (const Padding& p : padding) {
     low.push_back(p.low);
@@ -51,20 +56,24 @@ Tensor pad(const Tensor& x, const Tensor& value, const std::vector<Padding>& pad
 }
 Tensor rev(const Tensor& x, const Shape& dims) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Shape d = wrap_dims(dims, static_cast<int>(x.dim()), "rev");
   std::sort(d.begin(), d.end());
   return prims::rev(firm(x), d);
 }
 Tensor iota(DType dtype, std::int64_t n) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::iota(dtype, {n}, 0);
 }
 Tensor broadcasted_iota(DType dtype, const Shape& shape, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::iota(dtype, shape, wrap_dim(dim, shape.rank(), "broadcasted_iota"));
 }
 Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   // Extents of 1 repeat too.
   Tensor f = firm(x);
   Shape s = f.sizes(), keep, to;
@@ -75,24 +84,32 @@ Tensor broadcast_in_dim(const Tensor& x, const Shape& shape, const Shape& dims) 
   }
   if (dims.size() != s.size())
     throw ShapeError("broadcast_in_dim: " + std::to_string(dims.size()) + " dimensions " + dims.str() + " given for shape " + s.str());
-  return core::broadcast_in_dim(prims::reshape(f, keep), shape, to);
+  Tensor y = core::broadcast_in_dim(prims::reshape(f, keep), shape, to);
+  if (!(y.sizes() == shape)) throw ShapeError("broadcast_in_dim: " + s.str() + " does not go to " + shape.str() + " along dimensions " + dims.str());
+  return y;
 }
 Tensor reshape(const Tensor& x, const Shape& shape) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::reshape(firm(x), shape);
 }
 Tensor transpose(const Tensor& x, const Shape& permutation) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
+  if (permutation.rank() != x.dim())
+    throw ShapeError("transpose: " + permutation.str() + " is not a permutation of the dimensions of " + x.sizes().str());
   return core::permute(firm(x), permutation);
 }
 Tensor concatenate(TensorList xs, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Vec all = all_firm(xs);
   return prims::concatenate(all, all.empty() ? 0 : wrap_dim(dim, static_cast<int>(all[0].dim()), "concatenate"));
 }
 Tensor gather(const Tensor& x, const Tensor& indices, const GatherDims& d, const Shape& slice_sizes, OutOfBounds mode,
               const std::optional<Scalar>& fill_value) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor f = firm(x);
   bool fill = mode == OutOfBounds::fill_or_drop;
   Scalar value = fill ? fill_value.value_or(outside(f.raw_dtype())) : Scalar(0);
@@ -113,14 +130,17 @@ prims::ScatterParams numbers(const ScatterDims& d, OutOfBounds mode) {
 }  // namespace
 Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::scatter(firm(x), firm(indices), firm(updates), numbers(dims, mode));
 }
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   return prims::scatter_add(firm(x), firm(indices), firm(updates), numbers(dims, mode));
 }
 std::vector<Tensor> sort(TensorList operands, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Vec all = all_firm(operands);
   if (all.empty()) throw ValueError("sort: the list of operands is empty");
   return prims::sort(all, wrap_dim(dim, static_cast<int>(all[0].dim()), "sort"), false);

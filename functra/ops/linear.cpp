@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "functra/ops/checked.h"
 #include "functra/ops/elementwise.h"
 #include "functra/prims/contract.h"
 #include "functra/prims/math.h"
@@ -302,11 +303,14 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& b) {
   both(p, q, "linear");
   if (p.rank0()) throw ShapeError("linear: x has no dimensions, w has shape " + q.sizes().str());
   need_equal(p.size(-1), q.size(1), p, q, "linear");
+  if (b.defined() && !(b.sizes() == Shape{q.size(0)}) && !b.rank0())
+    throw ShapeError("linear: b has shape " + b.sizes().str() + ", the result " + std::to_string(q.size(0)) + " features");
   Tensor y = prims::dot_general(p, q, {{p.dim() - 1}, {1}, {}, {}});
   return b.defined() ? y + b : y;
 }
 Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& dims_a, const Shape& dims_b) {
   Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor x = a, y = b;
   both(x, y, "tensordot");
   return prims::dot_general(x, y,
@@ -317,6 +321,7 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& dims_a, const Sh
 }
 Tensor tensordot(const Tensor& a, const Tensor& b, std::int64_t n) {
   Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   if (n < 0 || n > a.dim() || n > b.dim())
     throw ValueError("tensordot: n = " + std::to_string(n) + " does not fit shapes " + a.sizes().str() + " and " + b.sizes().str());
   Tensor x = a, y = b;
@@ -350,6 +355,7 @@ Tensor Tensor::matmul(const Tensor& other) const {
 namespace lax {
 Tensor dot_general(const Tensor& a, const Tensor& b, const DotDims& d) {
   Site site(FUNCTRA_SITE);
+  ops::Checked checked;
   Tensor x = a, y = b;
   both(x, y, "dot_general");
   auto wrapped = [](const Shape& dims, const Tensor& t) {

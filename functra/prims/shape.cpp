@@ -18,7 +18,7 @@ constexpr Primitive broadcast_in_dim_p = {
     .shape =
         [](const Call& c, std::span<const Aval> in, std::span<Aval> out) {
           auto& p = c.params.get<prims::BroadcastParams>();
-          bool ok = p.dims.size() == in[0].shape.size();
+          bool ok = p.dims.size() == in[0].shape.size() && std::all_of(p.shape.begin(), p.shape.end(), [](std::int64_t n) { return n >= 0; });
           for (std::size_t i = 0; ok && i < p.dims.size(); ++i)
             ok = p.dims[i] >= 0 && p.dims[i] < p.shape.rank() && (i == 0 || p.dims[i] > p.dims[i - 1]) &&
                  in[0].shape[i] == p.shape[static_cast<std::size_t>(p.dims[i])];

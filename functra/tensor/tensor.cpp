@@ -25,12 +25,21 @@ void drop(Storage* s) {
   s->~Storage();
   deallocate(s, block);
 }
-ArrayNode* new_array(Storage* storage, std::byte* data, const Shape& shape) {
+// The number of elements; ShapeError and ValueError for extents that no array can have.
+std::int64_t count_of(const Shape& shape) {
+  std::int64_t n = 1;
+  for (std::int64_t v : shape) {
+    if (v < 0) throw ShapeError("a tensor cannot have the negative extent " + std::to_string(v) + " in shape " + shape.str());
+    if (__builtin_mul_overflow(n, v, &n) || n > INT64_MAX / 16) throw ValueError("a tensor of shape " + shape.str() + " is too large to address");
+  }
+  return n;
+}
+ArrayNode* new_array(Storage* storage, std::byte* data, const Shape& shape, std::int64_t numel) {
   auto* n = new (allocate(sizeof(ArrayNode))) ArrayNode;
   n->storage = storage;
   n->data = data;
   n->shape = shape;
-  n->numel = shape.numel();
+  n->numel = numel;
   return n;
 }
 const Shape no_dims{};
@@ -73,14 +82,9 @@ Tensor Tensor::strengthened() const { return is_scalar() && weak() ? literal_of(
 
 Tensor Tensor::uninitialized(DType d, const Shape& shape) {
   if (fits_handle(d, shape)) return scalar_bits(d, 0, false);
-  std::int64_t n = 1;
-  for (std::int64_t v : shape) {
-    if (v < 0) throw ShapeError("a tensor cannot have the negative extent " + std::to_string(v) + " in shape " + shape.str());
-    if (v && n > INT64_MAX / 16 / v) throw ValueError("a tensor of shape " + shape.str() + " is too large to address");
-    n *= v;
-  }
+  std::int64_t n = count_of(shape);
   Storage* s = new_storage(static_cast<std::size_t>(n) * size_of(d));
-  ArrayNode* a = new_array(s, s->data, shape);
+  ArrayNode* a = new_array(s, s->data, shape, n);
   a->strides = row_major(shape);
   a->contiguous = true;
   return adopt(a, Kind::Array, 0, d, false, shape.empty());
@@ -93,28 +97,30 @@ Tensor Tensor::view_of(const Tensor& base, const Shape& shape, const Shape& stri
     std::memcpy(&r.word_, static_cast<const std::byte*>(base.bytes()) + offset * static_cast<std::int64_t>(size), size);
     return r;
   }
+  std::int64_t n = count_of(shape);
   if (base.is_scalar()) {  // a repeated scalar: one element of storage
     Storage* s = new_storage(size);
     std::memcpy(s->data, &base.word_, size);
-    ArrayNode* a = new_array(s, s->data, shape);
+    ArrayNode* a = new_array(s, s->data, shape, n);
     a->strides = strides;
     a->contiguous = a->numel <= 1;
     return adopt(a, Kind::Array, 0, d, false, false);
   }
   ArrayNode& b = base.array();
   b.storage->refs.add();
-  ArrayNode* a = new_array(b.storage, b.data + offset * static_cast<std::int64_t>(size), shape);
+  ArrayNode* a = new_array(b.storage, b.data + offset * static_cast<std::int64_t>(size), shape, n);
   a->strides = strides;
   a->contiguous = is_row_major(shape, strides);
   return adopt(a, Kind::Array, 0, d, false, shape.empty());
 }
 Tensor Tensor::borrow(void* p, DType d, const Shape& shape, std::shared_ptr<void> owner) {
   if (fits_handle(d, shape)) return copy_of(p, d, shape);
+  std::int64_t n = count_of(shape);
   auto* s = new (allocate(sizeof(Storage))) Storage;
   s->data = static_cast<std::byte*>(p);
-  s->bytes = static_cast<std::size_t>(shape.numel()) * size_of(d);
+  s->bytes = static_cast<std::size_t>(n) * size_of(d);
   s->owner = std::move(owner);
-  ArrayNode* a = new_array(s, s->data, shape);
+  ArrayNode* a = new_array(s, s->data, shape, n);
   a->strides = row_major(shape);
   a->contiguous = true;
   return adopt(a, Kind::Array, 0, d, false, shape.empty());
