@@ -26,30 +26,35 @@ void append_nonzero(Vec& to, Ins t) {
   for (const Tensor& x : t)
     if (!is_zero(x)) to.push_back(x);
 }
-Mask depends(const Program& p, const Mask& in, bool& all) {
-  Mask d(p.type_of.size()), out;
-  for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
-  for (const Eqn& e : p.eqns) {
-    bool any = false;
-    for (Var v : p.operands(e)) any |= v >= 0 && d[static_cast<std::size_t>(v)];
-    for (std::uint32_t k = 0; k < e.n_out; ++k) d[e.out + k] = any;
-    all &= any;
-    if (!all || !e.prim->mixed) continue;
-    Mask own;
-    for (Var v : p.operands(e)) own.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
-    all = !e.prim->mixed({*e.prim, e.params}, own);
-  }
-  for (Var v : p.outputs) out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+std::shared_ptr<const Dependence> dependence(const Program& p, const Mask& in) {
+  auto make = [&] {
+    Dependence r{{}, true};
+    Mask d(p.type_of.size()), own;
+    for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
+    for (const Eqn& e : p.eqns) {
+      bool any = false;
+      own.clear();
+      for (Var v : p.operands(e)) any |= own.emplace_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+      Call c{*e.prim, e.params};
+      if (any && e.prim->depends) std::ranges::copy(e.prim->depends(c, own), d.begin() + e.out);
+      else std::fill_n(d.begin() + e.out, e.n_out, any);
+      r.all = r.all && any && !(e.prim->mixed && e.prim->mixed(c, own));
+    }
+    for (Var v : p.outputs) r.out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+    return r;
+  };
+  return cached<Dependence>(p, form_key("depends", {in}), make);
+}
+Mask depends(std::span<const ProgramPtr> programs, const Mask& in) {
+  Mask out(programs[0]->outputs.size());
+  for (auto& p : programs)
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] |= dependence(*p, in)->out[i];
   return out;
 }
-bool holds_known(std::span<const ProgramPtr> programs, const Mask& in) {
-  bool all = true;
-  Mask out(programs[0]->outputs.size());
-  for (auto& p : programs) {
-    Mask d = depends(*p, in, all);
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] |= d[i];
-  }
-  return !all || std::find(out.begin(), out.end(), 0) != out.end();
+bool mixed(std::span<const ProgramPtr> programs, const Mask& in) {
+  for (auto& p : programs)
+    if (!dependence(*p, in)->all) return true;
+  return std::ranges::count(depends(programs, in), 0) > 0;
 }
 
 // ---------------------------------------------------------------- transposition

@@ -49,10 +49,15 @@ template <class T> std::shared_ptr<const T> cached(const Program& p, const std::
   return std::static_pointer_cast<const T>(found);
 }
 std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n = 0);
-// Per output: does it depend on a marked input. `all` stays true where every equation does, and no equation is mixed itself.
-Mask depends(const Program& p, const Mask& in, bool& all);
-// Do the Programs hold equations or results that touch no marked input: Primitive::mixed of one that runs one of them.
-bool holds_known(std::span<const ProgramPtr> programs, const Mask& in);
+// What depends on marked inputs.
+struct Dependence {
+  Mask out;  // per output
+  bool all;  // every equation does, and none is mixed itself
+};
+std::shared_ptr<const Dependence> dependence(const Program& p, const Mask& in);
+// Primitive::depends and Primitive::mixed of one that runs one of several Programs.
+Mask depends(std::span<const ProgramPtr> programs, const Mask& in);
+bool mixed(std::span<const ProgramPtr> programs, const Mask& in);
 Mask nonzero_mask(Ins t);
 void append_nonzero(Vec& to, Ins t);
 

@@ -59,7 +59,10 @@ struct Primitive {
   void (*jvp)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                          // t: null is a symbolic zero; not all are
   void (*linearize)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                    // as jvp, choosing residuals; for holders of Programs
   void (*transpose)(const Call&, Ins ct, std::span<const Operand> in, Outs ct_in) = nullptr;  // fills ct_in of linear operands
-  bool (*mixed)(const Call&, const Mask& own) = nullptr;                                      // holds equations that touch no own operand
+  // Of holders of Programs. depends: per result, does it depend on a marked operand (null: every result does, if any is marked).
+  // mixed: does it hold equations or give results that depend on no marked operand.
+  Mask (*depends)(const Call&, const Mask& own) = nullptr;
+  bool (*mixed)(const Call&, const Mask& own) = nullptr;
   void (*batch)(const Call&, const BatchContext&, std::span<Batched> in, std::span<Batched> out) = nullptr;
   // Binds the call so that it has no effect, and makes no step of a loop, unless the 0-d bool `on` holds; the results are then anything
   // of their type. `guarded`: always needed (a loop, an effect); other holders of Programs need it where one of those does.

@@ -199,7 +199,8 @@ constexpr Primitive checkpoint_p = {
     .jvp = jvp,
     .linearize = linearize,
     .transpose = transpose,
-    .mixed = [](const Call& c, const Mask& own) { return core::holds_known({&of(c).program, 1}, own); },
+    .depends = [](const Call& c, const Mask& own) { return core::depends({&of(c).program, 1}, own); },
+    .mixed = [](const Call& c, const Mask& own) { return core::mixed({&of(c).program, 1}, own); },
     .batch = batch,
     .guard = guard,
 };
@@ -212,6 +213,7 @@ constexpr Primitive remat_linear_p = {
     .jvp = jvp,
     .linearize = linearize,
     .transpose = transpose,
+    .depends = [](const Call& c, const Mask& own) { return core::depends({&of(c).program, 1}, own); },
     .batch = batch,
     .guard = guard,
     .recomputes = true,
@@ -257,7 +259,8 @@ constexpr Primitive barrier_p = {
           for (std::size_t i = 0; i < ct.size(); ++i)
             if (in[i].linear()) g[i] = ct[i];
         },
-    .mixed = [](const Call&, const Mask& own) { return count(own) < own.size(); },  // the other results are known
+    .depends = [](const Call&, const Mask& own) { return own; },
+    .mixed = [](const Call&, const Mask& own) { return count(own) < own.size(); },
     .batch =
         [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
           Vec x, y(in.size());

@@ -129,7 +129,12 @@ constexpr Primitive cond_p = {
           for (std::size_t i = 0, k = 0; i < linear.size(); ++i)
             if (linear[i]) g[i + 1] = r[k++];
         },
-    .mixed = [](const Call& c, const Mask& own) { return core::holds_known(branches_of(c), part(own, 1, own.size() - 1)); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          Mask m = core::depends(branches_of(c), part(own, 1, own.size() - 1));
+          return own[0] ? Mask(m.size(), 1) : m;
+        },
+    .mixed = [](const Call& c, const Mask& own) { return core::mixed(branches_of(c), part(own, 1, own.size() - 1)); },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           auto& branches = branches_of(c);

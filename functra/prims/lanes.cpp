@@ -193,7 +193,12 @@ constexpr Primitive lanes_p = {
             ++k;
           }
         },
-    .mixed = [](const Call& c, const Mask& own) { return core::holds_known(of(c).branches, part(own, 1, own.size() - 1)); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          Mask m = core::depends(of(c).branches, part(own, 1, own.size() - 1));
+          return own[0] ? Mask(m.size(), 1) : m;
+        },
+    .mixed = [](const Call& c, const Mask& own) { return core::mixed(of(c).branches, part(own, 1, own.size() - 1)); },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           auto& q = of(c);

@@ -35,6 +35,11 @@ void bind_scan(ScanParams q, const Tensor& count, Ins in, Outs out) {
 }
 
 namespace {
+// Of the body's inputs, those that depend on marked operands at any step.
+Mask marked(const ScanParams& q, const Mask& own) {
+  Sizes n(q);
+  return carry_fixpoint(part(own, q.counted, own.size() - q.counted), n.n_const, n.n_carry, [&](const Mask& m) { return core::depends({&q.body, 1}, m); });
+}
 // One count per lane: all lanes run to the largest; a lane past its count keeps its carry and gives zero ys.
 void batch_counted(const ScanParams& q, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
   Sizes n(q);
@@ -231,17 +236,19 @@ constexpr Primitive scan_p = {
           for (std::size_t i = n.fixed(), k = n.n_carry + n_lin; i < in.size(); ++i)
             if (linear[i]) g[i] = out[k++];
         },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          auto& q = scan_of(c);
+          Mask m = marked(q, own), out = core::depends({&q.body, 1}, m);
+          if (q.counted && own[0]) return Mask(out.size(), 1);
+          for (std::size_t i = 0; i < Sizes(q).n_carry; ++i) out[i] = m[Sizes(q).n_const + i];
+          return out;
+        },
     .mixed =
         [](const Call& c, const Mask& own) {
           auto& q = scan_of(c);
-          Sizes n(q);
-          bool all = true;
-          Mask m = carry_fixpoint(part(own, q.counted, own.size() - q.counted), n.n_const, n.n_carry, [&](const Mask& mask) {
-            bool ignored = true;
-            return core::depends(*q.body, mask, ignored);
-          });
-          for (std::size_t i = 0; i < n.n_carry; ++i) all &= m[n.n_const + i] != 0;
-          return !all || core::holds_known({&q.body, 1}, m);
+          Mask m = marked(q, own), carry = part(m, Sizes(q).n_const, Sizes(q).n_carry);
+          return count(carry) < carry.size() || core::mixed({&q.body, 1}, m);
         },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> all_in, std::span<Batched> out) {

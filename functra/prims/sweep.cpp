@@ -91,6 +91,31 @@ template <class FBody, class FStep> Masks sweep_fixpoint(const Sizes& n, const M
   m.all = carry_fixpoint(joined(m.body, part(start, n.body(), n.n_side_const + n.n_side)), n.side(), n.n_side, step);
   return m;
 }
+// Of the operands after the count, those that depend on marked ones at any step.
+Mask marked(const SweepParams& q, const Mask& own) {
+  return sweep_fixpoint(
+             Sizes(q), part(own, 1, own.size() - 1), [&](const Mask& m) { return core::depends({&q.body, 1}, m); },
+             [&](const Mask& m) { return core::depends({&q.step, 1}, m); })
+      .all;
+}
+// The step on the side states that are kept, the others being zero; linear as the whole one is.
+ProgramPtr restricted(const SweepParams& q, const Mask& keep) {
+  Sizes n(q);
+  if (count(keep) == n.n_side) return q.step;
+  return *cached<ProgramPtr>(*q.step, form_key("sweep_restricted", {keep}, q.n_side_const), [&] {
+    Types all = q.step->in_types(), types(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n.side()));
+    for (std::size_t i = 0; i < n.n_side; ++i)
+      if (keep[i]) types.push_back(all[n.side() + i]);
+    return trace_program(types, [&](Ins a) {
+      Vec x(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n.side())), out;
+      for (std::size_t i = 0, k = n.side(); i < n.n_side; ++i) x.push_back(keep[i] ? a[k++] : zeros(all[n.side() + i]));
+      Vec y = core::eval_program(*q.step, x);
+      for (std::size_t i = 0; i < n.n_side; ++i)
+        if (keep[i]) out.push_back(y[i]);
+      return out;
+    });
+  });
+}
 Mask side_outputs(const Sizes& n, const Mask& m) { return carry_outputs(m, n.side(), n.n_side, n.n_side); }
 Mask body_outputs(const Sizes& n, const Mask& m) { return carry_outputs(m, n.n_const, n.n_carry, n.n_carry); }
 
@@ -232,10 +257,17 @@ constexpr Primitive sweep_p = {
           std::move(r.begin(), r.end(), y.begin());
           Mask m = core::nonzero_mask(t);
           if (count(part(m, 0, 1 + n.body()))) return linearize_sweep(q, x, t, dy);
-          Vec a(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(1 + n.body()));  // linear in the side operands: the same sweep
-          for (std::size_t i = a.size(); i < x.size(); ++i) a.push_back(instantiate(t[i], x[i].aval()));
-          Vec d = bind_sweep(q, a);
-          std::move(d.begin(), d.end(), dy.begin());
+          // Linear in the side operands: the same sweep, of the side states that tangents reach.
+          Mask keep = part(marked(q, m), n.side(), n.n_side);
+          SweepParams p = q;
+          p.step = restricted(q, keep);
+          p.n_side = static_cast<std::int64_t>(count(keep));
+          Vec a(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(1 + n.body()));
+          for (std::size_t i = a.size(); i < x.size(); ++i)
+            if (i < 1 + n.side() || keep[i - 1 - n.side()]) a.push_back(instantiate(t[i], x[i].aval()));
+          Vec d = bind_sweep(p, a);
+          for (std::size_t i = 0, k = 0; i < n.n_side; ++i)
+            if (keep[i]) dy[i] = d[k++];
         },
     .transpose =
         [](const Call& c, Ins ct, std::span<const Operand> all_in, Outs all_g) {
@@ -281,6 +313,13 @@ constexpr Primitive sweep_p = {
             if (linear[n.body() + i]) g[n.body() + i] = r[k++];
           for (std::size_t i = 0; i < n.n_side; ++i)
             if (in[n.side() + i].linear()) g[n.side() + i] = r[i];
+        },
+    .depends = [](const Call& c, const Mask& own) { return own[0] ? Mask(Sizes(of(c)).n_side, 1) : part(marked(of(c), own), Sizes(of(c)).side(), Sizes(of(c)).n_side); },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          Sizes n(of(c));
+          Mask side = part(marked(of(c), own), n.side(), n.n_side);
+          return count(part(own, 0, 1 + n.body())) > 0 || count(side) < side.size();
         },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> all_in, std::span<Batched> out) {

@@ -174,6 +174,7 @@ constexpr Primitive sweep_linear_p = {
             g[at++] = i < n.n_const ? r[of_const++] : i < n.body ? r[of_carry++] : i < n.side ? r[of_side_const++] : last[i - n.side];
           }
         },
+    .mixed = [](const Call& c, const Mask& own) { return count(part(own, 0, 1 + of(c).given.size())) > 0; },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           auto& q = of(c);
@@ -216,11 +217,12 @@ void linearize_sweep(const SweepParams& q, Ins x, Ins t, Outs dy) {
   auto body_form = [&](const Mask& m) { return core::jvp_program(q.body, m, carry_outputs(m, n.n_const, n.n_carry, n.n_carry)); };
   if (q.reverse) {
     Mask m = carry_fixpoint(part(start, 0, n.body), n.n_const, n.n_carry, [&](const Mask& k) { return body_form(k)->nonzero; });
-    m = joined(m, part(start, n.body, n.n_side_const));
-    m.resize(n.all, 1);
+    auto step_form = [&](const Mask& k) { return core::jvp_program(q.step, k, carry_outputs(k, n.side, n.n_side, n.n_side)); };
+    m = carry_fixpoint(joined(m, part(start, n.body, n.n_side_const + n.n_side)), n.side, n.n_side, [&](const Mask& k) { return step_form(k)->nonzero; });
     SweepLinearParams p{q.body, q.step, q.n_const, q.n_carry, q.n_side_const, q.n_side, q.reverse, q.slots, m};
     Vec r = core::bind_all(sweep_linear_p, joined({x, tangents(m, in, tan, 0, n.all)}), p);
-    std::move(r.begin(), r.end(), dy.begin());
+    for (std::size_t i = 0; i < n.n_side; ++i)
+      if (m[n.side + i]) dy[i] = r[i];
     return;
   }
   // One loop of trajectory and side state: constants, side constants | c, s.

@@ -231,6 +231,18 @@ constexpr Primitive while_p = {
             if (m[n.n_const + i]) dy[i] = d[k++];
         },
     .transpose = [](const Call&, Ins, std::span<const Operand>, Outs) { throw MissingRuleError("while is linearised, never transposed"); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          auto& q = of(c);
+          Sizes n(q);
+          Mask m = carry_fixpoint(part(own, n.n_cond, n.n_const + n.n_carry), n.n_const, n.n_carry,
+                                  [&](const Mask& mask) { return core::depends({&q.body, 1}, mask); });
+          Mask of_body = core::depends({&q.body, 1}, m), carry = part(m, n.n_const, n.n_carry);
+          bool steps = core::depends({&q.cond, 1}, joined(part(own, 0, n.n_cond), carry))[0];  // how many there are
+          if (steps) return Mask(n.n_out + 1, 1);
+          Mask out = joined(carry, Mask(1));
+          return joined(out, part(of_body, n.n_carry, n.n_ys));
+        },
     .mixed = [](const Call&, const Mask&) { return true; },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
