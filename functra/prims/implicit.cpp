@@ -3,6 +3,7 @@
 
 #include "functra/prims/control.h"
 #include "functra/prims/families.h"
+#include "functra/prims/loop.h"
 #include "functra/prims/math.h"
 
 namespace functra::prims {
@@ -97,6 +98,31 @@ Types joined_types(std::span<const Aval> a, std::span<const Aval> b, std::span<c
   append(r, c);
   return r;
 }
+// Outputs that marked inputs surely reach. What holds Programs in another way than those below counts as not reached.
+Mask reached(const Program& p, const Mask& in) {
+  Mask d(p.type_of.size()), out;
+  for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
+  for (const core::Eqn& e : p.eqns) {
+    auto inner = core::inner_programs(e);
+    Mask m, r(e.n_out);
+    for (Var v : p.operands(e)) m.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+    if (inner.empty()) std::fill(r.begin(), r.end(), count(m) != 0);
+    else if (e.prim == &cond_p) {
+      if (m[0]) std::fill(r.begin(), r.end(), 1);
+      else
+        for (auto& b : inner) r = either(r, reached(*b, part(m, 1, m.size() - 1)));
+    } else if (e.prim == &scan_p) {
+      auto& q = Params(e.params).get<ScanParams>();
+      m.erase(m.begin(), m.begin() + q.counted);
+      m = carry_fixpoint(m, static_cast<std::size_t>(q.n_const), static_cast<std::size_t>(q.n_carry),
+                         [&](const Mask& mask) { return reached(*q.body, mask); });
+      r = reached(*q.body, m);
+    } else if (inner.size() == 1 && inner[0]->inputs.size() == m.size() && inner[0]->outputs.size() == r.size()) r = reached(*inner[0], m);
+    std::copy(r.begin(), r.end(), d.begin() + e.out);
+  }
+  for (Var v : p.outputs) out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
+  return out;
+}
 // Does input i of a linear Program act on its tangents. Residuals of a user's backward rule do not count: it may keep what it likes.
 bool acts(const Program& p, std::size_t input) {
   static const Primitive* kept = core::find_primitive("custom_linear");
@@ -122,8 +148,7 @@ bool is_linear(const ProgramPtr& p, std::size_t n_const) {
   std::size_t n = p->outputs.size();
   Mask x = last_inputs(p, n_const);
   auto l = core::linearize_program(p, x, Mask(n));
-  bool all = true;
-  Mask value = core::depends(*p, x, all), kept = core::depends(*l->primal, x, all);
+  Mask value = reached(*p, x), kept = reached(*l->primal, x);
   for (std::size_t i = 0; i < n; ++i)
     if (value[i] && !l->nonzero[i]) return false;  // depends on x, with derivative zero
   for (std::size_t i = 0; i < l->n_res; ++i)

@@ -42,4 +42,23 @@ struct DenseSolver {
   Tensor operator()(const std::function<Tensor(const Tensor&)>& map, const Tensor& b) const { return solve_dense(jacfwd(map)(b), b); }
 };
 
+// A well conditioned matrix of size n, not symmetric, and a right-hand side.
+inline Tensor matrix(std::int64_t n, int seed = 0) {
+  Tensor i = arange(n * n, f64).reshape({n, n});
+  return sin(i * 1.7 + seed) + eye(n, f64) * (n + 1.0);
+}
+inline Tensor vector(std::int64_t n, int seed = 0) { return cos(arange(n, f64) * 2.3 + seed); }
+inline Tensor spd(std::int64_t n) { return matmul(matrix(n), matrix(n).t()) / static_cast<double>(n); }
+inline Tensor inverse(const Tensor& a) {
+  std::int64_t n = a.size(0);
+  std::vector<double> m = a.to_vector<double>(), all;
+  for (std::int64_t k = 0; k < n; ++k) {
+    std::vector<double> unit(static_cast<std::size_t>(n));
+    unit[static_cast<std::size_t>(k)] = 1;
+    unit = solve_doubles(m, unit);
+    all.insert(all.end(), unit.begin(), unit.end());
+  }
+  return tensor(all).reshape({n, n}).t();
+}
+
 }  // namespace functra::testing
