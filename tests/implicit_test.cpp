@@ -56,6 +56,7 @@ TEST(LinearSolve, ValuesAndDerivativesAreThoseOfTheInverse) {
     auto [y, dy] = jvp(dense, std::tuple{a, b}, std::tuple{t, u});
     expect_close(y, x);
     expect_close(dy, matmul(inv, u - matmul(t, x)));
+    expect_close(linear_transpose([&](const Tensor& b) { return dense(a, b); }, b)(g), matmul(inv.t(), g));
     expect_close(hessian([&](const Tensor& b) { return sum(square(dense(a, b))); })(b), 2.0 * matmul(inv.t(), inv));
     // x(s) = (a + s t)^-1 b: x'' = 2 (a^-1 t)^2 x
     auto along = [&](const Tensor& s) { return dot(g, dense(a + s * t, b)); };
@@ -346,6 +347,20 @@ TEST(Root, TheGuessHasNoDerivativeAndTheSolverNeedsNone) {
   auto [da, dg] = ft::grad<0, 1>(f)(scalar(2), scalar(1));
   expect_close(da, scalar(std::pow(2.0, -2.0 / 3) / 3));
   EXPECT_EQ(dg.item<double>(), 0);
+}
+TEST(Root, SystemsOfEquations) {
+  // x_i^3 + 2 x_i + sum of w x = a_i
+  auto f = [](const Tensor& w, const Tensor& a) {
+    return custom_root([&](const Tensor& x) { return x * x * x + 2.0 * x + dot(w, x) - a; }, zeros_like(a), newton, DenseSolver{});
+  };
+  Tensor w = 0.2 * vector(3, 1), a = vector(3), x = f(w, a);
+  expect_close(x * x * x + 2.0 * x + dot(w, x), a);
+  Tensor inv = inverse(eye(3, f64) * (3.0 * x * x + 2.0) + outer(ones({3}, f64), w));
+  expect_close(ft::grad<1>([&](const Tensor& w, const Tensor& a) { return sum(f(w, a)); })(w, a), sum(inv, 0));
+  expect_close(jacrev(f)(w, a), -outer(sum(inv, 1), x));
+  expect_close(jacfwd(f)(w, a), -outer(sum(inv, 1), x));
+  check_grads(f, std::tuple{w, a}, {.order = 2});
+  check_grads(jit(vmap(f, {.in_dims = {none, 0}})), std::tuple{w, stack({a, -a, 3.0 * a})}, {.order = 2});
 }
 TEST(Root, UnknownsAreTreesAndAuxPassesThrough) {
   struct Point {

@@ -145,15 +145,18 @@ Vec bind_linear_solve(const LinearSolveParams& q, Ins in) { return core::bind_al
 Vec bind_root(const RootParams& q, Ins in) { return core::bind_all(root_p, in, q); }
 
 bool is_linear(const ProgramPtr& p, std::size_t n_const) {
-  std::size_t n = p->outputs.size();
-  Mask x = last_inputs(p, n_const);
-  auto l = core::linearize_program(p, x, Mask(n));
-  Mask value = reached(*p, x), kept = reached(*l->primal, x);
-  for (std::size_t i = 0; i < n; ++i)
-    if (value[i] && !l->nonzero[i]) return false;  // depends on x, with derivative zero
-  for (std::size_t i = 0; i < l->n_res; ++i)
-    if (kept[n + i] && acts(*l->linear, i)) return false;
-  return true;
+  auto find = [&] {
+    std::size_t n = p->outputs.size();
+    Mask x = last_inputs(p, n_const);
+    auto l = core::linearize_program(p, x, Mask(n));
+    Mask value = reached(*p, x), kept = reached(*l->primal, x);
+    for (std::size_t i = 0; i < n; ++i)
+      if (value[i] && !l->nonzero[i]) return false;  // depends on x, with derivative zero
+    for (std::size_t i = 0; i < l->n_res; ++i)
+      if (kept[n + i] && acts(*l->linear, i)) return false;
+    return true;
+  };
+  return *cached<bool>(*p, form_key("is_linear", {}, static_cast<std::int64_t>(n_const)), find);
 }
 ProgramPtr transposed_map(const ProgramPtr& p, std::size_t n_const) {
   auto make = [&] {

@@ -181,8 +181,8 @@ auto custom_linear_solve(HasAux, A matvec, B&& b, Solve solve, Transpose transpo
 
 // An x with f(x) = 0, as jax.lax.custom_root: solve(f, initial_guess) finds it. With f also depending on what it closes over, c,
 // (df/dx) dx = -(df/dc) dc (the implicit function theorem); tangent_solve(g, y) gives the v with g(v) = y, where g is f
-// linearised at the root, and is linear in y. Reverse mode transposes it and higher orders differentiate it: y / g(1.0) for a number,
-// a dense solve with jacfwd(g), or a solver of ft::linalg. The guess has no derivative. That f(x) is 0 is not checked.
+// linearised at the root, and is linear in y operation by operation: reverse mode transposes it, higher orders differentiate it. That is
+// y / g(1.0) for a number, custom_linear_solve or a solver of ft::linalg for more. The guess has no derivative. That f(x) is 0 is not checked.
 // Errors as above.
 template <class F, class X, class Solve, class Tangent> auto custom_root(F f, X&& initial_guess, Solve solve, Tangent tangent_solve) {
   return detail::custom_root<false>(f, static_cast<X&&>(initial_guess), solve, tangent_solve);

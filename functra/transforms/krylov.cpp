@@ -132,9 +132,9 @@ KrylovResult gmres(const System& s) {
   Tensor r = s.first_residual();
   auto step = [&](const Tensor& norm, const Arnoldi& c) {
     Tensor next = c.k + 1, w = s.A(s.M_of(row(c.V, c.k))), size = length(w), h = mv(c.V, w);
-    w = w - mv(c.V.t(), h);
+    w = w - matmul(h, c.V);
     Tensor again = mv(c.V, w);
-    w = w - mv(c.V.t(), again);
+    w = w - matmul(again, c.V);
     Tensor below = length(w), found = below > eps * size;  // else the space is invariant
     below = where(found, below, 0);
     h = mv(c.Q, h + again + below * row(identity, next));
@@ -159,7 +159,7 @@ KrylovResult gmres(const System& s) {
                    },
                    zeros_like(rhs), std::tuple{U, rhs, rows}, {.reverse = true})
                    .first;
-    Tensor x = g.x + s.M_of(mv(narrow(c.V, 0, 0, m).t(), y)), r = s.b - s.A(x), norm = length(r), ok = norm < g.norm;
+    Tensor x = g.x + s.M_of(matmul(y, narrow(c.V, 0, 0, m))), r = s.b - s.A(x), norm = length(r), ok = norm < g.norm;
     return Gmres{where(ok, x, g.x), where(ok, r, g.r), where(ok, norm, g.norm), g.cycles + 1, g.steps + c.k, ok};
   };
   Gmres last = functra::while_loop([&](const Gmres& g) { return (g.norm > s.limit) & (g.cycles < s.maxiter) & g.ok; }, cycle,

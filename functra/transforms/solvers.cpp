@@ -11,15 +11,15 @@
 
 namespace functra {
 
-std::function<Tensor(const Tensor&)> linalg::matrix_map(const Tensor& matrix) {
+namespace erased {
+using namespace functra::core;
+using prims::joined;
+
+std::function<Tensor(const Tensor&)> matrix_map(const Tensor& matrix) {
   Shape s = matrix.sizes();
   if (s.size() != 2 || s[0] != s[1]) throw ShapeError("ft::linalg: a linear operator is a function or a square matrix, got shape " + s.str());
   return [matrix](const Tensor& x) { return matmul(matrix, x); };
 }
-
-namespace erased {
-using namespace functra::core;
-using prims::joined;
 
 void check_linear(const Closed& c, const char* who, const char* name) {
   bool linear = true;

@@ -3,6 +3,9 @@
 #include "functra/transforms/implicit.h"
 
 namespace functra {
+namespace erased {
+std::function<Tensor(const Tensor&)> matrix_map(const Tensor& matrix);  // x -> matrix x; ShapeError unless it is square
+}
 namespace linalg {
 
 // A linear map from T to T: a function, or (where T is Tensor) a square matrix, which acts on vectors and on the columns of matrices.
@@ -20,8 +23,7 @@ template <class T> class LinearOperator {
  private:
   std::function<T(const T&)> f_;
 };
-std::function<Tensor(const Tensor&)> matrix_map(const Tensor& matrix);  // ShapeError unless it is a square matrix
-template <class T> LinearOperator<T>::LinearOperator(const Tensor& matrix) requires std::is_same_v<T, Tensor> : f_(matrix_map(matrix)) {}
+template <class T> LinearOperator<T>::LinearOperator(const Tensor& matrix) requires std::is_same_v<T, Tensor> : f_(erased::matrix_map(matrix)) {}
 
 // Stops when |b - A x| <= max(tol |b|, atol), or after maxiter steps (default: ten times the number of unknowns). M is a linear map
 // that approximates the inverse of A. x0: where to start, with structure and shapes of b; zero where absent.
