@@ -1,0 +1,330 @@
+// Random programs, each under random inputs: the library's meaning of every construct against a plain one, jit, printed text, vmap and
+// derivatives. A program that fails is made smaller, as long as the same law fails, and printed with its seed.
+//
+//   FUNCTRA_PROGRAMS=1000    how many (default 400)
+//   FUNCTRA_SECONDS=3600     or for how long
+//   FUNCTRA_SEED=7           the first seed (default 1); a failing program is repeated by its own seed and FUNCTRA_PROGRAMS=1
+//   FUNCTRA_LAW=jit          only the laws whose names hold this
+//   FUNCTRA_WITHOUT=scan,map without those operations and constructs (seeds then name other programs)
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "functra/core/interp.h"
+#include "tests/laws/transforms.h"
+#include "tests/laws_count.h"
+#include "tests/sweeps/random/program.h"
+
+namespace functra::testing {
+namespace {
+using namespace programs;
+
+struct Failure {
+  std::string law, detail;  // no law: nothing failed
+  bool threw = false;
+};
+
+class Laws {
+ public:
+  Laws(const Function& f, std::uint64_t seed) : f_(f), rng_(seed ^ 0x5bd1e995u) {
+    library_ = [this](const Vec& v) { return run(f_, v, false); };
+    plain_ = [this](const Vec& v) { return run(f_, v, true); };
+  }
+  // Every law, or the one of that name; the first that fails.
+  Failure check(const std::string& only = {}) {
+    const char* part = std::getenv("FUNCTRA_LAW");
+    const std::pair<const char*, void (Laws::*)()> laws[] = {
+        {"eager = plain", &Laws::eager},
+        {"jit = plain", &Laws::compiled},
+        {"the program replays, prints and parses", &Laws::program},
+        {"vmap = loop", &Laws::batched},
+        {"jvp = differences", &Laws::differences},
+        {"jvp = plain jvp", &Laws::pushed},
+        {"linearize = plain jvp", &Laws::linearized},
+        {"vjp = plain vjp", &Laws::pulled},
+        {"jit(vjp) = plain vjp", &Laws::pulled_compiled},
+        {"vmap(vjp) = loop", &Laws::pulled_batched},
+        {"vmap(jvp) = loop", &Laws::pushed_batched},
+        {"vjp(vmap) = loop", &Laws::batched_pulled},
+        {"jvp(vjp) = plain", &Laws::second_order},
+        {"jit(vmap(jvp(vjp))) = loop", &Laws::second_order_batched},
+    };
+    for (auto& [name, law] : laws) {
+      if (!only.empty() ? only != name : part && std::string(name).find(part) == std::string::npos) continue;
+      if (dtype == f32 && std::string(name).find("differences") != std::string::npos) continue;
+      inputs();
+      try {
+        detail_.clear();
+        (this->*law)();
+        if (!detail_.empty()) return {name, detail_};
+      } catch (const std::exception& e) { return {name, std::string("threw: ") + e.what(), true}; }
+      if (core::current) {
+        core::current = nullptr;
+        return {name, "an interpreter was left current", true};
+      }
+      ++ran;
+    }
+    return {};
+  }
+  long ran = 0;
+
+ private:
+  Tensor random(const Shape& s, double lo, double hi) {
+    std::vector<double> v(static_cast<std::size_t>(s.numel()));
+    for (double& x : v) x = lo + (hi - lo) * static_cast<double>(rng_() >> 11) * 0x1p-53;
+    return from_values(s, dtype, v);
+  }
+  Vec point() {
+    Vec r;
+    for (const Type& t : f_.params) r.push_back(random(t.shape, t.lo, t.hi));
+    return r;
+  }
+  Vec like(const Vec& v) {
+    Vec r;
+    for (const Tensor& t : v) r.push_back(random(t.sizes(), -1, 1));
+    return r;
+  }
+  void inputs() {
+    rng_.seed(rng_seed_);
+    x_ = point();
+    other_ = point();
+    t_ = like(x_);
+    lanes_.clear();
+    in_.clear();
+    dims_.clear();
+    constexpr int n = 3;
+    std::vector<Vec> per(n, x_);
+    bool any = false;
+    for (std::size_t k = 0; k < x_.size(); ++k) {
+      bool mapped = rng_() % 3 != 0 || (k + 1 == x_.size() && !any);
+      any |= mapped;
+      dims_.push_back(mapped ? static_cast<int>(rng_() % static_cast<std::uint64_t>(x_[k].dim() + 1)) : -1);
+      if (!mapped) {
+        in_.push_back(x_[k]);
+        continue;
+      }
+      Vec column;
+      for (Vec& lane : per) column.push_back(lane[k] = random(x_[k].sizes(), f_.params[k].lo, f_.params[k].hi));
+      in_.push_back(stack(column, dims_.back()));
+    }
+    lanes_ = per;
+  }
+  // Equal to rounding, magnified by what lies between; NaN never occurs in a program that keeps its bounds.
+  void same(const Vec& a, const Vec& b, double tolerance) {
+    if (dtype == f32) tolerance = std::max(tolerance, 2e-3);
+    if (a.size() != b.size()) detail_ = std::to_string(a.size()) + " results against " + std::to_string(b.size());
+    for (std::size_t k = 0; k < a.size() && detail_.empty(); ++k) {
+      if (!(a[k].sizes() == b[k].sizes())) {
+        detail_ = "shape " + a[k].sizes().str() + " against " + b[k].sizes().str();
+        return;
+      }
+      if (a[k].raw_dtype() != b[k].raw_dtype() || a[k].weak() != b[k].weak()) {
+        detail_ = "type " + a[k].aval().str() + " against " + b[k].aval().str();
+        return;
+      }
+      auto x = a[k].to_vector<double>(), y = b[k].to_vector<double>();
+      double scale = 1;
+      for (double v : y) scale = std::max(scale, std::fabs(v));
+      for (std::size_t i = 0; i < x.size(); ++i)
+        if (!(std::fabs(x[i] - y[i]) <= tolerance * scale)) {
+          char text[200];
+          std::snprintf(text, sizeof text, "result %zu element %zu: %.17g against %.17g", k, i, x[i], y[i]);
+          detail_ = text;
+          return;
+        }
+    }
+  }
+  Vec loop(const Fn& f) const {
+    Vec r;
+    std::vector<Vec> rows;
+    for (const Vec& lane : lanes_) rows.push_back(f(lane));
+    for (std::size_t k = 0; k < rows[0].size(); ++k) {
+      Vec column;
+      for (auto& row : rows) column.push_back(row[k]);
+      r.push_back(stack(column));
+    }
+    return r;
+  }
+  static Fn jitted(const Fn& f) {
+    return [g = functra::jit([f](const Vec& v) { return f(v); })](const Vec& v) { return g(v); };
+  }
+  // The pullback of a fixed cotangent of f, at v.
+  static Fn pull_of(const Fn& f) {
+    return [f](const Vec& v) {
+      auto [y, pull] = functra::vjp([&](const Vec& u) { return f(u); }, v);
+      Vec ct;
+      for (const Tensor& t : y) ct.push_back(cos(stop_gradient(t)) + 0.5);
+      return pull(ct);
+    };
+  }
+  Fn push_of(const Fn& f) const {
+    return [f, t = t_](const Vec& v) { return jvp_of(f, v, t); };
+  }
+
+  void eager() { same(library_(x_), plain_(x_), 1e-9); }
+  void compiled() {
+    Fn fast = jitted(library_);
+    (void)fast(x_);
+    same(fast(other_), plain_(other_), 1e-9);
+  }
+  void program() {
+    functra::Program p = make_fx([&](const Vec& v) { return library_(v); })(x_);
+    p.verify();
+    same(p(other_), plain_(other_), 1e-9);
+    functra::Program q = functra::Program::parse(to_string(p));
+    if (!(q == p)) detail_ = "parsed text gives another program:\n" + to_string(p);
+    if (detail_.empty() && p.captured() == 0) same(q(other_), p(other_), 0);
+  }
+  void batched() { same(vmap_of(library_, in_, dims_), loop(plain_), 1e-9); }
+  void pushed() { same(jvp_of(library_, x_, t_), jvp_of(plain_, x_, t_), 1e-7); }
+  void linearized() {
+    auto [y, push] = functra::linearize([&](const Vec& v) { return library_(v); }, x_);
+    same(push(t_), jvp_of(plain_, x_, t_), 1e-7);
+  }
+  void pulled() { same(pull_of(library_)(x_), pull_of(plain_)(x_), 1e-7); }
+  void pulled_compiled() { same(jitted(pull_of(jitted(library_)))(x_), pull_of(plain_)(x_), 1e-7); }
+  void pulled_batched() { same(vmap_of(pull_of(library_), in_, dims_), loop(pull_of(plain_)), 1e-7); }
+  void pushed_batched() { same(vmap_of(push_of(library_), in_, dims_), loop(push_of(plain_)), 1e-7); }
+  void batched_pulled() {  // the loop keeps shared operands shared: their cotangents sum
+    Fn mapped = [&](const Vec& v) { return vmap_of(library_, v, dims_); };
+    Fn looped = [&](const Vec& v) {
+      std::vector<Vec> rows;
+      for (std::size_t b = 0; b < lanes_.size(); ++b) {
+        Vec lane = v;
+        for (std::size_t k = 0; k < v.size(); ++k)
+          if (dims_[k] >= 0) lane[k] = select(v[k], dims_[k], static_cast<std::int64_t>(b));
+        rows.push_back(plain_(lane));
+      }
+      Vec r;
+      for (std::size_t k = 0; k < rows[0].size(); ++k) {
+        Vec column;
+        for (auto& row : rows) column.push_back(row[k]);
+        r.push_back(stack(column));
+      }
+      return r;
+    };
+    same(pull_of(mapped)(in_), pull_of(looped)(in_), 1e-7);
+  }
+  void second_order() { same(push_of(pull_of(library_))(x_), push_of(pull_of(plain_))(x_), 1e-5); }
+  void second_order_batched() {
+    Fn g = push_of(pull_of(library_));
+    same(jitted([&](const Vec& v) { return vmap_of(g, v, dims_); })(in_), loop(push_of(pull_of(plain_))), 1e-5);
+  }
+  // Central differences of fourth order. A kink between the points, or a large higher derivative, spoils one step size or one point,
+  // a wrong rule all of them.
+  void differences() {
+    std::string first;
+    for (int attempt = 0; attempt < 6; ++attempt) {
+      const double h = attempt % 3 == 0 ? 1e-4 : attempt % 3 == 1 ? 1e-3 : 2e-6;
+      auto at = [&](double s) {
+        Vec v;
+        for (std::size_t k = 0; k < x_.size(); ++k) v.push_back(x_[k] + s * t_[k]);
+        return plain_(v);
+      };
+      Vec a = at(h), b = at(-h), c = at(2 * h), d = at(-2 * h), q;
+      for (std::size_t k = 0; k < a.size(); ++k) q.push_back((8.0 * (a[k] - b[k]) - (c[k] - d[k])) / (12 * h));
+      detail_.clear();
+      same(jvp_of(library_, x_, t_), q, 1e-5);
+      if (detail_.empty()) return;
+      if (first.empty()) first = detail_;
+      if (attempt == 2) x_ = point();
+    }
+    detail_ = first;
+  }
+
+  Function f_;
+  std::mt19937_64 rng_;
+  std::uint64_t rng_seed_ = rng_();
+  Fn library_, plain_;
+  Vec x_, other_, t_, in_;
+  std::vector<int> dims_;
+  std::vector<Vec> lanes_;
+  std::string detail_;
+};
+
+Failure failure_of(const Function& f, std::uint64_t seed, const std::string& law = {}) {
+  dtype = seed % 5 == 0 ? f32 : f64;
+  return Laws(f, seed).check(law);
+}
+// The smallest program found on which the same law fails in the same way.
+Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
+  for (int tries = 0; tries < 3000;) {
+    bool smaller = false;
+    for (const Function& g : reductions(f)) {
+      if (weight(g) >= weight(f)) continue;
+      if (++tries > 3000) break;
+      Failure now = failure_of(g, seed, failure.law);
+      if (now.law != failure.law || now.threw != failure.threw) continue;
+      f = g;
+      smaller = true;
+      break;
+    }
+    if (!smaller) break;
+  }
+  return f;
+}
+// A crash says the seed, on a stack of its own: the program's may have overflowed.
+volatile std::uint64_t current_seed = 0;
+void on_crash(int sig) {
+  char digits[24], *at = digits + sizeof digits;
+  *--at = '\n';
+  for (std::uint64_t s = current_seed; at > digits && (s || at == digits + sizeof digits - 1); s /= 10) *--at = static_cast<char>('0' + s % 10);
+  const char text[] = "random programs: crashed at seed ";
+  if (write(2, text, sizeof text - 1) >= 0 && write(2, at, static_cast<std::size_t>(digits + sizeof digits - at)) >= 0) {}
+  signal(sig, SIG_DFL);
+  raise(sig);
+}
+void say_crashes() {
+  static char stack[1 << 16];
+  stack_t alternate{};
+  alternate.ss_sp = stack;
+  alternate.ss_size = sizeof stack;
+  sigaltstack(&alternate, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_crash;
+  action.sa_flags = SA_ONSTACK;
+  for (int sig : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS}) sigaction(sig, &action, nullptr);
+}
+std::uint64_t number(const char* name, std::uint64_t otherwise) {
+  const char* s = std::getenv(name);
+  return s ? std::strtoull(s, nullptr, 10) : otherwise;
+}
+
+TEST(RandomPrograms, EveryMeaningOfAProgramIsTheSame) {
+  const std::uint64_t seed = number("FUNCTRA_SEED", 1), count = number("FUNCTRA_PROGRAMS", std::getenv("FUNCTRA_SECONDS") ? ~0ull >> 1 : 400);
+  const double seconds = static_cast<double>(number("FUNCTRA_SECONDS", 1000000));
+  const auto start = std::chrono::steady_clock::now();
+  say_crashes();
+  long programs = 0, laws = 0, nodes = 0, failures = 0;
+  for (std::uint64_t s = seed; s < seed + count && failures < 10; ++s) {
+    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > seconds) break;
+    current_seed = s;
+    Function f = generate(s);
+    nodes += size(f);
+    dtype = s % 5 == 0 ? f32 : f64;
+    Laws all(f, s);
+    Failure failed = all.check();
+    ++programs;
+    laws += all.ran;
+    for (long i = 0; i < all.ran; ++i) count_law(true);
+    if (failed.law.empty()) continue;
+    ++failures;
+    count_law(false);
+    Function small = shrunk(f, s, failed);
+    Failure last = failure_of(small, s, failed.law);
+    ADD_FAILURE() << "seed " << s << (dtype == f32 ? ", f32" : "") << ": " << failed.law << ": " << failed.detail << "\nsmallest program:\nf"
+                  << text(small) << "\n"
+                  << last.detail;
+  }
+  std::printf("random programs: seeds %llu to %llu, %ld programs of %.1f nodes, %ld comparisons\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(seed + static_cast<std::uint64_t>(programs) - 1), programs,
+              static_cast<double>(nodes) / static_cast<double>(std::max(programs, 1l)), laws);
+}
+
+}  // namespace
+}  // namespace functra::testing
