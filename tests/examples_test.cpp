@@ -1,0 +1,33 @@
+// The examples run, their own checks hold, and they leave their pictures.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/laws_count.h"
+#include "tests/support/process.h"
+
+namespace functra {
+namespace {
+struct Example {
+  const char* name;
+  std::vector<const char*> pictures;
+};
+class Examples : public ::testing::TestWithParam<Example> {};
+}  // namespace
+
+TEST_P(Examples, checks_hold) {
+  std::string root = testing::binary_dir(), program = root + "/examples/" + GetParam().name, out = root + "/examples/out";
+  if (!std::filesystem::exists(program)) GTEST_SKIP() << program << " is not built";
+  auto r = testing::run(testing::shell_word(program) + " --out " + testing::shell_word(out));
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_NE(r.output.find(": ok"), r.output.npos) << r.output;
+  EXPECT_EQ(r.output.find("FAILED"), r.output.npos) << r.output;
+  for (const char* picture : GetParam().pictures) EXPECT_TRUE(std::filesystem::exists(out + "/" + picture)) << picture;
+}
+INSTANTIATE_TEST_SUITE_P(All, Examples,
+                         ::testing::Values(Example{"three_body", {"three_body.png"}}, Example{"kalman", {"kalman.png", "kalman_loss.png"}},
+                                           Example{"adaptive_ode", {"adaptive_ode.png", "adaptive_ode_steps.png"}},
+                                           Example{"neural_ode", {"neural_ode.png", "neural_ode_loss.png"}}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace functra
