@@ -482,12 +482,15 @@ Tensor argsort(const Tensor& x, std::int64_t dim, bool descending) {
   core::Site site(FUNCTRA_SITE);
   return sort(x, dim, descending).second;
 }
-std::pair<Tensor, Tensor> topk(const Tensor& x, std::int64_t k, std::int64_t dim, bool largest) {
+std::pair<Tensor, Tensor> topk(const Tensor& given, std::int64_t k, std::int64_t dim, bool largest) {
   core::Site site(FUNCTRA_SITE);
-  auto [values, where] = sort(defined(x, "topk"), dim, largest);
-  if (!x.dim()) return {values, where};
-  if (k < 0 || k > x.size(dim)) throw IndexError("topk: k = " + std::to_string(k) + " does not lie in " + dimension(dim, x.sizes()));
-  return {narrow(values, dim, 0, k), narrow(where, dim, 0, k)};
+  Tensor x = firm(defined(given, "topk"));
+  int d = wrap_dim(dim, std::max(1, static_cast<int>(x.dim())), "topk");
+  std::int64_t n = x.dim() ? x.size(d) : 1;
+  if (k < 0 || k > n) throw IndexError("topk: k = " + std::to_string(k) + " does not lie in " + dimension(d, x.sizes()));
+  if (!x.dim()) return {x, core::zeros({DType::i64, false, {}})};
+  Vec r = prims::top_k(x, k, d, largest);
+  return {r[0], r[1]};
 }
 Tensor msort(const Tensor& x) {
   core::Site site(FUNCTRA_SITE);

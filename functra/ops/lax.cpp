@@ -138,6 +138,24 @@ Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates
   ops::Checked checked;
   return prims::scatter_add(firm(x), firm(indices), firm(updates), numbers(dims, mode));
 }
+Tensor scatter_mul(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::scatter_mul(firm(x), firm(indices), firm(updates), numbers(dims, mode));
+}
+Tensor scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::scatter_min(firm(x), firm(indices), firm(updates), numbers(dims, mode));
+}
+Tensor scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode) {
+  core::Site site(FUNCTRA_SITE);
+  return prims::scatter_max(firm(x), firm(indices), firm(updates), numbers(dims, mode));
+}
+std::pair<Tensor, Tensor> top_k(const Tensor& x, std::int64_t k) {
+  core::Site site(FUNCTRA_SITE);
+  Tensor f = firm(x);
+  Vec r = prims::top_k(f, k, wrap_dim(-1, static_cast<int>(f.dim()), "top_k"), true);
+  return {r[0], r[1]};
+}
 std::vector<Tensor> sort(TensorList operands, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
   ops::Checked checked;

@@ -1,5 +1,7 @@
 // Structured primitives by JAX's names. Nothing wraps or broadcasts here: extents must fit exactly.
 #pragma once
+#include <utility>
+
 #include "functra/tensor/tensor.h"
 
 namespace functra::lax {
@@ -36,6 +38,24 @@ struct ScatterDims {
 Tensor scatter(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims, OutOfBounds mode = OutOfBounds::fill_or_drop);
 Tensor scatter_add(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims,
                    OutOfBounds mode = OutOfBounds::fill_or_drop);
+
+// Windows combined with what is there. Equal extremes share the derivative; that of products is right at zeros.
+Tensor scatter_mul(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims,
+                   OutOfBounds mode = OutOfBounds::fill_or_drop);
+Tensor scatter_min(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims,
+                   OutOfBounds mode = OutOfBounds::fill_or_drop);
+Tensor scatter_max(const Tensor& x, const Tensor& indices, const Tensor& updates, const ScatterDims& dims,
+                   OutOfBounds mode = OutOfBounds::fill_or_drop);
+
+// The k largest elements along the last dimension in descending order, and their positions (i64); of equal ones the first; NaN counts
+// as the largest. The derivative goes to the elements chosen.
+std::pair<Tensor, Tensor> top_k(const Tensor& x, std::int64_t k);
+// Running operations along dim, from the other end if reverse; dtypes stay.
+Tensor cumsum(const Tensor& x, std::int64_t dim = 0, bool reverse = false);
+Tensor cumprod(const Tensor& x, std::int64_t dim = 0, bool reverse = false);
+Tensor cummax(const Tensor& x, std::int64_t dim = 0, bool reverse = false);
+Tensor cummin(const Tensor& x, std::int64_t dim = 0, bool reverse = false);
+Tensor cumlogsumexp(const Tensor& x, std::int64_t dim = 0, bool reverse = false);
 
 // Every operand in the order that sorts the first one: stable, NaN last.
 std::vector<Tensor> sort(TensorList operands, std::int64_t dim = -1);

@@ -17,6 +17,8 @@ std::vector<Tensor> broadcast_tensors(TensorList xs);                           
 Tensor transpose(const Tensor& x, std::int64_t dim0, std::int64_t dim1);
 Tensor permute(const Tensor& x, const Shape& dims);                              // dimension i of the result is dims[i] of x
 Tensor t(const Tensor& x);                                                       // transpose of a matrix; ShapeError above two dimensions
+Tensor swapaxes(const Tensor& x, std::int64_t dim0, std::int64_t dim1);          // transpose
+Tensor ravel(const Tensor& x);                                                   // one dimension
 Tensor movedim(const Tensor& x, const Shape& source, const Shape& destination);  // the other dimensions keep their order
 
 Tensor cat(TensorList xs, std::int64_t dim = 0);  // joins; dtypes promote; 1-d empty tensors are skipped, as in torch
@@ -24,6 +26,8 @@ Tensor concat(TensorList xs, std::int64_t dim = 0);
 Tensor stack(TensorList xs, std::int64_t dim = 0);  // along a new dimension; ShapeError unless shapes agree
 Tensor hstack(TensorList xs);
 Tensor vstack(TensorList xs);
+Tensor dstack(TensorList xs);        // along dimension 2
+Tensor column_stack(TensorList xs);  // as hstack, but vectors are columns
 // Pieces of `size` (the last may be smaller), or of the sizes listed (ShapeError unless they add up).
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim = 0);
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, std::int64_t dim = 0);
@@ -39,6 +43,17 @@ Tensor roll(const Tensor& x, const Shape& shifts, DimsOrAll dims = {});  // elem
 Tensor tile(const Tensor& x, const Shape& repeats);                      // NumPy's tile
 Tensor repeat(const Tensor& x, const Shape& repeats);                    // at least one repeat per dimension of x
 Tensor repeat_interleave(const Tensor& x, std::int64_t repeats, std::optional<std::int64_t> dim = {});
+// Slice i along dim repeats[i] times (integers [n]), `total` slices in all: missing ones repeat the last; needed where the values of
+// repeats are not known (TracerError).
+Tensor repeat_each(const Tensor& x, const Tensor& repeats, std::int64_t dim, std::optional<std::int64_t> total = {});
+template <class T>
+requires std::is_same_v<T, Tensor> Tensor repeat_interleave(const Tensor& x, const T& repeats, std::int64_t dim,
+                                                            std::optional<std::int64_t> total = {}) {  // not for numbers, which become tensors
+  return repeat_each(x, repeats, dim, total);
+}
+Tensor rot90(const Tensor& x, std::int64_t k = 1, const Shape& dims = {0, 1});  // k quarter turns from the first of dims towards the second
+Tensor fliplr(const Tensor& x);                                                 // along dimension 1
+Tensor flipud(const Tensor& x);                                                 // along dimension 0
 Tensor diagonal(const Tensor& x, std::int64_t offset = 0, std::int64_t dim1 = 0, std::int64_t dim2 = 1);  // last dimension of the result
 
 }  // namespace functra

@@ -47,6 +47,34 @@ Tensor std(const Tensor& x, DimsOrAll dim, double correction, bool keepdim) {
   need_floating(v, "std");
   return reduction(v, dim, keepdim, "std", [&](const Tensor& t, const Shape& d) { return root(variance(t, d, correction)); });
 }
+std::pair<Tensor, Tensor> var_mean(const Tensor& x, DimsOrAll dim, double correction, bool keepdim) {
+  Site site(FUNCTRA_SITE);
+  return {var(x, dim, correction, keepdim), mean(x, dim, keepdim)};
+}
+std::pair<Tensor, Tensor> std_mean(const Tensor& x, DimsOrAll dim, double correction, bool keepdim) {
+  Site site(FUNCTRA_SITE);
+  return {std(x, dim, correction, keepdim), mean(x, dim, keepdim)};
+}
+std::pair<Tensor, Tensor> aminmax(const Tensor& x, DimsOrAll dim, bool keepdim) {
+  Site site(FUNCTRA_SITE);
+  return {amin(x, dim, keepdim), amax(x, dim, keepdim)};
+}
+Tensor count_nonzero(const Tensor& x, DimsOrAll dim) {
+  Site site(FUNCTRA_SITE);
+  return sum(core::convert(operand(x, "count_nonzero"), DType::bool_), dim);
+}
+Tensor nansum(const Tensor& x, DimsOrAll dim, bool keepdim, OptDType dtype) {
+  Site site(FUNCTRA_SITE);
+  Tensor v = operand(x, "nansum");
+  return sum(core::select(prims::ne(v, v), like(0, v), v), dim, keepdim, dtype);
+}
+Tensor nanmean(const Tensor& x, DimsOrAll dim, bool keepdim, OptDType dtype) {
+  Site site(FUNCTRA_SITE);
+  Tensor v = operand(x, "nanmean");
+  need_floating(v, "nanmean");
+  Tensor total = nansum(v, dim, keepdim, dtype);
+  return total / sum(core::convert(prims::eq(v, v), total.dtype()), dim, keepdim);
+}
 Tensor norm(const Tensor& x, double p, DimsOrAll dim, bool keepdim) {
   Site site(FUNCTRA_SITE);
   Tensor v = operand(x, "norm");

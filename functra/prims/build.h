@@ -1,6 +1,8 @@
 // What families are made of: constructors that supply shape, evaluation, batching and broadcasting of rank-0 operands, and bind
 // wrappers for rules. In a wrapper operands have equal dtypes, except that a weak literal adopts the dtype of the other operand.
 #pragma once
+#include <array>
+
 #include "functra/core/forms.h"
 
 namespace functra::prims {
@@ -57,6 +59,15 @@ inline constexpr JvpRule jvp_linear = [](const Call& c, Ins x, Ins t, Outs y, Ou
   bind_prim(c, x, y);
   bind_prim(c, t, dy);
 };
+
+// The shape rule's answer on concrete operands, for evaluation that would trust its parameters: dispatch does not run it.
+template <int n_out = 1> std::array<Aval, n_out> checked(const Call& c, Ins in) {
+  Buf<Aval, 3> types(in.size());
+  for (std::size_t k = 0; k < in.size(); ++k) types[k] = in[k].aval();
+  std::array<Aval, n_out> out;
+  c.prim.shape(c, types, out);
+  return out;
+}
 
 // ---------------------------------------------------------------- calls for rules
 // Weak operands take the dtype of the strong ones.

@@ -125,8 +125,8 @@ constexpr Primitive gather_p = {
           auto& p = c.params.get<GatherParams>();
           Tensor indices = readable_indices(in[1]);
           const Tensor& x = in[0];
+          Tensor r = Tensor::uninitialized(x.raw_dtype(), checked(c, in)[0].shape);
           Shape window = p.collapsed.concat(p.operand_batch).others(x.shape_ref().size());
-          Tensor r = Tensor::uninitialized(x.raw_dtype(), gathered_shape(p, indices.shape_ref(), window));
           alignas(16) std::byte value[16];
           p.value.store(x.raw_dtype(), value);
           auto w = windows(x, indices, r, p.sizes, window, p.offset_dims, p.start_map, p.operand_batch, p.indices_batch);

@@ -51,7 +51,7 @@ void shape_scatter(const Call& c, std::span<const Aval> in, std::span<Aval> out)
 template <kernels::Scatter op> void eval_scatter(const Call& c, Ins in, Outs out) {
   auto& p = c.params.get<ScatterParams>();
   Tensor indices = readable_indices(in[1]);
-  const Shape& s = in[0].shape_ref();
+  const Shape s = checked(c, in)[0].shape;
   Tensor r = Tensor::uninitialized(in[0].raw_dtype(), s);
   kernels::copy(r.mutable_bytes(), r.strides_ref(), in[0].bytes(), in[0].strides_ref(), s, size_of(r.raw_dtype()));
   Shape window = p.inserted.concat(p.operand_batch).others(s.size());

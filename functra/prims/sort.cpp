@@ -92,8 +92,7 @@ constexpr Primitive top_k_p = {
         [](const Call& c, Ins in, Outs out) {
           auto& p = c.params.get<TopKParams>();
           const Tensor& x = in[0];
-          Shape s = x.shape_ref();
-          s[static_cast<std::size_t>(p.dim)] = p.k;
+          const Shape s = checked<2>(c, in)[0].shape;
           int dim = static_cast<int>(p.dim);
           Tensor where = Tensor::uninitialized(DType::i64, s), r = Tensor::uninitialized(x.raw_dtype(), s);
           auto* positions = static_cast<std::int64_t*>(where.mutable_bytes());
@@ -134,7 +133,7 @@ constexpr Primitive searchsorted_p = {
         },
     .eval =
         [](const Call& c, Ins in, Outs out) {
-          Tensor r = Tensor::uninitialized(DType::i64, in[1].shape_ref());
+          Tensor r = Tensor::uninitialized(DType::i64, checked(c, in)[0].shape);
           kernels::search_sorted(in[0].raw_dtype(), in[0].bytes(), in[0].shape_ref(), in[0].strides_ref(), in[1].bytes(), in[1].shape_ref(),
                                  in[1].strides_ref(), c.params.get<SearchParams>().right, static_cast<std::int64_t*>(r.mutable_bytes()));
           out[0] = std::move(r);
