@@ -15,14 +15,12 @@ struct Belief {
 };
 const int kSteps = 1000;
 
-Tensor diag_matrix(const Tensor& v) { return ft::eye(2, ft::f64) * v; }
-
 Belief update(const Model& m, const Belief& b, const Tensor& y) {
-  Tensor mean = ft::matmul(m.a, b.mean), cov = ft::matmul(ft::matmul(m.a, b.cov), m.a.t()) + diag_matrix(ft::exp(m.log_q));
-  Tensor l = ft::linalg::cholesky(cov + diag_matrix(ft::exp(m.log_r)));  // of the innovation's covariance
-  Tensor z = ft::linalg::solve_triangular(l, (y - mean).unsqueeze(1));   // the innovation, whitened
+  Tensor mean = ft::matmul(m.a, b.mean), cov = ft::matmul(ft::matmul(m.a, b.cov), m.a.t()) + ft::diag(ft::exp(m.log_q));
+  Tensor l = ft::linalg::cholesky(cov + ft::diag(ft::exp(m.log_r)));    // of the innovation's covariance
+  Tensor z = ft::linalg::solve_triangular(l, (y - mean).unsqueeze(1));  // the innovation, whitened
   Tensor w = ft::linalg::solve_triangular(l, cov);
-  Tensor loglik = -0.5 * ft::sum(z * z) - ft::sum(ft::log(ft::sum(diag_matrix(ft::ones({2}, ft::f64)) * l, 0))) - std::log(2 * M_PI);
+  Tensor loglik = -0.5 * ft::sum(z * z) - ft::sum(ft::log(ft::diag(l))) - std::log(2 * M_PI);
   return {mean + ft::matmul(w.t(), z).squeeze(1), cov - ft::matmul(w.t(), w), b.loglik + loglik};
 }
 // The belief after all observations [n, 2], and the mean after each.

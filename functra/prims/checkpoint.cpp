@@ -199,8 +199,14 @@ constexpr Primitive checkpoint_p = {
     .jvp = jvp,
     .linearize = linearize,
     .transpose = transpose,
-    .depends = [](const Call& c, const Mask& own) { return core::depends({&of(c).program, 1}, own); },
-    .mixed = [](const Call& c, const Mask& own) { return core::mixed({&of(c).program, 1}, own); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return core::depends({&of(c).program, 1}, own);
+        },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          return core::mixed({&of(c).program, 1}, own);
+        },
     .batch = batch,
     .guard = guard,
 };
@@ -213,11 +219,32 @@ constexpr Primitive remat_linear_p = {
     .jvp = jvp,
     .linearize = linearize,
     .transpose = transpose,
-    .depends = [](const Call& c, const Mask& own) { return core::depends({&of(c).program, 1}, own); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return core::depends({&of(c).program, 1}, own);
+        },
     .batch = batch,
     .guard = guard,
     .recomputes = true,
 };
+
+std::shared_ptr<const core::LinForm> keep_inputs_only(const ProgramPtr& body, const Mask& nonzero, std::shared_ptr<const core::LinForm> form) {
+  const Program& p = *form->primal;
+  std::size_t n_out = body->outputs.size(), n_in = p.inputs.size();
+  core::LinForm r{nullptr, nullptr, form->nonzero, n_in};
+  std::vector<Var> outs(p.outputs.begin(), p.outputs.begin() + static_cast<std::ptrdiff_t>(n_out));
+  outs.insert(outs.end(), p.inputs.begin(), p.inputs.end());
+  r.primal = core::with_outputs(p, outs);
+  Types types = p.in_types();
+  for (std::size_t i = 0; i < n_in; ++i)
+    if (nonzero[i]) types.push_back(types[i]);
+  ProgramPtr again = trace_program(types, [&](Ins a) {
+    Vec y = core::eval_program(*core::without_effects(form->primal), a.first(n_in));
+    return core::eval_program(*form->linear, joined({Ins(y).subspan(n_out), a.subspan(n_in)}));
+  });
+  r.linear = trace_program(types, [&](Ins a) { return core::bind_all(remat_linear_p, a, CheckpointParams{again, Save::nothing, {}}); });
+  return std::make_shared<const core::LinForm>(std::move(r));
+}
 
 // ---------------------------------------------------------------- names and barriers
 constexpr Primitive name_p = {

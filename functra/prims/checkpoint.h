@@ -22,6 +22,10 @@ struct CheckpointParams {
 // work in it is done again whenever it, or its transpose, is evaluated.
 extern const Primitive checkpoint_p, remat_linear_p;
 
+// A choice of residuals for loops (core::set_residual_choice): the linear half keeps the body's inputs only (of a scan: the carry), and
+// computes the rest again.
+std::shared_ptr<const core::LinForm> keep_inputs_only(const ProgramPtr& body, const Mask& nonzero, std::shared_ptr<const core::LinForm> form);
+
 struct NameParams {
   std::string name;
 };
