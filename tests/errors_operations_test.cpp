@@ -105,7 +105,7 @@ TEST(ErrorsOfElementwiseOperations, NameTheOperationTheShapesAndTheRepair) {
 TEST(ErrorsOfShapes, NameTheOperationTheShapesAndTheRepair) {
   expect_each({
       MISTAKE(ValueError, "reshape: the operand is an undefined Tensor (default constructed)", ft::reshape(Tensor(), {1})),
-      MISTAKE(ValueError, "stack: the operand is an undefined Tensor (default constructed)", ft::stack({x, Tensor()})),
+      MISTAKE(ValueError, "stack: an operand is an undefined Tensor (default constructed)", ft::stack({x, Tensor()})),
       MISTAKE(IndexError, "transpose: dimension 1 is out of range for a tensor of 1 dimensions (expected -1 to 0)", x.transpose(0, 1)),
       MISTAKE(ShapeError, "reshape: only one extent of [2, -1, -1] may be -1", x.reshape({2, -1, -1})),
       MISTAKE(ShapeError, "reshape: shape [2, 2] does not hold the 3 elements of shape [3]", x.reshape({2, 2})),

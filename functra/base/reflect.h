@@ -26,6 +26,18 @@ template <class T, std::size_t N = 0> constexpr std::size_t count() {
   else return N;
 }
 
+template <class T, std::size_t... I, std::size_t... J> constexpr bool takes_braces(std::index_sequence<I...>, std::index_sequence<J...>) {
+  return requires { T{(void(I), Any{})..., {}, (void(J), Any{})...}; };
+}
+// A C array takes one initialiser per element, but one pair of braces as a whole: with those there is room for fewer others after it.
+template <class T, std::size_t N, std::size_t At = 0, std::size_t Fewer = 0> constexpr bool holds_array() {
+  if constexpr (At >= N) return false;
+  else if constexpr (At + Fewer >= N) return holds_array<T, N, At + 1>();
+  else if constexpr (takes_braces<T>(std::make_index_sequence<At>{}, std::make_index_sequence<N - 1 - At - Fewer>{}))
+    return Fewer > 0 || holds_array<T, N, At + 1>();
+  else return holds_array<T, N, At, Fewer + 1>();
+}
+
 template <class T> struct AnyBase {
   template <class U>
   requires(std::is_base_of_v<U, T> && !std::is_same_v<U, T>) operator U() const;
@@ -47,6 +59,8 @@ template <auto P> constexpr std::string_view pretty() { return __PRETTY_FUNCTION
 
 // How many fields T has; more than max_fields where there are too many.
 template <class T> inline constexpr std::size_t arity = detail::count<T>();
+
+template <class T> inline constexpr bool has_array = detail::holds_array<T, arity<T>>();
 
 template <class T> inline constexpr bool has_base = requires { T{detail::AnyBase<T>{}}; };
 

@@ -151,6 +151,17 @@ Tensor movedim(const Tensor& x, const Shape& source, const Shape& destination) {
 
 // ---------------------------------------------------------------- joining and splitting
 namespace {
+// In their common dtype, before any of them changes its shape: numbers take the dtype of the tensors.
+std::vector<Tensor> promoted(TensorList xs, const char* who) {
+  if (xs.size() == 0) throw ValueError(std::string(who) + ": the list of tensors is empty");
+  Borrowed<8> all(xs.size());
+  for (std::size_t i = 0; i < xs.size(); ++i) all.set(i, xs[i]);
+  ops::Common common = ops::common_type(all, who);
+  std::vector<Tensor> r;
+  r.reserve(xs.size());
+  for (const Tensor& x : xs) r.push_back(firm(ops::to_common(x, common)));
+  return r;
+}
 Tensor joined(TensorList xs, std::int64_t dim, const char* who) {
   if (xs.size() == 0) throw ValueError(std::string(who) + ": the list of tensors is empty");
   Borrowed<8> all(xs.size());
@@ -189,28 +200,28 @@ Tensor concat(TensorList xs, std::int64_t dim) {
 }
 Tensor stack(TensorList xs, std::int64_t dim) {
   core::Site site(FUNCTRA_SITE);
-  if (xs.size() == 0) throw ValueError("stack: the list of tensors is empty");
-  Shape s = defined(xs[0], "stack").sizes();
+  std::vector<Tensor> rows = promoted(xs, "stack");
+  Shape s = rows[0].sizes();
   int d = wrap_dim(dim, s.rank() + 1, "stack");
-  std::vector<Tensor> rows;
-  rows.reserve(xs.size());
-  for (const Tensor& x : xs) {
-    Shape u = defined(x, "stack").sizes();
+  for (Tensor& x : rows) {
+    Shape u = x.sizes();
     if (!(u == s)) throw ShapeError("stack: all tensors need one shape, got " + s.str() + " and " + u.str());
-    rows.push_back(prims::reshape(firm(x), s.with(at(d), 1)));
+    x = prims::reshape(x, s.with(at(d), 1));
   }
   return joined(rows, d, "stack");
 }
 Tensor hstack(TensorList xs) {
   core::Site site(FUNCTRA_SITE);
-  std::vector<Tensor> rows;
-  for (const Tensor& x : xs) rows.push_back(x.dim() ? x : reshape(x, {1}));
-  return joined(rows, !rows.empty() && rows[0].dim() > 1 ? 1 : 0, "hstack");
+  std::vector<Tensor> rows = promoted(xs, "hstack");
+  for (Tensor& x : rows)
+    if (!x.dim()) x = prims::reshape(x, {1});
+  return joined(rows, rows[0].dim() > 1 ? 1 : 0, "hstack");
 }
 Tensor vstack(TensorList xs) {
   core::Site site(FUNCTRA_SITE);
-  std::vector<Tensor> rows;
-  for (const Tensor& x : xs) rows.push_back(x.dim() > 1 ? x : reshape(x, {1, x.numel()}));
+  std::vector<Tensor> rows = promoted(xs, "vstack");
+  for (Tensor& x : rows)
+    if (x.dim() <= 1) x = prims::reshape(x, {1, x.numel()});
   return joined(rows, 0, "vstack");
 }
 std::vector<Tensor> split(const Tensor& x, std::int64_t size, std::int64_t dim) {

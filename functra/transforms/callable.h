@@ -36,6 +36,8 @@ template <class F, class... A> constexpr bool check_call() {
   } else return true;
 }
 
+template <class T> inline constexpr int list_size = -1;  // of a tuple
+template <class... A> inline constexpr int list_size<std::tuple<A...>> = static_cast<int>(sizeof...(A));
 template <class T> inline constexpr bool is_pair = false;
 template <class A, class B> inline constexpr bool is_pair<std::pair<A, B>> = true;
 template <class A, class B> inline constexpr bool is_pair<std::tuple<A, B>> = true;

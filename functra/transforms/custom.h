@@ -43,8 +43,6 @@ template <class F, class... T> class Packed {
 template <class T> void append_leaves(std::vector<Tensor>& out, const T& t) {
   for (Tensor& x : tree::leaves(TreeRef(t))) out.push_back(std::move(x));
 }
-template <class G> inline constexpr bool is_list_of_one = false;
-template <class G> inline constexpr bool is_list_of_one<std::tuple<G>> = true;
 void check_rule_leaves(const char* who, const std::string& what, TreeRef is, TreeRef should);  // StructureError unless of one structure
 
 template <class F, class Rule> class CustomJvp : public Callable<CustomJvp<F, Rule>, signature_t<F>> {
@@ -64,15 +62,18 @@ template <class F, class Rule> class CustomJvp : public Callable<CustomJvp<F, Ru
         tree::assign(packed.refs, both.first(n));
         auto primals = std::tuple<T...>(packed.args);
         auto r = rule_(std::as_const(primals), std::as_const(tangents));
-        static_assert(is_pair<decltype(r)>, "functra: the rule of custom_jvp must return a pair (value, tangent)");
-        const typename P::R y = std::get<0>(r);
-        std::vector<Tensor> out = tree::leaves(TreeRef(y));
-        std::size_t m = out.size();
-        if constexpr (std::is_same_v<std::decay_t<decltype(std::get<1>(r))>, NoneType>) out.resize(2 * m);  // a zero tangent
-        else {
-          const typename P::R dy = std::get<1>(r);
-          check_rule_leaves("custom_jvp", "the tangent", TreeRef(dy), TreeRef(y));
-          append_leaves(out, dy);
+        constexpr bool pair = is_pair<decltype(r)>;
+        static_assert(pair, "functra: the rule of custom_jvp must return a pair (value, tangent)");
+        std::vector<Tensor> out;
+        if constexpr (pair) {
+          const typename P::R y = std::get<0>(r);
+          out = tree::leaves(TreeRef(y));
+          if constexpr (std::is_same_v<std::decay_t<decltype(std::get<1>(r))>, NoneType>) out.resize(2 * out.size());  // a zero tangent
+          else {
+            const typename P::R dy = std::get<1>(r);
+            check_rule_leaves("custom_jvp", "the tangent", TreeRef(dy), TreeRef(y));
+            append_leaves(out, dy);
+          }
         }
         return out;
       };
@@ -98,11 +99,10 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
   template <class... T> auto run(T&... t) const {
     if constexpr (!check_call<F, T...>()) return Anything{};
     else if constexpr (!check_call<Fwd, T...>()) return Anything{};
+    else if constexpr (!check_forward<result_t<Fwd, T...>>()) return Anything{};
     else {
       using P = Packed<F, T...>;
-      using Forward = result_t<Fwd, T...>;
-      static_assert(is_pair<Forward>, "functra: the forward rule of custom_vjp must return a pair (value, residuals)");
-      using Residuals = aux_t<Forward>;
+      using Residuals = aux_t<result_t<Fwd, T...>>;
       P packed(f_, t...);
       std::optional<Residuals> residuals;
       const std::vector<Tensor> x = tree::leaves(packed.refs);
@@ -123,11 +123,12 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
         tree::assign(TreeRef(cotangent), in.subspan(n));
         tree::assign(packed.refs, x);  // what cotangents are checked against
         auto g = bwd_(std::as_const(*residuals), std::as_const(cotangent));
+        constexpr int given = list_size<decltype(g)>;
+        constexpr bool bare = sizeof...(T) == 1 && given != 1, each = given == static_cast<int>(sizeof...(T));
+        static_assert(bare || each, "functra: the backward rule of custom_vjp must return one cotangent per argument of f (ft::none at static ones)");
         std::vector<Tensor> out;
-        if constexpr (sizeof...(T) == 1 && !is_list_of_one<decltype(g)>) (put_cotangent<T>(out, g, std::get<0>(packed.args), 0), ...);
-        else {
-          static_assert(std::tuple_size_v<decltype(g)> == sizeof...(T),
-                        "functra: the backward rule of custom_vjp must return one cotangent per argument of f (ft::none at static ones)");
+        if constexpr (bare) (put_cotangent<T>(out, g, std::get<0>(packed.args), 0), ...);
+        else if constexpr (each) {
           [&]<std::size_t... I>(std::index_sequence<I...>) { (put_cotangent<T>(out, std::get<I>(g), std::get<I>(packed.args), I), ...); }
           (std::index_sequence_for<T...>{});
         }
@@ -139,15 +140,21 @@ template <class F, class Fwd, class Bwd> class CustomVjp : public Callable<Custo
   }
 
  private:
+  template <class R> static constexpr bool check_forward() {
+    static_assert(is_pair<R>, "functra: the forward rule of custom_vjp must return a pair (value, residuals)");
+    return is_pair<R>;
+  }
   // Leaves of the cotangent g of argument t; undefined ones for none.
   template <class T, class G> static void put_cotangent(std::vector<Tensor>& out, const G& g, T& t, std::size_t number) {
     if constexpr (std::is_same_v<G, NoneType> || StaticLeaf<T>) out.resize(out.size() + tree::count(TreeRef(t)));
     else {
-      static_assert(std::is_convertible_v<const G&, T>,
-                    "functra: a cotangent of the backward rule has another type than its argument (see T and G in 'put_cotangent<T, G>')");
-      const T like = g;
-      check_rule_leaves("custom_vjp", "the cotangent of argument " + std::to_string(number), TreeRef(like), TreeRef(t));
-      append_leaves(out, like);
+      constexpr bool converts = std::is_convertible_v<const G&, T>;
+      static_assert(converts, "functra: a cotangent of the backward rule has another type than its argument (see T and G in 'put_cotangent<T, G>')");
+      if constexpr (converts) {
+        const T like = g;
+        check_rule_leaves("custom_vjp", "the cotangent of argument " + std::to_string(number), TreeRef(like), TreeRef(t));
+        append_leaves(out, like);
+      }
     }
   }
   F f_;

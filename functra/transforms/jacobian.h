@@ -81,11 +81,14 @@ template <int... A, class F> auto hessian(HasAux, F f, JacOptions o = {}) { retu
 // in v at the constant ones; the result is then a tuple of the products for the others.
 template <class F, class X, class V> auto hvp(F f, const X& x, const V& v) {
   if constexpr (tree::is_of<X, std::tuple>) {
-    static_assert(tree::is_of<V, std::tuple> && std::tuple_size_v<X> == std::tuple_size_v<V>,
-                  "functra: hvp needs one vector per argument (ft::none for a constant one)");
-    using Positions = typename detail::differentiated<V>::type;
-    return [&]<int... A>(std::integer_sequence<int, A...>) { return jvp(grad<A...>(std::move(f)), x, v).second; }
-    (Positions{});
+    constexpr bool paired = detail::list_size<V> == static_cast<int>(std::tuple_size_v<X>);
+    static_assert(paired, "functra: hvp needs one vector per argument (ft::none for a constant one)");
+    if constexpr (!paired) return detail::Anything{};
+    else {
+      using Positions = typename detail::differentiated<V>::type;
+      return [&]<int... A>(std::integer_sequence<int, A...>) { return jvp(grad<A...>(std::move(f)), x, v).second; }
+      (Positions{});
+    }
   } else return jvp(grad(std::move(f)), x, v).second;
 }
 

@@ -19,10 +19,12 @@ template <class... D> struct LiftTangents { template <std::size_t I> static cons
 template <class X, class D> auto to_tangent(const D& d) {
   if constexpr (std::is_same_v<D, NoneType>) return none;
   else {
+    constexpr bool converts = std::is_convertible_v<const D&, X>;
     static_assert(!StaticLeaf<X>,
                   "functra: a tangent is given for a static argument (a number, enum or string); give ft::none there, or let f take a Tensor");
-    static_assert(std::is_convertible_v<const D&, X>, "functra: a tangent has another type than its argument (see X and D in 'to_tangent<X, D>')");
-    return X(d);
+    static_assert(converts, "functra: a tangent has another type than its argument (see X and D in 'to_tangent<X, D>')");
+    if constexpr (converts) return X(d);
+    else return static_cast<X (*)()>(nullptr)();
   }
 }
 template <class D> TreeRef tangent_ref(D& d) {

@@ -92,18 +92,20 @@ std::vector<Tensor> matching_leaves(TreeRef t, TreeRef other, std::size_t number
 
 // f of each leaf, or of the corresponding leaves of several trees of equal structure; the static leaves are those of the first.
 template <class F, class T, class... U> T tree_map(F&& f, T t, const U&... others) {
-  static_assert(std::is_invocable_r_v<Tensor, F&, const Tensor&, decltype((void(others), std::declval<const Tensor&>()))...>,
-                "functra: the function of tree_map takes one Tensor per tree and returns a Tensor");
-  std::size_t number = 1, i = 0;
-  std::array<std::vector<Tensor>, sizeof...(U)> rest{tree::matching_leaves(TreeRef(t), TreeRef(others), number++)...};
-  [&]<std::size_t... K>(std::index_sequence<K...>) {
-    tree::map(TreeRef(t), [&](const Tensor& x) -> Tensor {
-      Tensor y = f(x, std::as_const(rest[K][i])...);
-      ++i;
-      return y;
-    });
+  constexpr bool fits = std::is_invocable_r_v<Tensor, F&, const Tensor&, decltype((void(others), std::declval<const Tensor&>()))...>;
+  static_assert(fits, "functra: the function of tree_map takes one Tensor per tree and returns a Tensor");
+  if constexpr (fits) {
+    std::size_t number = 1, i = 0;
+    std::array<std::vector<Tensor>, sizeof...(U)> rest{tree::matching_leaves(TreeRef(t), TreeRef(others), number++)...};
+    [&]<std::size_t... K>(std::index_sequence<K...>) {
+      tree::map(TreeRef(t), [&](const Tensor& x) -> Tensor {
+        Tensor y = f(x, std::as_const(rest[K][i])...);
+        ++i;
+        return y;
+      });
+    }
+    (std::index_sequence_for<U...>{});
   }
-  (std::index_sequence_for<U...>{});
   return t;
 }
 

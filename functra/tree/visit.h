@@ -84,7 +84,11 @@ template <class T> constexpr bool check_struct() {
                   "functra: a struct with a reference member (see T in 'check_struct<T>') is not a tree: hold the Tensor by value");
     static_assert(n <= reflect::max_fields,
                   "functra: a struct with more than 64 fields: group them, or list them with FUNCTRA_TREE(Type, member...)");
-    return n > 0 && n <= reflect::max_fields;
+    if constexpr (n > 1 && n <= reflect::max_fields) {
+      constexpr bool separate = !reflect::has_array<T>;
+      static_assert(separate, "functra: a struct with a C array (see T in 'check_struct<T>'): use std::array");
+      return separate;
+    } else return n > 0 && n <= reflect::max_fields;
   } else return false;
 }
 
