@@ -456,5 +456,56 @@ TEST(Elementwise, RandomStridesAgreeWithALoopOverIndices) {
   }
 }
 
+// Operands stored in another order of dimensions: tiles of every element size, ragged at their edges.
+template <class T> void permuted(DType d) {
+  std::mt19937 g(11);
+  auto pick = [&](int lo, int hi) { return std::uniform_int_distribution<int>(lo, hi)(g); };
+  for (int round = 0; round < 24; ++round) {
+    const int rank = pick(2, 4);
+    Shape shape, strides[2];
+    for (int k = 0; k < rank; ++k)
+      shape.push_back(round % 3 == 0 && k == rank - 1 ? pick(1, 20) : rank == 2 ? pick(2, 300) : rank == 3 ? pick(1, 70) : pick(1, 18));
+    std::vector<T> data[2];
+    for (int k = 0; k < 2; ++k) {
+      std::vector<int> order(static_cast<std::size_t>(rank));
+      for (int i = 0; i < rank; ++i) order[static_cast<std::size_t>(i)] = i;
+      if (k == 0 || round % 2) std::shuffle(order.begin(), order.end(), g);
+      strides[k] = shape;
+      std::int64_t step = pick(1, 5) == 1 ? 2 : 1;
+      for (int i : order) {
+        strides[k][static_cast<std::size_t>(i)] = pick(0, 9) == 0 ? 0 : step;
+        step *= shape[static_cast<std::size_t>(i)];
+      }
+      data[k].resize(static_cast<std::size_t>(step));
+      for (std::size_t i = 0; i < data[k].size(); ++i) data[k][i] = static_cast<T>(static_cast<float>((i * 7 + static_cast<std::size_t>(k)) % 101));
+    }
+    const kernels::Operand in[2] = {{data[0].data(), &strides[0], sizeof(T)}, {data[1].data(), &strides[1], sizeof(T)}};
+    std::vector<T> r(static_cast<std::size_t>(shape.numel()));
+    kernels::elementwise(testing::formula_of("add").loop(d), in, r.data(), sizeof(T), shape, nullptr, round % 2 ? 0.5 : 1000);
+    Shape at = Shape::filled(static_cast<std::size_t>(rank), 0);
+    bool same = true;
+    for (std::size_t i = 0; i < r.size() && same; ++i) {
+      T want{};
+      for (int k = 0; k < 2; ++k) {
+        std::int64_t offset = 0;
+        for (int j = 0; j < rank; ++j) offset += at[static_cast<std::size_t>(j)] * strides[k][static_cast<std::size_t>(j)];
+        want = static_cast<T>(want + data[k][static_cast<std::size_t>(offset)]);
+      }
+      same = r[i] == want;
+      for (int j = rank - 1; j >= 0 && ++at[static_cast<std::size_t>(j)] == shape[static_cast<std::size_t>(j)]; --j)
+        at[static_cast<std::size_t>(j)] = 0;
+    }
+    testing::count_law(same);
+    ASSERT_TRUE(same) << name_of(d) << ", round " << round << " of shape " << shape.str() << ", strides " << strides[0].str() << strides[1].str();
+  }
+}
+TEST(Elementwise, PermutedOperandsAgreeWithALoopOverIndices) {
+  permuted<std::uint8_t>(u8);
+  permuted<std::int16_t>(i16);
+  permuted<float>(f32);
+  permuted<double>(f64);
+  permuted<std::complex<double>>(c128);
+}
+
 }  // namespace
 }  // namespace functra

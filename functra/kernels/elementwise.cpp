@@ -1,10 +1,12 @@
 #include "functra/kernels/elementwise.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 
 #include "functra/base/errors.h"
 #include "functra/base/pool.h"
+#include "functra/kernels/tile.h"
 
 namespace functra::kernels {
 namespace {
@@ -18,22 +20,114 @@ struct Nest {
   std::int64_t stride[max_rank][max_operands];
 };
 
-// `rows` runs of n elements each, strides in bytes.
+// `rows` runs of n elements each, strides in bytes, into rows that begin `pitch` elements apart.
 struct Rows {
-  std::int64_t rows, row_stride, n, stride;
+  std::int64_t rows, row_stride, n, stride, pitch;
 };
-template <std::size_t size> void gather_as(const std::byte* from, const Rows& r, std::byte* to) {
-  for (std::int64_t j = 0; j < r.rows; ++j, from += r.row_stride)
-    for (std::int64_t i = 0; i < r.n; ++i, to += size) std::memcpy(to, from + i * r.stride, size);
+template <class T> void gather_as(const std::byte* from, const Rows& r, T* to) {
+  constexpr auto size = static_cast<std::int64_t>(sizeof(T));
+  if (r.row_stride == size && r.rows >= 4 && r.stride % size == 0)
+    return transpose_tile(reinterpret_cast<const T*>(from), r.stride / size, r.rows, r.n, to, r.pitch);
+  for (std::int64_t j = 0; j < r.rows; ++j, from += r.row_stride, to += r.pitch)
+    for (std::int64_t i = 0; i < r.n; ++i) std::memcpy(to + i, from + i * r.stride, sizeof(T));
 }
+struct Bytes16 {
+  std::uint64_t a, b;
+};
 void gather(const std::byte* from, const Rows& r, std::byte* to, std::size_t size) {
   switch (size) {
-    case 1: return gather_as<1>(from, r, to);
-    case 2: return gather_as<2>(from, r, to);
-    case 4: return gather_as<4>(from, r, to);
-    case 8: return gather_as<8>(from, r, to);
-    default: return gather_as<16>(from, r, to);
+    case 1: return gather_as(from, r, reinterpret_cast<std::uint8_t*>(to));
+    case 2: return gather_as(from, r, reinterpret_cast<std::uint16_t*>(to));
+    case 4: return gather_as(from, r, reinterpret_cast<std::uint32_t*>(to));
+    case 8: return gather_as(from, r, reinterpret_cast<std::uint64_t*>(to));
+    default: return gather_as(from, r, reinterpret_cast<Bytes16*>(to));
   }
+}
+
+struct Problem {
+  Loop loop;
+  std::span<const Operand> in;
+  std::byte* out;
+  std::int64_t out_size;
+  const void* params;
+  Nest nest;
+};
+// Tiles of a nest: rows along dimension t, columns along the innermost dimension or, where that is short, the two innermost. Operands
+// with gaps along the columns are gathered, and lie closer together along t, or t is -1.
+struct Tiling {
+  int t = -1;
+  bool plane;
+  unsigned repeat = 0, gathered = 0;
+  Tiling(const Problem& p, std::int64_t inner) : plane(inner < 64) {
+    const int last = p.nest.rank - 1, first = last - plane, n_in = static_cast<int>(p.in.size());
+    if (first < 1) return;
+    std::int64_t apart[max_operands], least = INT64_MAX;
+    for (int k = 0; k < n_in; ++k) {
+      const std::int64_t s = p.nest.stride[last][k], w = p.nest.stride[first][k],
+                         size = static_cast<std::int64_t>(p.in[static_cast<std::size_t>(k)].elem_size);
+      if (s == 0 && w == 0) repeat |= 1u << k;
+      else if (s != size || (plane && w != s * inner)) gathered |= 1u << k;
+      apart[k] = std::min(s ? std::abs(s) : INT64_MAX, w ? std::abs(w) : INT64_MAX);
+    }
+    for (int d = 0; d < first; ++d)
+      for (int k = 0; k < n_in; ++k) {
+        const std::int64_t s = std::abs(p.nest.stride[d][k]);
+        if (!(gathered >> k & 1) || p.nest.extent[d] < 4 || s == 0 || s >= apart[k] || s >= least) continue;
+        least = s;
+        t = d;
+      }
+  }
+};
+void tiled(const Problem& p, const Tiling& tiling, std::int64_t grain) {
+  constexpr std::int64_t max_rows = 16, max_cols = 128;
+  const int t = tiling.t, last = p.nest.rank - 1, first = last - tiling.plane, n_in = static_cast<int>(p.in.size());
+  const auto& extent = p.nest.extent;
+  const auto& stride = p.nest.stride;
+  const std::int64_t unit = tiling.plane ? extent[last] : 1, max_units = std::max<std::int64_t>(1, max_cols / unit);  // columns come in units
+  const std::int64_t strips = (extent[t] + max_rows - 1) / max_rows, chunks = (extent[first] + max_units - 1) / max_units;
+  std::int64_t tiles = strips * chunks, out_stride[Nest::max_rank];
+  out_stride[last] = p.out_size;
+  for (int d = last - 1; d >= 0; --d) out_stride[d] = out_stride[d + 1] * extent[d + 1];
+  for (int d = 0; d < first; ++d)
+    if (d != t) tiles *= extent[d];
+  parallel_for(tiles, std::max<std::int64_t>(1, grain / (max_rows * max_units * unit)), [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) std::byte buffer[max_operands][max_rows * max_cols * 16];
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      std::int64_t rest = tile / chunks;
+      const std::int64_t u = tile % chunks * max_units, r = rest % strips * max_rows;
+      const std::int64_t units = std::min(max_units, extent[first] - u), rows = std::min(max_rows, extent[t] - r), cols = units * unit;
+      rest /= strips;
+      std::int64_t offset[max_operands], to = u * out_stride[first] + r * out_stride[t];
+      for (int k = 0; k < n_in; ++k) offset[k] = u * stride[first][k] + r * stride[t][k];
+      for (int d = first - 1; d >= 0; --d) {
+        if (d == t) continue;
+        const std::int64_t at = rest % extent[d];
+        rest /= extent[d];
+        to += at * out_stride[d];
+        for (int k = 0; k < n_in; ++k) offset[k] += at * stride[d][k];
+      }
+      const std::byte* row[max_operands];
+      std::int64_t step[max_operands];
+      for (int k = 0; k < n_in; ++k) {
+        const Operand& o = p.in[static_cast<std::size_t>(k)];
+        const auto size = static_cast<std::int64_t>(o.elem_size);
+        row[k] = static_cast<const std::byte*>(o.data) + offset[k];
+        step[k] = stride[t][k];
+        if (!(tiling.gathered >> k & 1)) continue;
+        if (!tiling.plane) gather(row[k], {rows, step[k], cols, stride[last][k], cols}, buffer[k], o.elem_size);
+        else
+          for (std::int64_t i = 0; i < units; ++i)
+            gather(row[k] + i * stride[first][k], {rows, step[k], unit, stride[last][k], cols}, buffer[k] + i * unit * size, o.elem_size);
+        row[k] = buffer[k];
+        step[k] = cols * size;
+      }
+      for (std::int64_t i = 0; i < rows; ++i, to += out_stride[t]) {
+        const void* from[max_operands];
+        for (int k = 0; k < n_in; ++k) from[k] = row[k] + i * step[k];
+        p.loop(from, p.out + to, cols, tiling.repeat, p.params);
+      }
+    }
+  });
 }
 
 }  // namespace
@@ -81,6 +175,10 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
     return loop(from, out, total, repeat, params);
   }
   const bool short_rows = inner < 64 && last > 0;
+  if (last > 0 && (strided || short_rows)) {
+    const Problem p{loop, in, static_cast<std::byte*>(out), static_cast<std::int64_t>(out_size), params, nest};
+    if (const Tiling tiling(p, inner); tiling.t >= 0) return tiled(p, tiling, grain);
+  }
   unsigned dense = 0;  // operands without gaps over all dimensions
   for (int k = 0; k < n_in; ++k) {
     std::int64_t expected = static_cast<std::int64_t>(in[static_cast<std::size_t>(k)].elem_size);
@@ -130,7 +228,7 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
           for (int k = 0; k < n_in; ++k) {
             if (dense >> k & 1) continue;
             const std::size_t size = in[static_cast<std::size_t>(k)].elem_size;
-            gather(row[k] + at[last] * nest.stride[last][k], {rows, nest.stride[last - 1][k], length, nest.stride[last][k]},
+            gather(row[k] + at[last] * nest.stride[last][k], {rows, nest.stride[last - 1][k], length, nest.stride[last][k], length},
                    buffer[k] + n * static_cast<std::int64_t>(size), size);
           }
           n += rows * length;
@@ -146,7 +244,7 @@ void elementwise(Loop loop, std::span<const Operand> in, void* out, std::size_t 
         if (strided) n = std::min(n, chunk);
         for (int k = 0; k < n_in; ++k) {
           const std::byte* p = row[k] + at[last] * nest.stride[last][k];
-          if (strided >> k & 1) gather(p, {1, 0, n, nest.stride[last][k]}, buffer[k], in[static_cast<std::size_t>(k)].elem_size);
+          if (strided >> k & 1) gather(p, {1, 0, n, nest.stride[last][k], n}, buffer[k], in[static_cast<std::size_t>(k)].elem_size);
           from[k] = strided >> k & 1 ? buffer[k] : p;
         }
         loop(from, to, n, repeat, params);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "functra/base/pool.h"
+#include "functra/kernels/tile.h"
 
 namespace functra::kernels {
 namespace {
@@ -63,18 +64,7 @@ template <class T> void copy_transposed(T* d, const T* s, const Collapsed& c, in
       for_rows(outer, plane, plane + 1, [&](const Offset* o) {
         for (Offset strip = first; strip < last; ++strip) {
           Offset r0 = strip * kTile, r1 = std::min(rows, r0 + kTile);
-          T* __restrict dp = d + o[0];
-          const T* __restrict sp = s + o[1];
-          for (Offset j0 = 0; j0 < cols; j0 += kTile) {
-            Offset j1 = std::min(cols, j0 + kTile);
-            if (r1 - r0 == kTile && j1 - j0 == kTile) {
-              for (Offset r = r0; r < r0 + kTile; ++r)
-                for (Offset j = 0; j < kTile; ++j) dp[r * drow + j0 + j] = sp[(j0 + j) * scol + r];
-            } else {
-              for (Offset r = r0; r < r1; ++r)
-                for (Offset j = j0; j < j1; ++j) dp[r * drow + j] = sp[j * scol + r];
-            }
-          }
+          transpose_tile(s + o[1] + r0, scol, r1 - r0, cols, d + o[0] + r0 * drow, drow);
         }
       });
       u += last - first;
