@@ -43,32 +43,27 @@ template <class T> HWY_INLINE void scale(T s, bool divide, T* HWY_RESTRICT x, in
     for (int64_t i = 0; i < n; ++i) x[i] *= inverse;
 }
 template <class T> HWY_INLINE bool subnormal(T x) { return !(std::fabs(x) >= std::numeric_limits<T>::min()); }
-// The first position of the largest |x[i]|; NaN is taken only where it comes first.
-template <class T> HWY_INLINE int64_t largest(const T* x, int64_t n) {
+// The largest |x[i]|; NaN counts only where it comes first.
+template <class T> HWY_INLINE T largest(const T* x, int64_t n) {
   const hn::ScalableTag<T> d;
   const int64_t N = static_cast<int64_t>(hn::Lanes(d));
   T best = std::fabs(x[0]);
-  if (n >= 4 * N) {
+  int64_t i = 0;
+  if (n >= N) {
     auto m = hn::Set(d, best);
-    int64_t i = 0;
     for (; i + N <= n; i += N) {
       const auto v = hn::Abs(hn::LoadU(d, x + i));
       m = hn::IfThenElse(hn::Gt(v, m), v, m);
     }
     best = hn::GetLane(hn::MaxOfLanes(d, m));
-    for (; i < n; ++i)
-      if (std::fabs(x[i]) > best) best = std::fabs(x[i]);
-    for (i = 0; i < n; ++i)
-      if (std::fabs(x[i]) == best) return i;
-    return 0;
   }
-  int64_t at = 0;
-  for (int64_t i = 1; i < n; ++i)
-    if (std::fabs(x[i]) > best) {
-      best = std::fabs(x[i]);
-      at = i;
-    }
-  return at;
+  for (; i < n; ++i) best = std::fabs(x[i]) > best ? std::fabs(x[i]) : best;
+  return best;
+}
+template <class T> HWY_INLINE int64_t position(const T* x, int64_t n, T size) {  // the first of that size, or 0
+  for (int64_t i = 0; i < n; ++i)
+    if (std::fabs(x[i]) == size) return i;
+  return 0;
 }
 
 // out[j * ldo + i] = a[i * lda + j] for i < rows, j < cols; `upper`: at least where i <= j.
@@ -170,7 +165,7 @@ template <class T> void lu_of(int64_t m, int n, T* a, int64_t lda, std::int32_t*
     for (int c = 0; c < n; ++c) x[c * m + i] = a[i * lda + c];
   for (int j = 0; j < n; ++j) {
     T* v = x + j * m;
-    int64_t p = j + largest(v + j, m - j);
+    int64_t p = j + position(v + j, m - j, largest(v + j, m - j));
     pivots[j] = static_cast<std::int32_t>(p);
     if (p != j)
       for (int c = 0; c < n; ++c) std::swap(x[c * m + j], x[c * m + p]);
@@ -183,28 +178,28 @@ template <class T> void lu_of(int64_t m, int n, T* a, int64_t lda, std::int32_t*
 
 template <class T> std::int32_t complete_of(int64_t n, T* a, std::int32_t* rows, std::int32_t* cols) {
   std::int32_t rank = 0;
-  for (int64_t j = 0; j < n; ++j) {
-    int64_t row = j, col = j;
-    T best = std::fabs(a[j * n + j]);
-    for (int64_t i = j; i < n; ++i) {
-      int64_t c = j + largest(a + i * n + j, n - j);
-      if (T v = std::fabs(a[i * n + c]); v > best) {
-        best = v;
-        row = i;
-        col = c;
-      }
+  int64_t row = 0;
+  T best = 0;
+  auto consider = [&](int64_t i, int64_t from) HWY_ATTR {
+    T v = largest(a + i * n + from, n - from);
+    if (i == from || v > best) {
+      best = v;
+      row = i;
     }
+  };
+  for (int64_t i = 0; i < n; ++i) consider(i, 0);
+  for (int64_t j = 0; j < n; ++j) {
+    int64_t col = j + position(a + row * n + j, n - j, best);
     rows[j] = static_cast<std::int32_t>(row);
     cols[j] = static_cast<std::int32_t>(col);
     if (row != j) std::swap_ranges(a + j * n, a + j * n + n, a + row * n);
     if (col != j)
       for (int64_t i = 0; i < n; ++i) std::swap(a[i * n + j], a[i * n + col]);
     T u = a[j * n + j];
-    if (u == 0) continue;
-    ++rank;
+    rank += u != 0;
     for (int64_t i = j + 1; i < n; ++i) {
-      T l = a[i * n + j] /= u;
-      subtract(l, a + j * n + j + 1, a + i * n + j + 1, n - j - 1);
+      if (u != 0) subtract(a[i * n + j] / u, a + j * n + j + 1, a + i * n + j + 1, n - j - 1);
+      consider(i, j + 1);
     }
   }
   return rank;

@@ -40,11 +40,12 @@ kernels::MatrixBatch matrices(const Tensor& t) { return {t.bytes(), t.shape_ref(
 std::int32_t* integers(Tensor& t) { return static_cast<std::int32_t*>(t.mutable_bytes()); }
 
 Shape last_two(std::size_t rank) { return Shape::iota(2, static_cast<std::int64_t>(rank) - 2); }
-// row - col compared with offset, as bool of x's shape.
+// row compared with col + offset, as bool of x's shape.
 Tensor position_mask(const Tensor& x, std::int64_t offset, Tensor (*compare)(const Tensor&, const Tensor&)) {
   Shape s = x.sizes(), two = s.pick(last_two(s.size()));
-  Tensor mask = compare(core::sub(iota(DType::i64, two, 0), iota(DType::i64, two, 1)), Tensor::literal_of(Scalar(offset), DType::i64));
-  return broadcast_in_dim(mask, s, last_two(s.size()));
+  Tensor col = iota(DType::i64, two, 1);
+  if (offset) col = core::add(col, Tensor::literal_of(Scalar(offset), DType::i64));
+  return broadcast_in_dim(compare(iota(DType::i64, two, 0), col), s, last_two(s.size()));
 }
 // All leading dimensions and the mapped one in front; every operand is expanded.
 void batch_leading(const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
@@ -109,16 +110,19 @@ Tensor matrix_diagonal(const Tensor& x) {
   step[f.size() - 1] = n + 1;
   return slice(flat, Shape::filled(f.size(), 0), f, step);
 }
-Tensor take_rows(const Tensor& x, const Tensor& rows) {
-  Shape s = x.sizes();
-  if (s.has(0)) return x;
-  return take_along(x, broadcast_in_dim(rows, s, Shape::iota(s.size() - 1)), static_cast<int>(s.size()) - 2);
+namespace {
+// Whole rows (dim 0) or columns (dim 1) of each matrix.
+Tensor take_lines(const Tensor& x, const Tensor& which, std::int64_t dim) {
+  Shape sizes = x.sizes(), index = which.sizes();
+  if (sizes.has(0)) return x;
+  auto r = static_cast<std::int64_t>(sizes.size());
+  Shape batch = Shape::iota(static_cast<std::size_t>(r - 2)), along{r - 2 + dim};
+  for (std::int64_t d : batch.concat(along)) sizes[static_cast<std::size_t>(d)] = 1;
+  return gather(x, reshape(which, index.with(index.size(), 1)), {{r - 1 - dim}, along, along, batch, batch, sizes, false, Scalar(0)});
 }
-Tensor take_cols(const Tensor& x, const Tensor& cols) {
-  Shape s = x.sizes();
-  if (s.has(0)) return x;
-  return take_along(x, broadcast_in_dim(cols, s, Shape::iota(s.size()).without(s.size() - 2)), static_cast<int>(s.size()) - 1);
-}
+}  // namespace
+Tensor take_rows(const Tensor& x, const Tensor& rows) { return take_lines(x, rows, 0); }
+Tensor take_cols(const Tensor& x, const Tensor& cols) { return take_lines(x, cols, 1); }
 
 // ---------------------------------------------------------------- cholesky
 // l' = l phi(l^-1 s' l^-T), where phi takes the lower triangle and halves the diagonal and s' is the symmetric part of a' (Murray
@@ -139,7 +143,8 @@ constexpr Primitive cholesky_p = [] {
     constexpr TriangularParams lower{false, false, false};
     Tensor s = mul(core::add(t[0], matrix_transpose(t[0])), like(0.5, t[0]));
     Tensor inner = triangular_solve(y[0], matrix_transpose(triangular_solve(y[0], s, lower)), lower);
-    Tensor half = core::select(position_mask(inner, 0, gt), like(1, inner), mul(identity_like(inner), like(0.5, inner)));
+    Tensor diagonal = core::select(position_mask(inner, 0, eq), like(0.5, inner), like(0, inner));
+    Tensor half = core::select(position_mask(inner, 0, gt), like(1, inner), diagonal);
     dy[0] = matrix_product(y[0], mul(inner, half));
   };
   p.lowering.expand = expand_cholesky;
