@@ -199,11 +199,13 @@ HWY_AFTER_NAMESPACE();
   HWY_BEFORE_NAMESPACE();                                                                                            \
   namespace functra {                                                                                                \
   namespace HWY_NAMESPACE {                                                                                          \
+  namespace { /* names are those of one file: another may have a formula of the same name */                         \
   struct name##_f {                                                                                                  \
     static constexpr bool has_params = with_params;                                                                  \
     FUNCTRA_INLINE static auto eval([[maybe_unused]] const void* params, FUNCTRA_STRIP args) { __VA_ARGS__ }         \
   };                                                                                                                 \
   inline const FormulaTable& name##_table() { return detail::table_of<name##_f, kernels::set, FUNCTRA_COUNT args>; } \
+  }                                                                                                                  \
   }                                                                                                                  \
   }                                                                                                                  \
   HWY_AFTER_NAMESPACE();
