@@ -1,5 +1,6 @@
 // Jacobians: vmap of the pullback or the pushforward over one-hot seeds.
 #include "functra/core/basis.h"
+#include "functra/kernels/strided.h"
 #include "functra/prims/shape.h"
 #include "functra/transforms/linear.h"
 
@@ -33,7 +34,39 @@ std::vector<Tensor> sweep(const std::vector<Aval>& types, std::size_t which, std
     if (y.defined()) y = move_dim0(b.unwrap(y), n);
   return out;
 }
-Tensor joined(std::vector<Tensor>& parts) { return parts.size() == 1 ? parts[0] : prims::concatenate(parts, 0); }
+// One block of the Jacobian as its parts come, [m, other...] for m seeds. Concrete parts are copied into the finished block at once, so
+// that besides it only one part is held; traced ones are joined at the end.
+class Block {
+ public:
+  Block(const Shape& seeded, const Shape& other, bool reverse) : seeded_(seeded), other_(other), reverse_(reverse) {}
+  void add(Tensor part, std::int64_t from, std::int64_t n) {
+    if (!part.defined()) return;
+    bool whole = part.size(0) == n;
+    if (!whole && part.concrete() && plain()) {
+      if (!block_.defined()) block_ = Tensor::uninitialized(part.raw_dtype(), reverse_ ? other_.with(0, n) : other_.with(other_.size(), n));
+      const Shape& to = block_.strides_ref();
+      std::size_t rank = other_.size(), axis = reverse_ ? 0 : rank, size = size_of(part.raw_dtype());
+      Shape strides = to.without(axis).with(0, to[axis]);  // seeds first, as in the part
+      auto* at = static_cast<std::byte*>(block_.mutable_bytes()) + static_cast<std::size_t>(from * to[axis]) * size;
+      kernels::copy(at, strides, part.bytes(), part.strides_ref(), part.sizes(), size);
+    } else parts_.push_back(std::move(part));
+  }
+  Tensor finish() {  // [output shape..., input shape...]; undefined where there is no derivative
+    Shape shape = reverse_ ? seeded_.concat(other_) : other_.concat(seeded_);
+    if (block_.defined()) return prims::reshape(block_, shape);
+    if (parts_.empty()) return {};
+    Tensor whole = parts_.size() == 1 ? parts_[0] : prims::concatenate(parts_, 0);
+    parts_.clear();
+    if (!reverse_) whole = permute(whole, Shape::iota(other_.size(), 1).with(other_.size(), 0));
+    return prims::reshape(whole, shape);
+  }
+
+ private:
+  Shape seeded_, other_;
+  bool reverse_;
+  Tensor block_;
+  Vec parts_;
+};
 
 }  // namespace
 
@@ -61,23 +94,14 @@ std::vector<std::vector<Tensor>> jacobian(JacMode mode, Selected selected, Call 
     }
     std::int64_t n = seeded[k].shape.numel(),
                  step = o.chunk_size ? std::min(*o.chunk_size, std::max<std::int64_t>(n, 1)) : std::max<std::int64_t>(n, 1);
-    std::vector<std::vector<Tensor>> rows(other.size());
+    std::vector<Block> row;
+    for (const Aval& a : other) row.emplace_back(seeded[k].shape, a.shape, reverse);
     for (std::int64_t from = 0; from < std::max<std::int64_t>(n, 1); from += step) {
       std::int64_t m = std::min(step, n - from);
       auto got = sweep(seeded, k, from, m, [&](std::span<const Tensor> t) { return reverse ? pull(*l, t) : push(*l, t); });
-      for (std::size_t i = 0; i < got.size(); ++i) rows[i].push_back(std::move(got[i]));
+      for (std::size_t i = 0; i < got.size(); ++i) row[i].add(std::move(got[i]), from, n);
     }
-    for (std::size_t i = 0; i < other.size(); ++i) {
-      if (rows[i].empty() || !rows[i][0].defined()) continue;
-      Tensor whole = joined(rows[i]);  // [n, other shape...]
-      rows[i].clear();
-      if (reverse) blocks[k][i] = prims::reshape(whole, seeded[k].shape.concat(other[i].shape));
-      else {  // output shape first
-        std::size_t rank = other[i].shape.size();
-        Tensor last = permute(whole, Shape::iota(rank, 1).with(rank, 0));
-        blocks[i][k] = prims::reshape(last, other[i].shape.concat(seeded[k].shape));
-      }
-    }
+    for (std::size_t i = 0; i < other.size(); ++i) (reverse ? blocks[k][i] : blocks[i][k]) = row[i].finish();
   }
   for (std::size_t o = 0; o < l->out.size(); ++o)  // integers have no derivative: zeros of the input's type
     for (std::size_t i = 0; i < l->in.size(); ++i)
