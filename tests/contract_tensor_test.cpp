@@ -31,6 +31,30 @@ TEST(ContractTensor, BracesOfNumbers) {
   EXPECT_THROW(ft::tensor({{1.0}, {1.0, 2.0}}), ft::ShapeError);
 }
 
+TEST(ContractTensor, EveryDtypeHasItsNameAndHoldsElements) {
+  const ft::DType all[] = {ft::bool_, ft::u8,  ft::u16,  ft::u32, ft::u64, ft::i8,  ft::i16, ft::i32,
+                           ft::i64,   ft::f16, ft::bf16, ft::f32, ft::f64, ft::c64, ft::c128};
+  const char* names[] = {"bool", "u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "f16", "bf16", "f32", "f64", "c64", "c128"};
+  for (std::size_t k = 0; k < std::size(all); ++k) {
+    EXPECT_EQ(ft::name_of(all[k]), names[k]);
+    Tensor t = ft::ones({2, 3}, all[k]);
+    EXPECT_EQ(t.dtype(), all[k]);
+    EXPECT_VALUES(t, (ft::Dims{2, 3}), 1, 1, 1, 1, 1, 1);
+    EXPECT_VALUES(t.to(ft::f64), (ft::Dims{2, 3}), 1, 1, 1, 1, 1, 1);
+  }
+}
+
+TEST(ContractTensor, ShapesFromBracesNumbersAndRanges) {
+  std::vector<int> ints{2, 3};
+  std::array<std::size_t, 2> sizes{2, 3};
+  const std::int16_t raw[] = {2, 3};
+  EXPECT_EQ(ft::Shape(ints), (ft::Dims{2, 3}));
+  EXPECT_EQ(ft::Shape(sizes), (ft::Dims{2, 3}));
+  EXPECT_EQ(ft::Shape(std::span<const std::int16_t>(raw)), (ft::Dims{2, 3}));
+  EXPECT_EQ(ft::zeros(4).sizes(), ft::Dims{4});
+  EXPECT_EQ(ft::zeros(ints).sizes(), (ft::Dims{2, 3}));
+}
+
 TEST(ContractTensor, RangesAndMemory) {
   std::vector<double> v{1, 2};
   std::vector<float> w{1, 2};
@@ -58,6 +82,10 @@ TEST(ContractTensor, Factories) {
   EXPECT_VALUES(ft::zeros({2, 3}), (ft::Dims{2, 3}), 0, 0, 0, 0, 0, 0);
   EXPECT_EQ(ft::ones({2, 3}, ft::f64).dtype(), ft::f64);
   EXPECT_VALUES(ft::full({2}, 7.5), ft::Dims{2}, 7.5, 7.5);
+  EXPECT_EQ(ft::arange(10).numel(), 10);
+  EXPECT_EQ(ft::arange(0, 1, 0.1, ft::f64).numel(), 10);
+  EXPECT_EQ(ft::linspace(0, 1, 11, ft::f64).numel(), 11);
+  EXPECT_VALUES(ft::eye(3), (ft::Dims{3, 3}), 1, 0, 0, 0, 1, 0, 0, 0, 1);
   EXPECT_VALUES(ft::arange(4), ft::Dims{4}, 0, 1, 2, 3);
   EXPECT_EQ(ft::arange(4).dtype(), ft::i64);
   EXPECT_VALUES(ft::arange(0, 0.3, 0.1, ft::f64), ft::Dims{3}, 0, 0.1, 0.2);
@@ -87,6 +115,9 @@ TEST(ContractTensor, Reading) {
   int reached = 0;
   if (x[0] > 0) ++reached;
   EXPECT_EQ(reached, 1);
+  Tensor n = a;
+  if (x[0] > 0) n = 1.0;
+  EXPECT_VALUES(n, ft::Dims{}, 1);
   EXPECT_THROW(x.item(), ft::ShapeError);
 }
 
@@ -120,6 +151,9 @@ TEST(ContractTensor, Operators) {
   Tensor a = ft::tensor({{1.0, 2.0}, {3.0, 4.0}});
   EXPECT_VALUES(-a, (ft::Dims{2, 2}), -1, -2, -3, -4);
   EXPECT_VALUES(a + a[0], (ft::Dims{2, 2}), 2, 4, 4, 6);
+  Tensor b = ft::tensor({1, 2, 3});
+  EXPECT_VALUES(a + b[0], (ft::Dims{2, 2}), 2, 3, 4, 5);
+  EXPECT_EQ((a + b[0]).dtype(), ft::f32);
   EXPECT_VALUES(a * 2.0, (ft::Dims{2, 2}), 2, 4, 6, 8);
   EXPECT_VALUES(1 / a, (ft::Dims{2, 2}), 1, 0.5, 1. / 3, 0.25);
   Tensor m = a < 2.5;
@@ -129,6 +163,11 @@ TEST(ContractTensor, Operators) {
   EXPECT_EQ((a == a).sum().item<int>(), 4);
   EXPECT_EQ((1 == a).sum().item<int>(), 1);
   EXPECT_EQ((a != 1).sum().item<int>(), 3);
+  Tensor p = a;
+  p -= 1;
+  p *= 2;
+  p /= 4;
+  EXPECT_VALUES(p, (ft::Dims{2, 2}), 0, 0.5, 1, 1.5);
   Tensor n = a;
   n += 1;
   EXPECT_EQ(a.sum().item<double>(), 10);
@@ -141,6 +180,7 @@ TEST(ContractTensor, Printing) {
   out << x << ' ' << x.sizes();
   EXPECT_EQ(out.str(), "tensor([1., 2., 3.]) [3]");
   EXPECT_EQ(fmt::format("{}", x), "tensor([1., 2., 3.])");
+  EXPECT_EQ(fmt::format("{}", ft::sin(2.0)), "tensor(0.9093)");
   EXPECT_EQ(fmt::format("{} {}", ft::f32, x.sizes()), "f32 [3]");
 }
 
@@ -157,6 +197,10 @@ TEST(ContractTensor, Types) {
   static_assert(!std::is_assignable_v<decltype(std::declval<Tensor&>()[0]), Tensor>);  // a[0] = v would be lost
   static_assert(std::is_assignable_v<Tensor&, double>);
   static_assert(std::is_same_v<decltype(true ? std::declval<Tensor&>() : 0.0), Tensor>);
+  // A temporary's memory would dangle; reading a number is explicit; a number converts.
+  static_assert(!std::is_convertible_v<Tensor, double> && std::is_constructible_v<double, Tensor> && std::is_constructible_v<bool, Tensor>);
+  static_assert(std::is_convertible_v<double, Tensor> && std::is_convertible_v<int, Tensor> && std::is_convertible_v<bool, Tensor>);
+  static_assert(std::is_copy_constructible_v<Tensor> && std::is_nothrow_move_constructible_v<Tensor> && sizeof(Tensor) == 16);
   std::variant<Tensor, double> either = 2.0;
   EXPECT_EQ(either.index(), 1u);
 }

@@ -103,6 +103,18 @@ TEST_F(ContractTrees, Nets) {
   EXPECT_FALSE(ft::tree_flatten(net).second == s);
 }
 
+TEST_F(ContractTrees, LeavesAndPathsOfOtherKinds) {
+  EXPECT_EQ(ft::tree_leaves(std::tuple{x, 3, std::string("s"), Act::relu, std::pair{y, true}}).size(), 2u);
+  EXPECT_EQ(ft::tree_leaves(Private(x, 2)).size(), 1u);
+  struct Local {
+    Tensor q;
+    std::vector<bool> flags;
+    std::pair<int, Tensor> r;
+    int pad;
+  };
+  EXPECT_EQ((ft::tree_paths(Local{x, {true}, {1, y}, 0})), (std::vector<std::string>{"q", "r[1]"}));
+}
+
 TEST_F(ContractGrad, Argnums) {
   expect_gradient(ft::grad(loss)(p, x, y));
   expect_gradient(ft::grad(loss)({p.w, p.b}, x, y));
@@ -314,6 +326,8 @@ TEST_F(ContractJacobian, Hessians) {
   auto of_loss = ft::jit(ft::hessian(loss))(p, x, y);
   EXPECT_VALUES(of_loss[&Params::w].b, (Dims{2, 3, 2}), 1, 0, 2, 0, 3, 0, 0, 1, 0, 2, 0, 3);  // d2/dw_ij db_k = delta_ik x_j
   EXPECT_VALUES(of_loss[&Params::b].b, (Dims{2, 2}), 1, 0, 0, 1);
+  Tensor xx = ft::outer(x, x).reshape({1, 3, 1, 3}), eye = ft::eye(2).reshape({2, 1, 2, 1});
+  EXPECT_TRUE(ft::allclose(of_loss[&Params::w].w, eye * xx));  // d2/dw_ij dw_kl = delta_ik x_j x_l
 }
 
 TEST_F(ContractJacobian, UnderVmapAndWithValuesAndAux) {
@@ -335,6 +349,7 @@ TEST_F(ContractVmap, PerSampleGradients) {
   Params g = ft::vmap(ft::grad(loss), {.in_dims = {ft::none, 0, 0}})(p, xs, ys);
   EXPECT_EQ(g.w.sizes(), (Dims{4, 2, 3}));
   EXPECT_VALUES(g.b, (Dims{4, 2}), 4.5, 6, 5, 5, 9.5, 11, -.5, 1);
+  EXPECT_TRUE(ft::allclose(g.w, g.b.reshape({4, 2, 1}) * xs.reshape({4, 1, 3})));  // r x^T of each example
   Params last = ft::vmap(
       ft::grad(ft::jit(loss)),
       {.in_dims = {ft::none, 0, -2}, .out_dims = 1, .randomness = ft::Randomness::different, .chunk_size = 64, .axis_name = "batch", .axis_size = 4})(
@@ -407,6 +422,9 @@ TEST_F(ContractJit, Programs) {
   EXPECT_EQ(program.inputs().size(), 1u);
   EXPECT_EQ(program.outputs().size(), 1u);
   EXPECT_GE(program.equations().size(), 1u);
+  for (const auto& e : program.equations()) EXPECT_FALSE(e.op.empty() || e.results.empty());
+  EXPECT_EQ(program.inputs()[0].shape, Dims{3});
+  EXPECT_EQ(program.outputs()[0].dtype, ft::f32);
   EXPECT_VALUES(program({x * 2})[0], Dims{3}, 4, 8, 12);
   EXPECT_VALUES(parsed({x})[0], Dims{3}, 2, 4, 6);
   EXPECT_VALUES(ft::make_fx(power)(x, 2)({x})[0], Dims{3}, 1, 4, 9);
