@@ -3,7 +3,6 @@
 
 #include "functra/prims/control.h"
 #include "functra/prims/families.h"
-#include "functra/prims/loop.h"
 #include "functra/prims/math.h"
 
 namespace functra::prims {
@@ -51,7 +50,8 @@ std::shared_ptr<const Tangents> tangents_of(const ProgramPtr& p, const Mask& m) 
   auto make = [&] {
     auto f = core::jvp_program(p, m, Mask(p->outputs.size()));
     auto& outs = f->program->outputs;
-    return Tangents{core::with_outputs(*f->program, {outs.begin() + static_cast<std::ptrdiff_t>(p->outputs.size()), outs.end()}), f->nonzero};
+    ProgramPtr t = core::with_outputs(*f->program, {outs.begin() + static_cast<std::ptrdiff_t>(p->outputs.size()), outs.end()}, false);
+    return Tangents{core::without_effects(t), f->nonzero};
   };
   return cached<Tangents>(*p, form_key("tangents", {m}), make);
 }
@@ -88,7 +88,7 @@ void check_like(const Call& c, const char* what, std::span<const Aval> is, std::
     throw ShapeError(std::string(c.prim.name) + ": " + what + " gives " + std::to_string(is.size()) + " results for " +
                      std::to_string(should.size()) + " unknowns");
   for (std::size_t i = 0; i < should.size(); ++i)
-    if (!(is[i] == should[i]))
+    if (!same_type(is[i], should[i]))
       throw ShapeError(std::string(c.prim.name) + ": " + what + " gives result " + std::to_string(i) + " of type " + is[i].str() + ", expected " +
                        should[i].str());
 }
@@ -97,31 +97,6 @@ Types joined_types(std::span<const Aval> a, std::span<const Aval> b, std::span<c
   append(r, b);
   append(r, c);
   return r;
-}
-// Outputs that marked inputs surely reach. What holds Programs in another way than those below counts as not reached.
-Mask reached(const Program& p, const Mask& in) {
-  Mask d(p.type_of.size()), out;
-  for (std::size_t i = 0; i < in.size(); ++i) d[static_cast<std::size_t>(p.inputs[i])] = in[i];
-  for (const core::Eqn& e : p.eqns) {
-    auto inner = core::inner_programs(e);
-    Mask m, r(e.n_out);
-    for (Var v : p.operands(e)) m.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
-    if (inner.empty()) std::fill(r.begin(), r.end(), count(m) != 0);
-    else if (e.prim == &cond_p) {
-      if (m[0]) std::fill(r.begin(), r.end(), 1);
-      else
-        for (auto& b : inner) r = either(r, reached(*b, part(m, 1, m.size() - 1)));
-    } else if (e.prim == &scan_p) {
-      auto& q = Params(e.params).get<ScanParams>();
-      m.erase(m.begin(), m.begin() + q.counted);
-      m = carry_fixpoint(m, static_cast<std::size_t>(q.n_const), static_cast<std::size_t>(q.n_carry),
-                         [&](const Mask& mask) { return reached(*q.body, mask); });
-      r = reached(*q.body, m);
-    } else if (inner.size() == 1 && inner[0]->inputs.size() == m.size() && inner[0]->outputs.size() == r.size()) r = reached(*inner[0], m);
-    std::copy(r.begin(), r.end(), d.begin() + e.out);
-  }
-  for (Var v : p.outputs) out.push_back(v >= 0 && d[static_cast<std::size_t>(v)]);
-  return out;
 }
 // Does input i of a linear Program act on its tangents. Residuals of a user's backward rule do not count: it may keep what it likes.
 bool acts(const Program& p, std::size_t input) {
@@ -149,7 +124,7 @@ bool is_linear(const ProgramPtr& p, std::size_t n_const) {
     std::size_t n = p->outputs.size();
     Mask x = last_inputs(p, n_const);
     auto l = core::linearize_program(p, x, Mask(n));
-    Mask value = reached(*p, x), kept = reached(*l->primal, x);
+    Mask value = core::depends({&p, 1}, x), kept = core::depends({&l->primal, 1}, x);
     for (std::size_t i = 0; i < n; ++i)
       if (value[i] && !l->nonzero[i]) return false;  // depends on x, with derivative zero
     for (std::size_t i = 0; i < l->n_res; ++i)
@@ -165,12 +140,13 @@ ProgramPtr transposed_map(const ProgramPtr& p, std::size_t n_const) {
     Mask linear(l->n_res);
     linear.resize(l->linear->inputs.size(), 1);
     ProgramPtr t = core::transpose_program(l->linear, linear, Mask(count(l->nonzero), 1));
+    ProgramPtr primal = core::without_effects(l->primal);
     Types in = p->in_types(), types(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(n_const));
     append(types, p->out_types());
     return trace_program(types, [&](Ins a) {
       Vec args(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n_const));
       for (std::size_t i = n_const; i < in.size(); ++i) args.push_back(zeros(in[i]));  // a linear map is its own derivative, anywhere
-      Vec r = core::eval_program(*l->primal, args);
+      Vec r = core::eval_program(*primal, args);
       r.erase(r.begin(), r.begin() + static_cast<std::ptrdiff_t>(n));
       for (std::size_t i = 0; i < n; ++i)
         if (l->nonzero[i]) r.push_back(a[n_const + i]);

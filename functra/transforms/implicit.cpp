@@ -88,7 +88,7 @@ Closed linearized(const ProgramPtr& f, Ins constants, Ins x) {
   Mask m(constants.size());
   m.resize(f->inputs.size(), 1);
   auto l = linearize_program(f, m, Mask(f->outputs.size(), 1));
-  Vec r = eval_program(*l->primal, joined({constants, x}));
+  Vec r = eval_program(*without_effects(l->primal), joined({constants, x}));
   return {l->linear, Vec(r.begin() + static_cast<std::ptrdiff_t>(x.size()), r.end())};
 }
 }  // namespace

@@ -89,6 +89,22 @@ FUNCTRA_ROW(linear_solve) {
                          },
                          solution(positive)});
   }
+  r.samples.push_back({"further results",
+                       {operand({2, 2}, 1), operand({2}, 2)},
+                       [](const Vec& x) {
+                         auto map = [a = dominant(x[0])](const Tensor& v) { return matmul(a, v); };
+                         auto solve = [](const auto& f, const Tensor& b) {
+                           return std::pair{DenseSolver{}(f, b), std::tuple{2.0 * sign(b), sum(b) > 0, tensor(5)}};
+                         };
+                         auto [y, aux] = custom_linear_solve(has_aux, map, x[1], solve, solve);
+                         return Vec{y, std::get<0>(aux), std::get<1>(aux), std::get<2>(aux)};
+                       },
+                       [](const std::vector<Array>& in) {
+                         Array signs = in[1];
+                         double s = 0;
+                         for (double& v : signs.v) s += v, v = v > 0 ? 2 : -2;
+                         return std::vector<Array>{solution(dominant)(in)[0], signs, {{}, {s > 0 ? 1.0 : 0.0}}, {{}, {5}}};
+                       }});
   Vec in{operand({4, 4}, 1), operand({4}, 2)};
   r.samples.push_back({"cg", in, [](const Vec& x) { return Vec{linalg::cg(positive(x[0]), x[1], {.tol = 1e-14}).first}; }, solution(positive)});
   r.samples.push_back({"gmres", in, [](const Vec& x) { return Vec{linalg::gmres(dominant(x[0]), x[1], {.tol = 1e-14}).first}; }, solution(dominant)});
@@ -106,6 +122,21 @@ FUNCTRA_ROW(root) {
          [](const Vec& x) { return Vec{custom_root([a = x[0]](const Tensor& v) { return cubic(v, a); }, x[1], newton, DenseSolver{})}; },
          cubic_root,
          {0}});
+  r.samples.push_back({"further results",
+                       {operand({2}, 1), operand({2}, 2, 0.1, 0.2)},
+                       [](const Vec& x) {
+                         auto solve = [](const auto& f, const Tensor& start) {
+                           return std::pair{newton(f, start), std::tuple{2.0 * sign(start), tensor(true), tensor(5)}};
+                         };
+                         auto [y, aux] = custom_root(
+                             has_aux, [a = x[0]](const Tensor& v) { return cubic(v, a); }, x[1], solve, DenseSolver{});
+                         return Vec{y, std::get<0>(aux), std::get<1>(aux), std::get<2>(aux)};
+                       },
+                       [](const std::vector<Array>& in) {
+                         Array signs = in[1];
+                         for (double& v : signs.v) v = v > 0 ? 2 : -2;
+                         return std::vector<Array>{cubic_root({in[0]})[0], signs, {{}, {1}}, {{}, {5}}};
+                       }});
   r.samples.push_back({"fixed point",
                        {operand({3, 3}, 3), operand({3}, 4)},
                        [](const Vec& x) {
