@@ -38,7 +38,9 @@ namespace {
 // Of the body's inputs, those that depend on marked operands at any step.
 Mask marked(const ScanParams& q, const Mask& own) {
   Sizes n(q);
-  return carry_fixpoint(part(own, q.counted, own.size() - q.counted), n.n_const, n.n_carry, [&](const Mask& m) { return core::depends({&q.body, 1}, m); });
+  return carry_fixpoint(part(own, q.counted, own.size() - q.counted), n.n_const, n.n_carry, [&](const Mask& m) {
+    return core::depends({&q.body, 1}, m);
+  });
 }
 // One count per lane: all lanes run to the largest; a lane past its count keeps its carry and gives zero ys.
 void batch_counted(const ScanParams& q, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
@@ -247,8 +249,11 @@ constexpr Primitive scan_p = {
     .mixed =
         [](const Call& c, const Mask& own) {
           auto& q = scan_of(c);
-          Mask m = marked(q, own), carry = part(m, Sizes(q).n_const, Sizes(q).n_carry);
-          return count(carry) < carry.size() || core::mixed({&q.body, 1}, m);
+          Sizes n(q);
+          Mask m = marked(q, own), carry = part(m, n.n_const, n.n_carry);
+          auto body = core::dependence(*q.body, m);  // a marked carry may become a zero at once: linear all the same
+          Mask ys(body->out.begin() + q.n_carry, body->out.end());
+          return count(carry) < n.n_carry || !body->all || count(ys) < ys.size();
         },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> all_in, std::span<Batched> out) {

@@ -7,13 +7,14 @@
 //   FUNCTRA_LAW=jit          only the laws whose names hold this
 //   FUNCTRA_WITHOUT=scan,map without those operations and constructs (seeds then name other programs)
 #include <gtest/gtest.h>
-#include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "functra/core/interp.h"
 #include "tests/laws/transforms.h"
@@ -36,7 +37,7 @@ class Laws {
     plain_ = [this](const Vec& v) { return run(f_, v, true); };
   }
   // Every law, or the one of that name; the first that fails.
-  Failure check(const std::string& only = {}) {
+  Failure check(const std::string& only, const std::function<void(const char*)>& starts) {
     const char* part = std::getenv("FUNCTRA_LAW");
     const std::pair<const char*, void (Laws::*)()> laws[] = {
         {"eager = plain", &Laws::eager},
@@ -57,6 +58,7 @@ class Laws {
     for (auto& [name, law] : laws) {
       if (!only.empty() ? only != name : part && std::string(name).find(part) == std::string::npos) continue;
       if (dtype == f32 && std::string(name).find("differences") != std::string::npos) continue;
+      starts(name);
       inputs();
       try {
         detail_.clear();
@@ -247,9 +249,54 @@ class Laws {
   std::string detail_;
 };
 
-Failure failure_of(const Function& f, std::uint64_t seed, const std::string& law = {}) {
+// Checks in a child process: a crash, or an endless loop, is a failure of the law that ran.
+struct Outcome {
+  Failure failure;
+  long ran = 0;
+};
+Outcome check(const Function& f, std::uint64_t seed, const std::string& law = {}) {
   dtype = seed % 5 == 0 ? f32 : f64;
-  return Laws(f, seed).check(law);
+  int ends[2];
+  if (pipe(ends) != 0) throw std::runtime_error("pipe");
+  pid_t child = fork();
+  if (child < 0) throw std::runtime_error("fork");
+  auto put = [&](std::string s) {
+    s += '\0';
+    for (std::size_t at = 0; at < s.size();) {
+      ssize_t n = write(ends[1], s.data() + at, s.size() - at);
+      if (n <= 0) _exit(1);
+      at += static_cast<std::size_t>(n);
+    }
+  };
+  if (child == 0) {
+    close(ends[0]);
+    alarm(100);
+    Laws laws(f, seed);
+    Failure r = laws.check(law, [&](const char* name) { put(std::string("?") + name); });
+    put("!" + std::to_string(laws.ran));
+    put(r.law);
+    put(r.detail);
+    put(r.threw ? "threw" : "");
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string all;
+  char block[4096];
+  for (ssize_t n; (n = read(ends[0], block, sizeof block)) > 0;) all.append(block, static_cast<std::size_t>(n));
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at < all.size();) {
+    parts.emplace_back(all.c_str() + at);
+    at += parts.back().size() + 1;
+  }
+  std::string last;
+  std::size_t at = 0;
+  while (at < parts.size() && parts[at][0] == '?') last = parts[at++].substr(1);
+  if (!WIFEXITED(status) || parts.size() < at + 4)
+    return {{last, WIFSIGNALED(status) ? std::string("ended by ") + strsignal(WTERMSIG(status)) : "ended", true}, static_cast<long>(at) - 1};
+  return {{parts[at + 1], parts[at + 2], !parts[at + 3].empty()}, std::stol(parts[at].substr(1))};
 }
 // The smallest program found on which the same law fails in the same way.
 Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
@@ -258,7 +305,7 @@ Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
     for (const Function& g : reductions(f)) {
       if (weight(g) >= weight(f)) continue;
       if (++tries > 3000) break;
-      Failure now = failure_of(g, seed, failure.law);
+      Failure now = check(g, seed, failure.law).failure;
       if (now.law != failure.law || now.threw != failure.threw) continue;
       f = g;
       smaller = true;
@@ -267,28 +314,6 @@ Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
     if (!smaller) break;
   }
   return f;
-}
-// A crash says the seed, on a stack of its own: the program's may have overflowed.
-volatile std::uint64_t current_seed = 0;
-void on_crash(int sig) {
-  char digits[24], *at = digits + sizeof digits;
-  *--at = '\n';
-  for (std::uint64_t s = current_seed; at > digits && (s || at == digits + sizeof digits - 1); s /= 10) *--at = static_cast<char>('0' + s % 10);
-  const char text[] = "random programs: crashed at seed ";
-  if (write(2, text, sizeof text - 1) >= 0 && write(2, at, static_cast<std::size_t>(digits + sizeof digits - at)) >= 0) {}
-  signal(sig, SIG_DFL);
-  raise(sig);
-}
-void say_crashes() {
-  static char stack[1 << 16];
-  stack_t alternate{};
-  alternate.ss_sp = stack;
-  alternate.ss_size = sizeof stack;
-  sigaltstack(&alternate, nullptr);
-  struct sigaction action {};
-  action.sa_handler = on_crash;
-  action.sa_flags = SA_ONSTACK;
-  for (int sig : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS}) sigaction(sig, &action, nullptr);
 }
 std::uint64_t number(const char* name, std::uint64_t otherwise) {
   const char* s = std::getenv(name);
@@ -299,24 +324,20 @@ TEST(RandomPrograms, EveryMeaningOfAProgramIsTheSame) {
   const std::uint64_t seed = number("FUNCTRA_SEED", 1), count = number("FUNCTRA_PROGRAMS", std::getenv("FUNCTRA_SECONDS") ? ~0ull >> 1 : 400);
   const double seconds = static_cast<double>(number("FUNCTRA_SECONDS", 1000000));
   const auto start = std::chrono::steady_clock::now();
-  say_crashes();
   long programs = 0, laws = 0, nodes = 0, failures = 0;
   for (std::uint64_t s = seed; s < seed + count && failures < 10; ++s) {
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > seconds) break;
-    current_seed = s;
     Function f = generate(s);
     nodes += size(f);
-    dtype = s % 5 == 0 ? f32 : f64;
-    Laws all(f, s);
-    Failure failed = all.check();
+    auto [failed, ran] = check(f, s);
     ++programs;
-    laws += all.ran;
-    for (long i = 0; i < all.ran; ++i) count_law(true);
+    laws += ran;
+    for (long i = 0; i < ran; ++i) count_law(true);
     if (failed.law.empty()) continue;
     ++failures;
     count_law(false);
     Function small = shrunk(f, s, failed);
-    Failure last = failure_of(small, s, failed.law);
+    Failure last = check(small, s, failed.law).failure;
     ADD_FAILURE() << "seed " << s << (dtype == f32 ? ", f32" : "") << ": " << failed.law << ": " << failed.detail << "\nsmallest program:\nf"
                   << text(small) << "\n"
                   << last.detail;

@@ -217,6 +217,14 @@ Vec library_custom_vjp(const Node&, const Fn& f, const Vec& in) {
   return g(in);
 }
 
+Vec library_custom_vmap(const Node&, const Fn& f, const Vec& in) {
+  auto g = functra::custom_vmap([f](const Vec& v) { return f(v); },
+                                [f](std::int64_t, const std::array<bool, 1>&, const Vec& v) {
+                                  return std::pair{functra::vmap([f](const Vec& x) { return f(x); })(v), true};
+                                });
+  return g(in);
+}
+
 // ---------------------------------------------------------------- control flow
 bool make_cond(Maker& m, Node& n) {  // operand 0 decides: its sum against reals[0]
   if (!operands(m, n, m.between(2, 3))) return false;
@@ -350,6 +358,28 @@ Vec run_while(const Node& n, const Vec& in, const Vec& captured, bool plain) {
                              Carry{tensor(std::int64_t{0}), in}, o)
       .second;
 }
+// The first carry lies in a Ref that the body of the loop writes.
+Vec run_ref(const Node& n, const Vec& in, const Vec& captured, bool plain) {
+  Fn f = body_of(n, 0, captured, plain);
+  if (plain) {
+    Vec v = in;
+    for (std::int64_t i = 0; i < n.ints[0]; ++i) v = f(v);
+    return v;
+  }
+  Ref cell(in[0]);
+  Vec rest = functra::fori_loop(
+      0, n.ints[0],
+      [&](const Tensor&, const Vec& carry) {
+        Vec v{cell.get()};
+        v.insert(v.end(), carry.begin(), carry.end());
+        v = f(v);
+        cell.set(v[0]);
+        return part(v, 1, v.size() - 1);
+      },
+      part(in, 1, in.size() - 1));
+  rest.insert(rest.begin(), cell.get());
+  return rest;
+}
 bool make_map(Maker& m, Node& n) {  // ints: batch_size, 0: none
   int x = m.pick([](const Type& t) { return t.shape.rank() > 0; });
   if (x < 0) return false;
@@ -417,11 +447,15 @@ std::vector<Op> table() {
       wrapper("custom_jvp", 0.5, 0, library_custom_jvp),
       wrapper("custom_vjp", 0.5, 0, library_custom_vjp),
       wrapper("checkpoint", 1, 2, library_checkpoint),
+      wrapper("custom_vmap", 0.5, 0, library_custom_vmap),
+      wrapper("functionalize", 0.4, 1,
+              [](const Node&, const Fn& f, const Vec& in) { return functra::functionalize([f](const Vec& v) { return f(v); })(in); }),
       {"cond", 1.2, make_cond, run_cond},
       {"switch", 0.5, make_switch, run_switch},
       {"scan", 1.5, make_scan, run_scan},
       {"fori_loop", 0.7, make_loop, run_fori},
       {"while_loop", 1, make_loop, run_while},
+      {"ref", 0.5, make_loop, run_ref},
       {"map", 0.7, make_map, run_map},
       {"associative_scan", 0.4, make_prefixes, run_prefixes},
   };

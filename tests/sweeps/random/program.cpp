@@ -251,20 +251,13 @@ std::vector<Function> reductions(const Function& f) {
   std::vector<Function> r;
   std::vector<Type> types = f.types();
   r.push_back(pruned(f));
-  if (f.results.size() > 1)
-    for (int v : f.results) {
+  // Another value in place of the results: what follows it goes.
+  for (std::size_t v = 0; v < types.size(); ++v)
+    if (f.results != std::vector{static_cast<int>(v)}) {
       r.push_back(f);
-      r.back().results = {v};
+      r.back().results = {static_cast<int>(v)};
       r.back() = pruned(r.back());
     }
-  // A result of an earlier node in place of the results: all that follows goes.
-  if (f.results.size() == 1)
-    for (std::size_t v = 0; v < types.size(); ++v)
-      if (static_cast<int>(v) != f.results[0]) {
-        r.push_back(f);
-        r.back().results = {static_cast<int>(v)};
-        r.back() = pruned(r.back());
-      }
   for (std::size_t i = f.nodes.size(); i-- > 0;) {
     const Node& n = f.nodes[i];
     int before = static_cast<int>(f.params.size());
