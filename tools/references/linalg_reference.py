@@ -1,17 +1,17 @@
-"""Linear algebra of SciPy and NumPy, gradients and Hessians of JAX: writes tests/data/linalg_reference.npz for tests/linalg_test.cpp.
-Made with SciPy 1.17.1, NumPy 2.4.6, JAX 0.10.2.
-
-pip install jax scipy
-python3 tools/references/linalg_reference.py
+"""Linear algebra of SciPy and NumPy, gradients and Hessians of JAX, for tests/linalg_test.cpp. Made with SciPy 1.17.1, NumPy 2.4.6 and
+JAX 0.10.2.
 
 A function f of a matrix stands as name_value, name_grad (of sum(weights * f)) and, for n = 3, name_hessian; names end in the number of
-rows."""
+rows.
+
+needs: jax scipy numpy
+writes: tests/data/linalg_reference.npz"""
 import os
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy
 import scipy.linalg as sl
 
 jax.config.update("jax_enable_x64", True)
@@ -85,5 +85,5 @@ for m, n in ((3, 5), (5, 3)):
     for name, value in zip("PLU", sl.lu(r)):
         emit(f"{name}{m}{n}", value)
 
-here = os.path.dirname(os.path.abspath(__file__))
-np.savez_compressed(os.path.join(here, "../../tests/data/linalg_reference.npz"), **arrays)
+path = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "../../tests/data/linalg_reference.npz")
+np.savez_compressed(path, **arrays)
