@@ -1,0 +1,21 @@
+// Constructs nested three deep, every triple (minutes). FUNCTRA_SWEEP_SHARE = n runs one triple in n.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/support/constructs.h"
+
+namespace functra::testing {
+
+TEST(NestingSweep, EveryTriple) {
+  const char* share = std::getenv("FUNCTRA_SWEEP_SHARE");
+  long n = share ? std::max(1L, std::atol(share)) : 1, at = 0;
+  for (auto& a : constructs())
+    for (auto& b : constructs())
+      for (auto& c : constructs()) {
+        if (at++ % n || (!b.reverse && a.needs_reverse) || (!c.reverse && (a.needs_reverse || b.needs_reverse))) continue;
+        expect_laws(apply(a, apply(b, apply(c, leaf()))));
+      }
+}
+
+}  // namespace functra::testing
