@@ -154,7 +154,11 @@ TEST(Scan, EmptyTreesAndNoResults) {
   expect_close(doubled, some({3}) * 2.0);
   auto [c, y] = scan([](const Tensor& c, NoneType) { return std::pair{c * 2.0, none}; }, tensor(3.0, f64), {.length = 4});
   EXPECT_EQ(double(c), 48);
-  auto [e, n] = scan([](const std::vector<Tensor>& v, NoneType) { return std::pair{v, std::vector<Tensor>()}; }, std::vector<Tensor>(), {.length = 3});
+  auto [e, n] = scan(
+      [](const std::vector<Tensor>& v, NoneType) {
+        return std::pair{v, std::vector<Tensor>()};
+      },
+      std::vector<Tensor>(), {.length = 3});
   EXPECT_TRUE(e.empty() && n.empty());
   auto squares = [](const Tensor& x) {
     return sum(scan([](const std::tuple<>& c, const Tensor& v) { return std::pair{c, v * v}; }, std::tuple<>(), x).second);
@@ -217,7 +221,13 @@ TEST(Scan, BareNumbersTakeTheDtypeThatTheBodyGivesThem) {
   EXPECT_EQ(double(t * tensor(1.0, f64)), 0.1 + 0.1 + 0.1);
   EXPECT_EQ((t * tensor(1.0)).dtype(), f32);
   auto twice = vmap([&](const Tensor& x) {
-    auto [t, n] = scan([&](const Tensor& c, auto) { return std::pair{cond(x > 0.0, [&] { return c + 0.1; }, [&] { return c; }), none}; }, 0.0, none, {.length = 3});
+    auto [t, n] = scan(
+        [&](const Tensor& c, auto) {
+          return std::pair{cond(
+                               x > 0.0, [&] { return c + 0.1; }, [&] { return c; }),
+                           none};
+        },
+        0.0, none, {.length = 3});
     return t * x;
   });
   EXPECT_EQ(twice(tensor({1.0, -1.0})).dtype(), f32);
@@ -280,7 +290,9 @@ TEST(Scan, LinearTransposeSeparatesKnownCarriesFromLinearOnes) {
   EXPECT_NEAR(double(pull(transposed)), 7 * v3 + by_ys, 1e-9);
   auto through_jit = linear_transpose(jit(f), tensor(1.0, f64));
   EXPECT_NEAR(double(pull(through_jit)), 7 * v3 + by_ys, 1e-9);
-  EXPECT_NEAR(double(jit([&](const Tensor& ct) { return linear_transpose(f, tensor(1.0, f64))(std::pair{ct, zeros({3}, f64)}); })(tensor(7.0, f64))),
+  EXPECT_NEAR(double(jit([&](const Tensor& ct) {
+                return linear_transpose(f, tensor(1.0, f64))(std::pair{ct, zeros({3}, f64)});
+              })(tensor(7.0, f64))),
               7 * v3, 1e-9);
   // The same in a branch, and under a while loop with a counter.
   auto branch = [&](const Tensor& v) {
@@ -355,7 +367,10 @@ TEST(Scan, UnrollNeverChangesResults) {
 
 // ---------------------------------------------------------------- fori_loop, map, associative_scan
 TEST(Fori, ConstantBoundsAreAScanAndTensorsAWhile) {
-  auto f = [](const Tensor& x) { return fori_loop(2, 6, [&](const Tensor& i, const Tensor& c) { return c * x + i.to(f64); }, tensor(0.0, f64)); };
+  auto f = [](const Tensor& x) {
+    return fori_loop(
+        2, 6, [&](const Tensor& i, const Tensor& c) { return c * x + i.to(f64); }, tensor(0.0, f64));
+  };
   // 2 x^3 + 3 x^2 + 4 x + 5
   Tensor x = tensor(1.5, f64);
   EXPECT_NEAR(double(f(x)), 2 * 3.375 + 3 * 2.25 + 4 * 1.5 + 5, 1e-12);
@@ -368,7 +383,9 @@ TEST(Fori, ConstantBoundsAreAScanAndTensorsAWhile) {
   EXPECT_NEAR(double(grad(g)(x, tensor(6))), 6 * 2.25 + 6 * 1.5 + 4, 1e-12);
   expect_close(vmap(g, {.in_dims = {none, 0}})(x, tensor({6, 3, 2, 0})), tensor({double(f(x)), 2.0, 0.0, 0.0}, f64));
   expect_close(vmap(grad(g), {.in_dims = {none, 0}})(x, tensor({6, 4})), tensor({6 * 2.25 + 6 * 1.5 + 4, 2.0}, f64));
-  EXPECT_EQ(double(fori_loop(5, 2, [](const Tensor&, const Tensor& c) { return c * 2.0; }, tensor(3.0, f64))), 3);
+  EXPECT_EQ(double(fori_loop(
+                5, 2, [](const Tensor&, const Tensor& c) { return c * 2.0; }, tensor(3.0, f64))),
+            3);
 }
 TEST(Map, GivesWhatVmapGivesForEveryBatchSize) {
   Tensor w = some({3, 2}), xs = some({7, 2}, 0.8);

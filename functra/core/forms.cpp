@@ -98,7 +98,7 @@ void operands_of(const Program& p, const Eqn& e, const Tensor* env, Buf<Operand,
 }  // namespace
 void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
   std::map<std::size_t, Split> splits;  // by equation
-  if (!consume) {  // equations of known operands only, in a body that mixes both kinds; what a recorder made does not
+  if (!consume) {                       // equations of known operands only, in a body that mixes both kinds; what a recorder made does not
     for (std::size_t i = 0; i < p.eqns.size(); ++i) {
       const Eqn& e = p.eqns[i];
       Buf<Aval, 4> literal_types(e.n_in);

@@ -50,8 +50,7 @@ void shape_elementwise(const Call& c, std::span<const Aval> in, std::span<Aval> 
       throw ShapeError(std::string(c.prim.name) + ": operands " + types_of(in) + " have different shapes");
     bool mask = in.size() == 3 && k == 0;  // select
     if (mask) continue;
-    if (in[k].dtype != in.back().dtype)
-      throw DTypeError(std::string(c.prim.name) + ": operands " + types_of(in) + " have different dtypes");
+    if (in[k].dtype != in.back().dtype) throw DTypeError(std::string(c.prim.name) + ": operands " + types_of(in) + " have different dtypes");
     weak &= in[k].weak;
   }
   require_formula(c.prim, in.back().dtype);

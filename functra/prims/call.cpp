@@ -95,8 +95,14 @@ constexpr Primitive jit_call_p = {
           for (std::size_t i = 0, k = 0; i < in.size(); ++i)
             if (linear[i]) g[i] = out[k++];
         },
-    .depends = [](const Call& c, const Mask& own) { return core::depends({&program_of(c), 1}, own); },
-    .mixed = [](const Call& c, const Mask& own) { return core::mixed({&program_of(c), 1}, own); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return core::depends({&program_of(c), 1}, own);
+        },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          return core::mixed({&program_of(c), 1}, own);
+        },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           Mask m;

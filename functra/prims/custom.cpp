@@ -49,13 +49,12 @@ constexpr Primitive custom_jvp_p = {
           Vec y = core::bind_all(custom_jvp_p, a, p);
           for (std::size_t i = 0; i < out.size(); ++i) out[i] = {y[i], o[i] ? 0 : -1};
         },
-    .guard =
-        [](const Call& c, const Tensor& on, Ins in, Outs out) {  // `on` is one more captured operand
-          auto& q = jvp_of(c);
-          Vec y = core::bind_all(custom_jvp_p, joined({{&on, 1}, in}),
-                                 CustomJvpParams{core::guarded_program(q.primal), core::guarded_program(q.rule), q.captured + 1});
-          std::move(y.begin(), y.end(), out.begin());
-        }};
+    .guard = [](const Call& c, const Tensor& on, Ins in, Outs out) {  // `on` is one more captured operand
+      auto& q = jvp_of(c);
+      Vec y = core::bind_all(custom_jvp_p, joined({{&on, 1}, in}),
+                             CustomJvpParams{core::guarded_program(q.primal), core::guarded_program(q.rule), q.captured + 1});
+      std::move(y.begin(), y.end(), out.begin());
+    }};
 
 // The linear map whose transpose is a user's backward rule. Operands: residuals, tangents of the arguments; results: tangents of
 // the results.
@@ -134,24 +133,23 @@ constexpr Primitive custom_vjp_p = {
                                  CustomVjpParams{core::batch_program(q.primal, ctx, m, o)->program, f->program, bwd, q.captured, q.given});
           for (std::size_t i = 0; i < n; ++i) out[i] = {y[i], o[i] ? 0 : -1};
         },
-    .guard =
-        [](const Call& c, const Tensor& on, Ins in, Outs out) {  // `on` is one more captured operand, and a residual for the backward rule
-          CustomVjpParams q = vjp_of(c);
-          ProgramPtr guarded = core::guarded_program(q.fwd);
-          auto n = static_cast<std::ptrdiff_t>(out.size());
-          q.fwd = *cached<ProgramPtr>(*q.fwd, "guarded_forward", [&] {
-            return trace_program(guarded->in_types(), [&](Ins a) {
-              Vec r = core::eval_program(*guarded, a);
-              r.insert(r.begin() + n, a[0]);
-              return r;
-            });
-          });
-          q.primal = core::guarded_program(q.primal);
-          q.bwd = core::guarded_program(q.bwd);
-          ++q.captured;
-          Vec y = core::bind_all(custom_vjp_p, joined({{&on, 1}, in}), q);
-          std::move(y.begin(), y.end(), out.begin());
-        }};
+    .guard = [](const Call& c, const Tensor& on, Ins in, Outs out) {  // `on` is one more captured operand, and a residual for the backward rule
+      CustomVjpParams q = vjp_of(c);
+      ProgramPtr guarded = core::guarded_program(q.fwd);
+      auto n = static_cast<std::ptrdiff_t>(out.size());
+      q.fwd = *cached<ProgramPtr>(*q.fwd, "guarded_forward", [&] {
+        return trace_program(guarded->in_types(), [&](Ins a) {
+          Vec r = core::eval_program(*guarded, a);
+          r.insert(r.begin() + n, a[0]);
+          return r;
+        });
+      });
+      q.primal = core::guarded_program(q.primal);
+      q.bwd = core::guarded_program(q.bwd);
+      ++q.captured;
+      Vec y = core::bind_all(custom_vjp_p, joined({{&on, 1}, in}), q);
+      std::move(y.begin(), y.end(), out.begin());
+    }};
 
 constexpr Primitive custom_linear_p = {
     .name = "custom_linear",

@@ -327,8 +327,14 @@ constexpr Primitive custom_vmap_p = {
           CallParams p{program_of(c)};
           jit_call_p.transpose(as_call(p), ct, in, g);
         },
-    .depends = [](const Call& c, const Mask& own) { return core::depends({&program_of(c), 1}, own); },
-    .mixed = [](const Call& c, const Mask& own) { return core::mixed({&program_of(c), 1}, own); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return core::depends({&program_of(c), 1}, own);
+        },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          return core::mixed({&program_of(c), 1}, own);
+        },
     .batch =
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           Mask m;

@@ -94,8 +94,13 @@ template <class FBody, class FStep> Masks sweep_fixpoint(const Sizes& n, const M
 // Of the operands after the count, those that depend on marked ones at any step.
 Mask marked(const SweepParams& q, const Mask& own) {
   return sweep_fixpoint(
-             Sizes(q), part(own, 1, own.size() - 1), [&](const Mask& m) { return core::depends({&q.body, 1}, m); },
-             [&](const Mask& m) { return core::depends({&q.step, 1}, m); })
+             Sizes(q), part(own, 1, own.size() - 1),
+             [&](const Mask& m) {
+               return core::depends({&q.body, 1}, m);
+             },
+             [&](const Mask& m) {
+               return core::depends({&q.step, 1}, m);
+             })
       .all;
 }
 // The step on the side states that are kept, the others being zero; linear as the whole one is.
@@ -314,7 +319,10 @@ constexpr Primitive sweep_p = {
           for (std::size_t i = 0; i < n.n_side; ++i)
             if (in[n.side() + i].linear()) g[n.side() + i] = r[i];
         },
-    .depends = [](const Call& c, const Mask& own) { return own[0] ? Mask(Sizes(of(c)).n_side, 1) : part(marked(of(c), own), Sizes(of(c)).side(), Sizes(of(c)).n_side); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return own[0] ? Mask(Sizes(of(c)).n_side, 1) : part(marked(of(c), own), Sizes(of(c)).side(), Sizes(of(c)).n_side);
+        },
     .mixed =
         [](const Call& c, const Mask& own) {
           Sizes n(of(c));

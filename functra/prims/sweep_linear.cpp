@@ -218,7 +218,8 @@ void linearize_sweep(const SweepParams& q, Ins x, Ins t, Outs dy) {
   if (q.reverse) {
     Mask m = carry_fixpoint(part(start, 0, n.body), n.n_const, n.n_carry, [&](const Mask& k) { return body_form(k)->nonzero; });
     auto step_form = [&](const Mask& k) { return core::jvp_program(q.step, k, carry_outputs(k, n.side, n.n_side, n.n_side)); };
-    m = carry_fixpoint(joined(m, part(start, n.body, n.n_side_const + n.n_side)), n.side, n.n_side, [&](const Mask& k) { return step_form(k)->nonzero; });
+    m = carry_fixpoint(joined(m, part(start, n.body, n.n_side_const + n.n_side)), n.side, n.n_side,
+                       [&](const Mask& k) { return step_form(k)->nonzero; });
     SweepLinearParams p{q.body, q.step, q.n_const, q.n_carry, q.n_side_const, q.n_side, q.reverse, q.slots, m};
     Vec r = core::bind_all(sweep_linear_p, joined({x, tangents(m, in, tan, 0, n.all)}), p);
     for (std::size_t i = 0; i < n.n_side; ++i)

@@ -235,8 +235,9 @@ constexpr Primitive while_p = {
         [](const Call& c, const Mask& own) {
           auto& q = of(c);
           Sizes n(q);
-          Mask m = carry_fixpoint(part(own, n.n_cond, n.n_const + n.n_carry), n.n_const, n.n_carry,
-                                  [&](const Mask& mask) { return core::depends({&q.body, 1}, mask); });
+          Mask m = carry_fixpoint(part(own, n.n_cond, n.n_const + n.n_carry), n.n_const, n.n_carry, [&](const Mask& mask) {
+            return core::depends({&q.body, 1}, mask);
+          });
           Mask of_body = core::depends({&q.body, 1}, m), carry = part(m, n.n_const, n.n_carry);
           bool steps = core::depends({&q.cond, 1}, joined(part(own, 0, n.n_cond), carry))[0];  // how many there are
           if (steps) return Mask(n.n_out + 1, 1);
