@@ -115,6 +115,12 @@ FUNCTRA_ROW(custom_vmap_call) {
                            for (std::size_t i = 0; i < y.size(); ++i) y[i] = std::sin(in[0][i]) * in[1][i];
                            return std::vector<Array>{y};
                          }});
+  auto twice_of = custom_vmap([](const Tensor& a) { return a * 2.0; },
+                              [](std::int64_t, const std::array<bool, 1>&, const Tensor& a) {
+                                return std::pair{a * 2.0, true};
+                              });
+  r.samples.push_back({"of a linear function", {operand({3}, 1)}, [twice_of](const Vec& x) { return Vec{twice_of(x[0])}; }, each(twice)});
+  r.samples.back().linear = true;
   return r;
 }
 

@@ -131,6 +131,18 @@ FUNCTRA_ROW(scan) {
   Vec in{operand({2}, 1), operand({2}, 2), operand({5, 2}, 3)};
   for (bool reverse : {false, true})
     r.samples.push_back({"checkpoint_every", in, scan_fn({.reverse = reverse, .checkpoint_every = 2}), scan_reference(reverse)});
+  // A carry that becomes a constant at the first step: its tangent is a zero from there on.
+  Fn forgets = [](const Vec& v) {
+    auto [c, ys] = scan([w = v[0]](const Tensor& c, const Tensor& x) { return std::pair{full_like(c, 0.3), sin(c * w) * x}; }, v[1], v[2]);
+    return Vec{c, ys};
+  };
+  r.samples.push_back({"a carry that becomes a constant", in, forgets, [](const std::vector<Array>& x) {
+                         Array c = x[1], ys = x[2];
+                         std::size_t m = c.size();
+                         for (std::size_t k = 0; k < ys.size(); ++k) ys[k] = std::sin((k < m ? c[k] : 0.3) * x[0][k % m]) * x[2][k];
+                         for (double& v : c.v) v = 0.3;
+                         return std::vector<Array>{c, ys};
+                       }});
   return r;
 }
 FUNCTRA_ROW(while) {

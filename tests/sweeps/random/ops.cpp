@@ -210,7 +210,7 @@ std::vector<Op> table() {
       along("flip", 0.5, 1, same_type, [](const Tensor& x, std::int64_t d) { return flip(x, d); }),
       along("roll", 0.5, 1, same_type, [](const Tensor& x, std::int64_t d) { return roll(x, 1, d); }),
       along("sort", 1, 1, same_type, [](const Tensor& x, std::int64_t d) { return sort(x, d).first; }),
-      along("argsort_take", 1, 1, same_type, [](const Tensor& x, std::int64_t d) { return take_along_dim(x * x, argsort(x, d), d) / (1.0 + abs(x)); }),
+      along("argsort_take", 1, 1, [](const Type& x, std::size_t) { return std::optional(bounded(x.shape, 0, magnitude(x) * magnitude(x))); }, [](const Tensor& x, std::int64_t d) { return take_along_dim(x * x, argsort(x, d), d) / (1.0 + abs(x)); }),
       along("unsqueeze", 0.5, 1, [](const Type& x, std::size_t d) { return std::optional(bounded(x.shape.with(d, 1), x.lo, x.hi)); },
             [](const Tensor& x, std::int64_t d) { return unsqueeze(x, d); }),
       along("transpose", 1, 2, [](const Type& x, std::size_t d) {
