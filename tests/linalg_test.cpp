@@ -342,7 +342,12 @@ TEST(Linalg, TheDerivativesOfADeterminantAreRightForEveryRank) {
     }
     return d;
   };
-  std::vector<std::pair<std::size_t, std::vector<double>>> cases;
+  struct Case {
+    std::size_t n;
+    std::vector<double> a;
+    int rank;  // at most; -1: not said
+  };
+  std::vector<Case> cases;
   for (std::size_t n : {4, 5, 6})
     for (std::size_t rank = 0; rank <= n; ++rank) {
       std::vector<double> a(n * n);
@@ -351,10 +356,10 @@ TEST(Linalg, TheDerivativesOfADeterminantAreRightForEveryRank) {
           for (std::size_t j = 0; j < n; ++j)
             a[i * n + j] += static_cast<double>((i * i + 3 * i * k + k) % 5) * static_cast<double>((j * j * k + 2 * j + k * k) % 7) -
                             3.0 * static_cast<double>(i == k);
-      cases.emplace_back(n, a);
+      cases.push_back({n, a, static_cast<int>(rank)});
     }
-  cases.push_back({4, {0, 1, 2, 3, 0, 4, 1, 7, 0, 2, 2, 5, 0, 1, 8, 2}});  // the first column is zero: elimination by rows finds no pivot
-  for (auto& [n, a] : cases) {
+  cases.push_back({4, {0, 1, 2, 3, 0, 4, 1, 7, 0, 2, 2, 5, 0, 1, 8, 2}, -1});  // the first column is zero: elimination by rows finds no pivot
+  for (auto& [n, a, rank] : cases) {
     auto m = static_cast<std::int64_t>(n);
     std::vector<double> want;
     for (std::size_t i = 0; i < n; ++i)
@@ -397,6 +402,10 @@ TEST(Linalg, TheDerivativesOfADeterminantAreRightForEveryRank) {
     EXPECT_NEAR(grad(line)(zero).item<double>(), coefficients[1], 1e-8 * scale);
     EXPECT_NEAR(grad(grad(line))(zero).item<double>(), 2 * coefficients[2], 1e-7 * scale);
     EXPECT_NEAR(grad(grad(grad(line)))(zero).item<double>(), 6 * coefficients[3], 1e-6 * scale);
+    const double fourth = grad(grad(grad(grad(line))))(zero).item<double>();  // not defined at low rank, and never silently another number
+    EXPECT_TRUE(!std::isfinite(fourth) || std::fabs(fourth - 24 * coefficients[4]) < 1e-5 * scale) << fourth << " for " << 24 * coefficients[4];
+    if (rank == 0) EXPECT_FALSE(std::isfinite(fourth));
+    if (rank >= static_cast<int>(n) - 3) EXPECT_TRUE(std::isfinite(fourth));
   }
   EXPECT_EQ(la::det(matrix({3, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9})).item<double>(), 0);
   EXPECT_VALUES(hessian([](const Tensor& t) { return la::det(t); })(zeros({2, 2}, f64)), (Shape{2, 2, 2, 2}), 0, 0, 0, 1, 0, 0, -1, 0, 0, -1, 0, 0, 1,

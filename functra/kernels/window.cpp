@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "functra/base/errors.h"
 #include "functra/base/memory.h"
@@ -144,15 +145,32 @@ template <class T> bool by_op(Reduce op, const void* x, const Shape& shape, cons
   return false;
 }
 
-// For every window its first extreme: f(offset of the window in w_strides, offset of the element in y_strides or
-// kNone). The dimensions
+// What the windows along one dimension hold: `count` elements from `at` on, `move` apart.
+struct Reach {
+  Offset at, count;
+};
+struct Reaches {
+  std::vector<Reach> of;
+  Offset move;
+  Reaches(const WindowGeometry& g, std::size_t d, Offset extent, Offset windows) {
+    const Axis axis(g, d, extent);
+    move = axis.move;
+    of.reserve(static_cast<std::size_t>(windows));
+    for (Offset o = 0; o < windows; ++o) {
+      const Taps t = axis.taps(o);
+      of.push_back({t.at, t.begin < t.end ? (t.end - t.begin + axis.step - 1) / axis.step : 0});
+    }
+  }
+};
+
+// For every window its first extreme: f(offset of the window in w_strides, offset of the element in y_strides or kNone). The dimensions
 // without windows in front are split among threads; windows of one slice run in order.
 template <bool max, class T, class F> void selections(const T* x, const Shape& shape, const Shape& strides, const Shape& w_strides,
                                                       const Shape& y_strides, const WindowGeometry& g, F&& f) {
   Shape out_shape = window_shape(shape, g);
   if (out_shape.has(0)) return;
   std::size_t lead = 0, rank = shape.size();
-  auto plain = [&](std::size_t d) { return g.size[d] == 1 && g.stride[d] == 1 && g.pad_lo[d] == 0 && g.pad_hi[d] == 0; };
+  auto plain = [&](std::size_t d) { return g.size[d] == 1 && g.stride[d] == 1 && g.pad_lo[d] == 0 && g.pad_hi[d] == 0 && g.base_dilation[d] == 1; };
   while (lead < rank && plain(lead)) ++lead;
   Shape front(shape.data(), lead), fx(strides.data(), lead), fw(w_strides.data(), lead), fy(y_strides.data(), lead);
   front.push_back(1);
@@ -163,88 +181,81 @@ template <bool max, class T, class F> void selections(const T* x, const Shape& s
     for (auto& s : c.stride) s.push_back(0);
   }
   Shape tail(out_shape.data() + lead, rank - lead);
+  std::vector<Reaches> axes;
+  for (std::size_t d = lead; d < rank; ++d) axes.emplace_back(g, d, shape[d], out_shape[d]);
+  auto takes = [](auto v, auto best) {
+    bool nan = is_nan(v), was_nan = is_nan(best);
+    return (max ? v > best : v < best) | (nan & !was_nan);
+  };
   Offset per = std::max<Offset>(1, tail.numel() * g.size.numel());
   parallel_for(c.rows(), std::max<Offset>(1, kGrain / per), [&](Offset b, Offset e) {
     for_rows(c, b, e, [&](const Offset* o) {
       const T* xs = x + o[1];
-      if (rank - lead == 2) {  // images, without branches on their values
-        const Offset *size = g.size.data() + lead, *stride = g.stride.data() + lead, *pad = g.pad_lo.data() + lead, *n = shape.data() + lead,
-                     *sx = strides.data() + lead, *sw = w_strides.data() + lead, *sy = y_strides.data() + lead, rows = tail[0], cols = tail[1];
-        for (Offset i = 0; i < rows; ++i)
-          for (Offset j = 0; j < cols; ++j) {
-            Offset p = i * stride[0] - pad[0], q = j * stride[1] - pad[1];
-            Offset r0 = std::max<Offset>(p, 0), r1 = std::min(p + size[0], n[0]), c0 = std::max<Offset>(q, 0), c1 = std::min(q + size[1], n[1]),
-                   where = kNone;
-            if (r0 < r1 && c0 < c1) {
-              auto best = wide(xs[r0 * sx[0] + c0 * sx[1]]);
-              where = r0 * sy[0] + c0 * sy[1];
-              for (Offset r = r0; r < r1; ++r)
-                for (Offset col = c0; col < c1; ++col) {
-                  auto v = wide(xs[r * sx[0] + col * sx[1]]);
-                  bool nan = is_nan(v), was_nan = is_nan(best), takes = (max ? v > best : v < best) | (nan & !was_nan);
-                  best = takes ? v : best;
-                  where = takes ? r * sy[0] + col * sy[1] : where;
+      if (axes.size() == 2) {  // images, without branches on their values
+        const Reaches &rows = axes[0], &cols = axes[1];
+        const Offset *sx = strides.data() + lead, *sw = w_strides.data() + lead, *sy = y_strides.data() + lead;
+        const Offset down = rows.move * sx[0], right = cols.move * sx[1], y_down = rows.move * sy[0], y_right = cols.move * sy[1];
+        for (Offset i = 0; i < tail[0]; ++i)
+          for (Offset j = 0; j < tail[1]; ++j) {
+            const Reach r = rows.of[static_cast<std::size_t>(i)], q = cols.of[static_cast<std::size_t>(j)];
+            Offset where = kNone;
+            if (r.count > 0 && q.count > 0) {
+              const T* p = xs + r.at * sx[0] + q.at * sx[1];
+              auto best = wide(*p);
+              where = o[2] + r.at * sy[0] + q.at * sy[1];
+              Offset y = where;
+              for (Offset k = 0; k < r.count; ++k, p += down, y += y_down)
+                for (Offset l = 0; l < q.count; ++l) {
+                  auto v = wide(p[l * right]);
+                  bool better = takes(v, best);
+                  best = better ? v : best;
+                  where = better ? y + l * y_right : where;
                 }
-              where += o[2];
             }
             f(o[0] + i * sw[0] + j * sw[1], where);
           }
         return;
       }
-      Shape at = Shape::filled(rank - lead, 0), first = at, end = at, k = at;
+      const std::size_t n = axes.size();
+      Shape at = Shape::filled(n, 0), k = at;  // the window; the element in it, counted along each dimension
       for (bool more = true; more;) {
-        Offset w = o[0];
+        Offset w = o[0], ox = 0, oy = o[2];
         bool empty = false;
-        for (std::size_t i = 0; i < at.size(); ++i) {
-          std::size_t d = lead + i;
-          Offset p = at[i] * g.stride[d] - g.pad_lo[d];
-          first[i] = std::max<Offset>(p, 0);
-          end[i] = std::min(p + g.size[d], shape[d]);
-          empty = empty || first[i] >= end[i];
-          w += at[i] * w_strides[d];
+        for (std::size_t i = 0; i < n; ++i) {
+          const Reach r = axes[i].of[static_cast<std::size_t>(at[i])];
+          empty = empty || r.count == 0;
+          w += at[i] * w_strides[lead + i];
+          ox += r.at * strides[lead + i];
+          oy += r.at * y_strides[lead + i];
+          k[i] = 0;
         }
-        Offset best_y = kNone;
+        Offset where = kNone;
         if (!empty) {
-          std::size_t inner = at.size();
-          Offset len = inner ? end[inner - 1] - first[inner - 1] : 1, sx = inner ? strides[rank - 1] : 0, sy = inner ? y_strides[rank - 1] : 0;
-          k = first;
-          auto best = wide(T());
-          bool any = false;
-          for (;;) {
-            Offset ox = 0, oy = o[2];
-            for (std::size_t i = 0; i < inner; ++i) {
-              ox += k[i] * strides[lead + i];
-              oy += k[i] * y_strides[lead + i];
+          auto best = wide(xs[ox]);
+          where = oy;
+          for (std::size_t i = n; i > 0 || n == 0;) {
+            if (auto v = wide(xs[ox]); takes(v, best)) {
+              best = v;
+              where = oy;
             }
-            for (Offset j = 0; j < len; ++j) {
-              auto v = wide(xs[ox + j * sx]);
-              if (!any || (max ? v > best : v < best) || (is_nan(v) && !is_nan(best))) {
-                best = v;
-                best_y = oy + j * sy;
-                any = true;
-              }
-            }
-            std::size_t i = inner ? inner - 1 : 0;
-            while (i > 0 && ++k[i - 1] == end[i - 1]) {
-              k[i - 1] = first[i - 1];
-              --i;
+            for (i = n; i > 0; --i) {  // the next element, the last dimension fastest
+              const Reaches& a = axes[i - 1];
+              const Offset count = a.of[static_cast<std::size_t>(at[i - 1])].count, back = ++k[i - 1] < count ? 1 : 1 - count;
+              ox += back * a.move * strides[lead + i - 1];
+              oy += back * a.move * y_strides[lead + i - 1];
+              if (back == 1) break;
+              k[i - 1] = 0;
             }
             if (i == 0) break;
           }
         }
-        f(w, best_y);
-        std::size_t i = at.size();
+        f(w, where);
+        std::size_t i = n;
         while (i > 0 && ++at[i - 1] == tail[i - 1]) at[--i] = 0;
         more = i > 0;
       }
     });
   });
-}
-
-void no_dilation(const WindowGeometry& g, const char* who) {
-  for (std::size_t d = 0; d < g.size.size(); ++d)
-    if (g.base_dilation[d] != 1 || g.window_dilation[d] != 1)
-      throw ValueError(std::string(who) + ": dilated windows have no selection; use dilations of 1, or patches and a maximum over them");
 }
 
 }  // namespace
@@ -270,7 +281,6 @@ void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const 
 
 void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source,
                             const Shape& source_strides, const WindowGeometry& g, void* out) {
-  no_dilation(g, "select_and_scatter_add");
   bool done = with_float(d, [&]<class T>(T) {
     double zero[2] = {};
     fill(out, shape.numel(), sizeof(T), zero);
@@ -286,7 +296,6 @@ void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape
 }
 void select_and_gather(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* y, const Shape& y_strides,
                        const WindowGeometry& g, void* out) {
-  no_dilation(g, "select_and_gather");
   Shape to = row_major(window_shape(shape, g));
   bool done = with_float(d, [&]<class T>(T) {
     auto* o = static_cast<T*>(out);

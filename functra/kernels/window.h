@@ -17,7 +17,7 @@ Shape window_shape(const Shape& shape, const WindowGeometry& g);  // of the resu
 // op is sum, prod, max or min (NaN wins in these two); out is contiguous of window_shape. Any real type; complex for sum and prod.
 void reduce_window(Reduce op, DType d, const void* x, const Shape& shape, const Shape& strides, const WindowGeometry& g, void* out);
 
-// The gradient of a max (or min) reduce_window without dilations: out, contiguous of x's shape, is zero but for source[w] added, for
+// The gradient of a max (or min) reduce_window: out, contiguous of x's shape, is zero but for source[w] added, for
 // each window w, where the window's first greatest (smallest) element lies; NaN counts as greatest and smallest. A window that holds
 // padding alone adds nothing. Floats only (DTypeError).
 void select_and_scatter_add(bool max, DType d, const void* x, const Shape& shape, const Shape& strides, const void* source,

@@ -65,16 +65,16 @@ struct Pool {
   prims::WindowParams p;
   std::size_t n;
 };
-Pool pool(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, std::size_t n, const char* who) {
+Pool pool(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, const Shape& dilation, std::size_t n, const char* who) {
   Tensor v = with_examples(ops::firm(x), n, who);
   Shape size = each(window, n, who, "window"), step = stride.empty() ? size : each(stride, n, who, "stride"), pad = each(padding, n, who, "padding"),
-        one = Shape::filled(n + 2, 1);
+        gaps = each(dilation, n, who, "dilation");
   for (std::size_t i = 0; i < n; ++i)
     if (pad[i] < 0 || 2 * pad[i] > size[i])
       throw ValueError(std::string(who) + ": padding " + pad.str() + " is at most half of the window " + size.str());
   fits(v.sizes(), size, pad, Shape::filled(n, 1), n, who);
   Shape ones{1, 1}, zeros{0, 0};
-  return {v, {ones.concat(size), ones.concat(step), zeros.concat(pad), zeros.concat(pad), one, one}, n};
+  return {v, {ones.concat(size), ones.concat(step), zeros.concat(pad), zeros.concat(pad), Shape::filled(n + 2, 1), ones.concat(gaps)}, n};
 }
 Tensor max_pool(const Tensor& x, const Pool& q) { return like_given(prims::reduce_window_max(q.x, q.p), x, q.n); }
 Tensor avg_pool(const Tensor& x, const Pool& q, bool count_include_pad, const char* who) {
@@ -103,21 +103,21 @@ Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape&
   return conv(x, w, bias, stride, padding, dilation, groups, 3, "conv3d");
 }
 
-Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding) {
+Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, const Shape& dilation) {
   Site site(FUNCTRA_SITE);
-  return max_pool(x, pool(x, window, stride, padding, 1, "max_pool1d"));
+  return max_pool(x, pool(x, window, stride, padding, dilation, 1, "max_pool1d"));
 }
-Tensor max_pool2d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding) {
+Tensor max_pool2d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, const Shape& dilation) {
   Site site(FUNCTRA_SITE);
-  return max_pool(x, pool(x, window, stride, padding, 2, "max_pool2d"));
+  return max_pool(x, pool(x, window, stride, padding, dilation, 2, "max_pool2d"));
 }
 Tensor avg_pool1d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, bool count_include_pad) {
   Site site(FUNCTRA_SITE);
-  return avg_pool(x, pool(x, window, stride, padding, 1, "avg_pool1d"), count_include_pad, "avg_pool1d");
+  return avg_pool(x, pool(x, window, stride, padding, 1, 1, "avg_pool1d"), count_include_pad, "avg_pool1d");
 }
 Tensor avg_pool2d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, bool count_include_pad) {
   Site site(FUNCTRA_SITE);
-  return avg_pool(x, pool(x, window, stride, padding, 2, "avg_pool2d"), count_include_pad, "avg_pool2d");
+  return avg_pool(x, pool(x, window, stride, padding, 1, 2, "avg_pool2d"), count_include_pad, "avg_pool2d");
 }
 
 namespace lax {

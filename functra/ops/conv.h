@@ -15,8 +15,8 @@ Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const S
 
 // Over windows of the spatial dimensions; an empty stride is the window. The derivative of a maximum goes to the first largest element;
 // averages count padding as zeros unless count_include_pad is false.
-Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0);
-Tensor max_pool2d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0);
+Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, const Shape& dilation = 1);
+Tensor max_pool2d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, const Shape& dilation = 1);
 Tensor avg_pool1d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, bool count_include_pad = true);
 Tensor avg_pool2d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, bool count_include_pad = true);
 
@@ -32,8 +32,8 @@ struct ConvDims {
 Tensor conv_general_dilated(const Tensor& x, const Tensor& w, const ConvDims& dims = {});
 
 enum class WindowOp { add, max, min };
-// One entry per dimension of x in each list; empty ones as above. Padding holds the identity of the operation. Maxima and minima over
-// dilated windows have no derivative (ValueError).
+// One entry per dimension of x in each list; empty ones as above. Padding, and the gaps of base_dilation, hold the identity of the
+// operation.
 struct WindowDims {
   Shape size, strides{}, padding_low{}, padding_high{}, base_dilation{}, window_dilation{};
 };

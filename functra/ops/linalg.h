@@ -86,7 +86,8 @@ InvEx inv_ex(const Tensor& a);
 
 // ---------------------------------------------------------------- determinants
 // The batch's shape. The derivative is the adjugate (Jacobi's formula), computed without division by small pivots: it and the second
-// and third derivatives are right for singular matrices of any rank. Of no rows: 1.
+// and third derivatives are right for singular matrices of any rank; further ones are NaN or infinite for [n, n] of rank below n - 3.
+// Of no rows: 1.
 Tensor det(const Tensor& a);
 // det = sign exp(logabsdet). Singular: sign 0 and -infinity, with derivatives that are infinite or NaN.
 struct Slogdet {

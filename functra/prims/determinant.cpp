@@ -1,5 +1,6 @@
 // Determinants. Their derivative is the adjugate, which is defined for singular matrices too.
 #include "functra/kernels/linalg.h"
+#include "functra/prims/cast.h"
 #include "functra/prims/families.h"
 #include "functra/prims/index.h"
 #include "functra/prims/linalg.h"
@@ -38,9 +39,16 @@ Tensor small_cofactors(const Tensor& x) {
   auto from = [&](std::int64_t i, std::int64_t j) { return submatrix(all, i, 3, j, 3); };
   return core::sub(mul(from(1, 1), from(2, 2)), mul(from(1, 2), from(2, 1)));
 }
+// Per matrix: 0, as are its first two derivatives; where `marked` its further ones are NaN or infinite, elsewhere 0.
+Tensor undefined_thirds(const Tensor& x, const Tensor& marked) {
+  auto r = static_cast<std::int64_t>(x.sizes().size());
+  Tensor total = core::sum(x, {r - 2, r - 1}), still = core::sub(total, stop_gradient(total));
+  Tensor one = broadcast_in_dim(like(1, still), still.sizes(), {}), zero = core::sub(one, one);
+  return core::select(marked, pow(core::select(marked, still, one), broadcast_in_dim(like(2.5, still), still.sizes(), {})), zero);
+}
 // Cofactors (the transposed adjugate) of any matrices. Rows and columns are ordered by complete pivoting, so that in
 // [[a, b], [c, d]] with d of three rows a is regular unless the rank is below n - 3, where cofactors and their first two derivatives
-// are zero. With s = d - c a^-1 b, |a| = det a:
+// are zero; their third derivatives, which are not, come out NaN there (undefined_thirds). With s = d - c a^-1 b, |a| = det a:
 //   adj = [[1, -a^-1 b], [0, 1]] [[|a| det(s) a^-1, 0], [0, |a| adj(s)]] [[1, 0], [-c a^-1, 1]]
 // has no division by a small pivot, so it may be differentiated again.
 Tensor cofactors(const Tensor& x) {
@@ -49,14 +57,16 @@ Tensor cofactors(const Tensor& x) {
   CompletePivots p = complete_pivots(x);
   Tensor y = take_cols(take_rows(x, p.rows), p.cols);
   Tensor a = submatrix(y, 0, m, 0, m), b = submatrix(y, 0, m, m, 3), c = submatrix(y, m, 3, 0, m), d = submatrix(y, m, 3, m, 3);
-  a = core::select(repeated(eq(p.sign, like(0, p.sign)), a), identity_like(a), a);
+  Tensor singular = eq(p.sign, like(0, p.sign));
+  a = core::select(repeated(singular, a), identity_like(a), a);
   Tensor solved = solve_factored_once(a, joined(b, identity_like(a), 1), false);
   Tensor g = submatrix(solved, 0, m, 0, 3), inverse = submatrix(solved, 0, m, 3, m), h = matrix_product(c, inverse);
   Tensor s = core::sub(d, matrix_product(c, g)), size = mul(det(a), p.sign);
   Tensor e = mul(matrix_transpose(small_cofactors(s)), repeated(size, s)), ge = matrix_product(g, e);
   Tensor top = joined(core::add(mul(inverse, repeated(mul(size, det(s)), inverse)), matrix_product(ge, h)), neg(ge), 1);
   Tensor bottom = joined(neg(matrix_product(e, h)), e, 1);
-  return matrix_transpose(take_cols(take_rows(joined(top, bottom, 0), p.cols_inverse), p.rows_inverse));
+  Tensor adjugate = core::add(joined(top, bottom, 0), repeated(undefined_thirds(x, singular), y));
+  return matrix_transpose(take_cols(take_rows(adjugate, p.cols_inverse), p.rows_inverse));
 }
 void per_matrix(std::span<const Aval> in, std::span<Aval> out, const Call& c) {
   const Shape& s = in[0].shape;

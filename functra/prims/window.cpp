@@ -7,11 +7,12 @@ namespace functra::prims {
 namespace {
 
 std::int64_t dilated(std::int64_t n, std::int64_t d) { return n == 0 ? 0 : (n - 1) * d + 1; }
-kernels::WindowGeometry geometry(const WindowParams& p) { return {p.size, p.stride, p.low, p.high, p.base_dilation, p.window_dilation}; }
-kernels::WindowGeometry geometry(const SelectParams& p) {
-  Shape one = Shape::filled(p.size.size(), 1);
-  return {p.size, p.stride, p.low, p.high, one, one};
+template <class P> kernels::WindowGeometry geometry(const P& p) { return {p.size, p.stride, p.low, p.high, p.base_dilation, p.window_dilation}; }
+// The windows with a further dimension at d, along which they hold one element each.
+WindowParams with_lanes(const WindowParams& p, std::size_t d) {
+  return {p.size.with(d, 1), p.stride.with(d, 1), p.low.with(d, 0), p.high.with(d, 0), p.base_dilation.with(d, 1), p.window_dilation.with(d, 1)};
 }
+SelectParams selection(const WindowParams& p, bool max) { return {max, p.size, p.stride, p.low, p.high, p.base_dilation, p.window_dilation}; }
 Shape window_shape(const char* who, const Shape& x, const kernels::WindowGeometry& g) {
   for (const Shape* s : {&g.size, &g.stride, &g.pad_lo, &g.pad_hi, &g.base_dilation, &g.window_dilation})
     if (s->size() != x.size())
@@ -22,15 +23,6 @@ Shape window_shape(const char* who, const Shape& x, const kernels::WindowGeometr
       if (v < 1) throw ValueError(std::string(who) + ": extents, strides and dilations of windows are at least 1, not " + s->str());
   return kernels::window_shape(x, g);
 }
-SelectParams selection(const WindowParams& p, bool max) {
-  for (const Shape* s : {&p.base_dilation, &p.window_dilation})
-    for (std::int64_t v : *s)
-      if (v != 1)
-        throw ValueError(
-            "reduce_window: the derivative of a maximum or minimum over dilated windows is not defined; take patches and a maximum over them");
-  return {max, p.size, p.stride, p.low, p.high};
-}
-
 template <kernels::Reduce op> constexpr Primitive window_p(const char* name, JvpRule jvp) {
   Primitive p{.name = name};
   p.params = &param_type<WindowParams>;
@@ -49,11 +41,7 @@ template <kernels::Reduce op> constexpr Primitive window_p(const char* name, Jvp
   };
   p.jvp = jvp;
   p.batch = [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
-    auto& q = c.params.get<WindowParams>();
-    auto d = static_cast<std::size_t>(in[0].dim);
-    WindowParams one{q.size.with(d, 1), q.stride.with(d, 1),        q.low.with(d, 0),
-                     q.high.with(d, 0), q.base_dilation.with(d, 1), q.window_dilation.with(d, 1)};
-    out[0] = {bind1(c.prim, in[0].value, one), in[0].dim};
+    out[0] = {bind1(c.prim, in[0].value, with_lanes(c.params.get<WindowParams>(), static_cast<std::size_t>(in[0].dim))), in[0].dim};
   };
   p.lowering = {.kind = Lowering::Kind::kernel};
   return p;
@@ -77,7 +65,8 @@ constexpr Primitive select_p(const char* name) {
   p.batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
     auto& q = c.params.get<SelectParams>();
     const Tensor both[2] = {move_dim0(in[0], ctx.size), move_dim0(in[1], ctx.size)};
-    out[0] = {bind1(c.prim, both, SelectParams{q.max, q.size.with(0, 1), q.stride.with(0, 1), q.low.with(0, 0), q.high.with(0, 0)}), 0};
+    const WindowParams one = with_lanes({q.size, q.stride, q.low, q.high, q.base_dilation, q.window_dilation}, 0);
+    out[0] = {bind1(c.prim, both, selection(one, q.max)), 0};
   };
   p.lowering = {.kind = Lowering::Kind::kernel};
   return p;

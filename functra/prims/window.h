@@ -9,10 +9,10 @@ namespace functra::prims {
 struct WindowParams {
   Shape size, stride, low, high, base_dilation, window_dilation;
 };
-// Of windows without dilation; max: the first largest element of a window is selected, else the first smallest. NaN is both.
+// Of such windows; max: the first largest element of a window is selected, else the first smallest. NaN is both.
 struct SelectParams {
   bool max;
-  Shape size, stride, low, high;
+  Shape size, stride, low, high, base_dilation, window_dilation;
 };
 extern const Primitive reduce_window_sum_p, reduce_window_max_p, reduce_window_min_p, select_and_gather_add_p, select_and_scatter_add_p;
 

@@ -57,6 +57,9 @@ Row windows(Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(d
   reduce(r, prim, fold, init, {4, 5}, plain({2, 3}, {2, 1}, {1, 0}, {0, 1}));
   reduce(r, prim, fold, init, {5, 4}, plain({3, 2}, {1, 3}, {1, 1}, {1, 0}));
   reduce(r, prim, fold, init, {6}, plain({2}, {1}, {-1}, {-1}));
+  reduce(r, prim, fold, init, {5}, {{2}, {1}, {1}, {2}, {2}, {3}});
+  reduce(r, prim, fold, init, {3, 4}, {{2, 2}, {2, 1}, {1, 0}, {1, 2}, {1, 2}, {2, 1}});
+  reduce(r, prim, fold, init, {2, 5, 6}, {{1, 2, 3}, {1, 1, 2}, {0, 1, 0}, {0, 1, 1}, {1, 1, 1}, {1, 3, 2}});
   r.rtol = 1e-6;
   return r;
 }
@@ -71,7 +74,7 @@ std::vector<std::size_t> selected(const Array& x, const WindowParams& p, bool ma
 Row selections(bool scatter) {
   Row r;
   auto add = [&](const Shape& s, const WindowParams& p, bool max) {
-    SelectParams q{max, p.size, p.stride, p.low, p.high};
+    SelectParams q{max, p.size, p.stride, p.low, p.high, p.base_dilation, p.window_dilation};
     for (DType d : {DType::f32, DType::f64}) {
       Tensor x = random_tensor(s, d, -2, 2, 1), v = random_tensor(scatter ? result(s, p) : s, d, -2, 2, 2);
       auto f = [=](const Vec& in) {
@@ -94,6 +97,9 @@ Row selections(bool scatter) {
     add({2, 4, 5}, plain({1, 2, 2}, {1, 1, 1}, {0, 0, 0}, {0, 0, 0}), max);
     add({4, 5}, plain({2, 3}, {2, 1}, {1, 0}, {0, 1}), max);
     add({5, 4}, plain({3, 2}, {1, 3}, {1, 1}, {1, 0}), max);
+    add({6}, {{3}, {1}, {1}, {1}, {1}, {2}}, max);
+    add({4, 5}, {{2, 2}, {1, 2}, {1, 2}, {1, 0}, {2, 1}, {3, 2}}, max);
+    add({3, 4, 4}, {{2, 2, 2}, {1, 1, 2}, {0, 1, 1}, {1, 0, 1}, {1, 2, 1}, {2, 1, 2}}, max);
   }
   r.rtol = 1e-6;
   return r;
@@ -104,10 +110,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 FUNCTRA_ROW(reduce_window_sum) {
   double (*add)(double, double) = [](double a, double b) { return a + b; };
-  Row r = windows(prims::reduce_window_sum, add, 0);
-  reduce(r, prims::reduce_window_sum, add, 0, {5}, {{2}, {1}, {1}, {2}, {2}, {3}});
-  reduce(r, prims::reduce_window_sum, add, 0, {3, 4}, {{2, 2}, {2, 1}, {1, 0}, {1, 2}, {1, 2}, {2, 1}});
-  return r;
+  return windows(prims::reduce_window_sum, add, 0);
 }
 FUNCTRA_ROW(reduce_window_max) {
   return windows(

@@ -67,6 +67,7 @@ struct {
                         {"erfc", std::erfc},
                         {"erf_inv", erf_inv_reference},
                         {"sqrt", std::sqrt},
+                        {"cbrt", std::cbrt},
                         {"rsqrt", [](double x) { return 1 / std::sqrt(x); }},
                         {"floor", std::floor},
                         {"ceil", std::ceil},
