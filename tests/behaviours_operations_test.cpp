@@ -227,6 +227,8 @@ TEST(BehaviourOperations, max_pool_has_second_derivatives) {
   expect_second_derivative([](const Tensor& v) { return ft::exp(ft::max_pool2d(v, 3, 1)); }, x, 1e-5);
   Tensor wide = some({1, 2, 5});
   expect_second_derivative([](const Tensor& v) { return ft::square(ft::max_pool1d(v, 3, 2, 1)); }, wide);
+  expect_second_derivative([](const Tensor& v) { return ft::square(ft::max_pool1d(v, 2, 1, 0, 2)); }, wide);
+  expect_second_derivative([](const Tensor& v) { return ft::square(ft::max_pool2d(v, 2, 1, 1, 2)); }, x);
   expect_second_derivative([](const Tensor& v) { return ft::square(ft::avg_pool1d(v, 2, 1)); }, wide);
 }
 TEST(BehaviourOperations, convolution_has_second_derivatives_by_input_and_kernel) {

@@ -57,8 +57,8 @@ Row windows(Tensor (*prim)(const Tensor&, const WindowParams&), double (*fold)(d
   reduce(r, prim, fold, init, {4, 5}, plain({2, 3}, {2, 1}, {1, 0}, {0, 1}));
   reduce(r, prim, fold, init, {5, 4}, plain({3, 2}, {1, 3}, {1, 1}, {1, 0}));
   reduce(r, prim, fold, init, {6}, plain({2}, {1}, {-1}, {-1}));
-  reduce(r, prim, fold, init, {5}, {{2}, {1}, {1}, {2}, {2}, {3}});
-  reduce(r, prim, fold, init, {3, 4}, {{2, 2}, {2, 1}, {1, 0}, {1, 2}, {1, 2}, {2, 1}});
+  reduce(r, prim, fold, init, {5}, {{2}, {1}, {1}, {1}, {2}, {3}});
+  reduce(r, prim, fold, init, {3, 4}, {{2, 2}, {2, 1}, {1, 0}, {1, 1}, {1, 2}, {2, 1}});
   reduce(r, prim, fold, init, {2, 5, 6}, {{1, 2, 3}, {1, 1, 2}, {0, 1, 0}, {0, 1, 1}, {1, 1, 1}, {1, 3, 2}});
   r.rtol = 1e-6;
   return r;

@@ -10,7 +10,7 @@ namespace functra::testing {
 // derivatives that a function itself takes are read off.
 class Poly {
  public:
-  static constexpr int degree = 3, depth = 2, terms = 1 << depth;
+  static constexpr int degree = 3, depth = 3, terms = 1 << depth;
   Poly(double v = 0) { at(0, 0, 0) = v; }
   static Poly variable(double v, int which) {  // 0: w, 1: x
     Poly p(v);
@@ -72,11 +72,12 @@ class Poly {
   }
   friend Poly sin(const Poly& a) {
     double s = std::sin(a.value()), c = std::cos(a.value());
-    return compose(a, {s, c, -s, -c, s, c});
+    return compose(a, {s, c, -s, -c, s, c, -s});
   }
   friend Poly sqrt(const Poly& a) {
     double v = a.value(), r = std::sqrt(v);
-    return compose(a, {r, .5 / r, -.25 / (r * v), .375 / (r * v * v), -.9375 / (r * v * v * v), 3.28125 / (r * v * v * v * v)});
+    return compose(a, {r, .5 / r, -.25 / (r * v), .375 / (r * v * v), -.9375 / (r * v * v * v), 3.28125 / (r * v * v * v * v),
+                       -14.765625 / (r * v * v * v * v * v)});
   }
 
  private:
