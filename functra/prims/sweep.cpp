@@ -53,7 +53,9 @@ class Revolve {
     while (n > 1 && slots > 0) {
       std::int64_t t = 1;  // each step is made at most t times
       while (reach(slots + 1, t) < static_cast<double>(n)) ++t;
-      std::int64_t m = std::max<std::int64_t>(1, n - static_cast<std::int64_t>(reach(slots, t)));
+      // Between n - reach(slots, t), so that one slot less is enough for the later part, and the earlier part's own limits, every place
+      // for the next carry is optimal.
+      std::int64_t m = static_cast<std::int64_t>(std::max({1.0, static_cast<double>(n) - reach(slots, t), reach(slots + 1, t - 2)}));
       Vec middle = c;
       advance(middle, m);
       backwards(middle, n - m, slots - 1, side);
