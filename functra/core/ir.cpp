@@ -325,6 +325,7 @@ void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs)
   Buf<Tensor, 24> env(p.type_of.size());
   for (std::size_t i = 0; i < args.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = std::move(args[i]);
   for (const Eqn& e : p.eqns) {
+    Site site(current ? e.site : nullptr);  // what an interpreter records of it comes from the same line
     Borrowed<4> in(e.n_in);
     for (std::uint32_t k = 0; k < e.n_in; ++k) {
       Var v = p.pool[e.in + k];

@@ -70,9 +70,14 @@ std::shared_ptr<const Plan> plan(const CheckpointParams& q, const Mask& m) {
     for (std::size_t i = n; i < p.outputs.size(); ++i)
       if (p.outputs[i] >= 0) need[static_cast<std::size_t>(p.outputs[i])] = 1;
     std::vector<Var> outs(p.outputs.begin(), p.outputs.begin() + static_cast<std::ptrdiff_t>(n)), saved;
+    std::vector<std::uint8_t> unnamed(p.type_of.size());  // what is not to be kept under its name, before it has the name
     for (std::size_t i = p.eqns.size(); i-- > 0;) {
       const core::Eqn& e = p.eqns[i];
       bool any = false, save = saves(q, e);
+      for (std::uint32_t k = 0; k < e.n_out; ++k) save = save && !unnamed[e.out + k];
+      if (e.prim == &name_p && q.save == Save::anything_except && !save)
+        for (Var v : p.operands(e))
+          if (v >= 0) unnamed[static_cast<std::size_t>(v)] = 1;
       for (std::uint32_t k = 0; k < e.n_out; ++k) {
         if (!need[e.out + k]) continue;
         any = true;

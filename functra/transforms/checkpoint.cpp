@@ -11,7 +11,7 @@ using namespace functra::core;
 
 namespace {
 // f recorded as a Program of its leaves; `out` is the tree that it returned.
-Closed record(const char* who, Refs args, Call f, TreeRef& out) {
+Closed record(const char* who, Refs args, Call f, TreeRef& out, bool intern = true) {
   Recording t(who, true);
   Scope s(&t);
   auto leaves = tree::pointers(args);
@@ -21,13 +21,34 @@ Closed record(const char* who, Refs args, Call f, TreeRef& out) {
   Vec results = tree::leaves(out);
   for (const Tensor& y : results)
     if (!y.defined()) throw ValueError(std::string(who) + ": the function returns an undefined Tensor (default constructed)");
-  return t.finish(results);
+  return t.finish(results, intern);
 }
 Vec defined_leaves(Refs args) {
   Vec r;
   for (Tensor& x : tree::leaves(args))
     if (x.defined()) r.push_back(std::move(x));
   return r;
+}
+std::vector<const Eqn*> makers(const core::Program& p) {
+  std::vector<const Eqn*> r(p.type_of.size());
+  for (const Eqn& e : p.eqns)
+    for (std::uint32_t k = 0; k < e.n_out; ++k) r[e.out + k] = &e;
+  return r;
+}
+// The operation that gives result k of an equation, inside what it holds: a compiled call, a checkpoint, the body of a scan.
+void describe(const Eqn* e, std::uint32_t k, SavedResidual& s) {
+  for (;;) {
+    s.from = e->prim->name;
+    if (e->prim == &prims::name_p) s.from += " '" + Params(e->params).get<prims::NameParams>().name + "'";
+    if (e->site) s.where = symbol_of(e->site);
+    auto inner = core::inner_programs(*e);
+    if (inner.size() != 1 || inner[0]->outputs.size() != e->n_out) return;
+    Var v = inner[0]->outputs[k];
+    const Eqn* next = v < 0 ? nullptr : makers(*inner[0])[static_cast<std::size_t>(v)];
+    if (!next) return;
+    k = static_cast<std::uint32_t>(v) - next->out;
+    e = next;
+  }
 }
 }  // namespace
 
@@ -46,7 +67,7 @@ std::vector<SavedResidual> saved_residuals(Refs args, Call f) {
   for (std::size_t i = 0; i < leaves.size(); ++i)
     if (leaves[i].defined()) paths.push_back(all[i]);
   TreeRef out;
-  Closed c = record("saved_residuals", args, f, out);
+  Closed c = record("saved_residuals", args, f, out, false);  // an equal Program of elsewhere has other lines
   Mask nonzero;
   for (std::size_t i = 0; i < c.program->inputs.size(); ++i)
     nonzero.push_back(i >= c.program->n_hidden && is_differentiable(c.program->type(c.program->inputs[i]).dtype));
@@ -55,9 +76,7 @@ std::vector<SavedResidual> saved_residuals(Refs args, Call f) {
   std::unordered_map<Var, std::string> input;
   for (std::size_t i = 0; i < p.inputs.size(); ++i)
     input.emplace(p.inputs[i], i < c.program->n_hidden ? "captured tensor" : paths[i - c.program->n_hidden]);
-  std::vector<const Eqn*> maker(p.type_of.size());
-  for (const Eqn& e : p.eqns)
-    for (std::uint32_t k = 0; k < e.n_out; ++k) maker[e.out + k] = &e;
+  auto maker = makers(p);
   std::vector<SavedResidual> r;
   std::vector<std::uint8_t> seen(p.type_of.size());
   for (std::size_t i = c.program->outputs.size(); i < p.outputs.size(); ++i) {
@@ -66,11 +85,8 @@ std::vector<SavedResidual> saved_residuals(Refs args, Call f) {
     seen[static_cast<std::size_t>(v)] = 1;
     const Aval& a = p.type(v);
     SavedResidual s{a.dtype, a.shape, a.shape.numel() * static_cast<std::int64_t>(size_of(a.dtype)), {}, {}};
-    if (const Eqn* e = maker[static_cast<std::size_t>(v)]) {
-      s.from = e->prim->name;
-      if (e->prim == &prims::name_p) s.from += " '" + Params(e->params).get<prims::NameParams>().name + "'";
-      if (e->site) s.where = symbol_of(e->site);
-    } else s.from = input.at(v);
+    if (const Eqn* e = maker[static_cast<std::size_t>(v)]) describe(e, static_cast<std::uint32_t>(v) - e->out, s);
+    else s.from = input.at(v);
     r.push_back(std::move(s));
   }
   return r;
@@ -82,6 +98,9 @@ std::string to_string(const SavedResidual& r) {
   std::string s = std::string(name_of(r.dtype)) + r.shape.str() + ", " + std::to_string(r.bytes) + " bytes: " + r.from;
   return r.where.empty() ? s : s + " at " + r.where;
 }
-Tensor checkpoint_name(const Tensor& x, const std::string& name) { return prims::checkpoint_name(x, name); }
+Tensor checkpoint_name(const Tensor& x, const std::string& name) {
+  core::Site site(__builtin_return_address(0));
+  return prims::checkpoint_name(x, name);
+}
 
 }  // namespace functra
