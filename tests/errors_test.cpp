@@ -370,6 +370,25 @@ const Layer layers[] = {
     {"bind", [](Fn f) -> Fn { return [f](const Tensor& x) { return ft::jit(f).bind(x)(x); }; }},
     {"make_fx", [](Fn f) -> Fn { return [f](const Tensor& x) { return ft::make_fx(f)(x)({x})[0]; }; }},
     {"eval_shape", [](Fn f) -> Fn { return [f](const Tensor& x) { return ft::eval_shape(f, x) + x; }; }},
+    {"checkpoint", [](Fn f) -> Fn { return [f](const Tensor& x) { return ft::checkpoint(f)(x); }; }},
+    {"cond",
+     [](Fn f) -> Fn {
+       return [f](const Tensor& x) {
+         return ft::cond(
+             x[0] > 0, [](const Tensor& v) { return v * 2.0; }, f, x);
+       };
+     }},
+    {"scan",
+     [](Fn f) -> Fn {
+       return [f](const Tensor& x) {
+         return ft::scan([&](const Tensor& c, const Tensor& a) { return std::pair{f(c) * a, a}; }, x, ft::ones({2}, ft::f64)).first;
+       };
+     }},
+    {"while_loop",
+     [](Fn f) -> Fn { return [f](const Tensor& x) { return ft::while_loop([](const Tensor& c) { return c[0] < 1.0; }, f, x, {.max_steps = 2}); }; }},
+    {"map", [](Fn f) -> Fn { return [f](const Tensor& x) {
+                               return ft::map(f, ft::stack({x, x}))[0];
+                             }; }},
     {"disable_jit",
      [](Fn f) -> Fn {
        return [f](const Tensor& x) {

@@ -71,6 +71,7 @@ void set_sink(std::function<void(const std::string& line)> sink);
 // Calls f on the arguments as print would print them. What f returns is ignored.
 template <class F, class... T> void callback(F f, const T&... args) {
   auto values = std::tuple<T...>(args...);
+  std::apply([](auto&... t) { (tree::clear(TreeRef(t)), ...); }, values);
   auto call = [f = std::move(f), values](std::span<const Tensor> leaves) {
     auto copy = values;
     std::apply(
@@ -81,7 +82,6 @@ template <class F, class... T> void callback(F f, const T&... args) {
         copy);
     std::apply(f, std::as_const(copy));
   };
-  std::apply([](auto&... t) { (tree::clear(TreeRef(t)), ...); }, values);
   erased::debug_callback({}, std::move(call), detail::all_leaves(args...));
 }
 

@@ -246,7 +246,7 @@ void fori_loop(const Tensor& lo, const Tensor& hi, Tensor& index, TreeRef carry,
     auto from = lo.item<std::int64_t>(), to = std::max(hi.item<std::int64_t>(), from);
     Tensor i = prims::iota(DType::i64, {to - from}, 0);
     index = from ? prims::binary(add_p, i, Tensor(from)) : i;
-    scan(carry, TreeRef(index), body, ScanOptions{});
+    scan(carry, TreeRef(index), body, ScanOptions{}, "fori_loop");
     return;
   }
   Tensor limit = firm(hi), start = convert(firm(lo), limit.raw_dtype());
