@@ -358,6 +358,19 @@ TEST(While, CheckpointZeroKeepsTwoRootsOfTheStepsAndMakesFewerThanTwoAgainPerSte
   ft::grad([&](const Tensor& a) { return all(a, num(0.5), 30, {}, 40); })(num(1.0));
   EXPECT_EQ(all.evaluations, 30);
 }
+TEST(While, AsManyCarriesAsStepsMayBeKept) {
+  const std::int64_t n = 200000;
+  auto f = [n](const Tensor& a) {
+    return std::get<1>(ft::while_loop([n](const auto& c) { return std::get<0>(c) < n; },
+                                      [&](const auto& c) {
+                                        return std::tuple{std::get<0>(c) + 1, std::get<1>(c) * 0.5 + a};
+                                      },
+                                      std::tuple{ft::tensor(0), num(0.0)}, {.max_steps = ft::none, .checkpoint = 2 * n}));
+  };
+  EXPECT_NEAR(double(ft::grad(f)(num(0.7))), 2, 1e-12);
+  EXPECT_EQ(ft::prims::last_sweep().steps, n - 1);
+  EXPECT_EQ(ft::prims::last_sweep().held, n);
+}
 TEST(While, MemoryOfReverseModeIsThatOfTheCarriesKept) {
   const std::int64_t wide = 1 << 16, n = 60;
   const double carry = static_cast<double>(wide) * 8;

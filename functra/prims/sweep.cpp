@@ -1,5 +1,6 @@
 // sweep: a scan over the trajectory of another loop, which is not stored. It is how reverse mode goes through a loop that keeps few
 // carries: from saved ones the others are computed again.
+#include <algorithm>
 #include <cmath>
 
 #include "functra/prims/control.h"
@@ -47,32 +48,43 @@ class Revolve {
       std::move(out.begin(), out.end(), c.begin());
     }
   }
-  // n steps backwards; c, the carry before the first of them, is held, and `slots` more may be.
+  // n steps backwards from the one at carry c on, with at most `slots` carries held, c among them.
   void backwards(const Vec& c, std::int64_t n, std::int64_t slots, Vec& side) {
-    done.held = std::max(done.held, ++held_);
-    while (n > 1 && slots > 0) {
-      std::int64_t t = 1;  // each step is made at most t times
-      while (reach(slots + 1, t) < static_cast<double>(n)) ++t;
-      // Between n - reach(slots, t), so that one slot less is enough for the later part, and the earlier part's own limits, every place
-      // for the next carry is optimal.
-      std::int64_t m = static_cast<std::int64_t>(std::max({1.0, static_cast<double>(n) - reach(slots, t), reach(slots + 1, t - 2)}));
-      Vec middle = c;
-      advance(middle, m);
-      backwards(middle, n - m, slots - 1, side);
-      n = m;
+    struct Part {
+      Vec c;
+      std::int64_t n, slots;
+    };
+    std::vector<Part> held{{c, n, slots}};  // one behind another; not by recursion, there may be as many as steps
+    while (!held.empty()) {
+      done.held = std::max(done.held, static_cast<std::int64_t>(held.size()));
+      Part& p = held.back();
+      if (p.n > 1 && p.slots > 1) {
+        std::int64_t t = 1;  // each step is made at most t times
+        while (reach(p.slots, t) < static_cast<double>(p.n)) ++t;
+        // Between n - reach(slots - 1, t), so that one slot less is enough for the later part, and the earlier part's own limits, every
+        // place for the next carry is optimal.
+        auto m = static_cast<std::int64_t>(std::max({1.0, static_cast<double>(p.n) - reach(p.slots - 1, t), reach(p.slots, t - 2)}));
+        Part later{p.c, p.n - m, p.slots - 1};
+        p.n = m;
+        advance(later.c, m);
+        held.push_back(std::move(later));
+        continue;
+      }
+      for (; p.n > 0; --p.n) {
+        Vec at = p.c;
+        advance(at, p.n - 1);
+        step(at, side);
+      }
+      held.pop_back();
     }
-    for (; n > 0; --n) {
-      Vec at = c;
-      advance(at, n - 1);
-      step(at, side);
-    }
-    --held_;
   }
   SweepStats done;
 
  private:
-  // How many steps `s` saved carries reverse when each is made at most t times: binomial(s + t, s).
+  // How many steps `s` saved carries reverse when each is made at most t times: binomial(s + t, s), which is symmetric.
   static double reach(std::int64_t s, std::int64_t t) {
+    if (t < 0) return 0;
+    if (s > t) std::swap(s, t);
     double b = 1;
     for (std::int64_t i = 1; i <= s && b < 1e18; ++i) b = b * static_cast<double>(t + i) / static_cast<double>(i);
     return b;
@@ -80,7 +92,6 @@ class Revolve {
   const SweepParams& q_;
   Sizes n_;
   Ins constants_, side_constants_;
-  std::int64_t held_ = 0;
 };
 
 struct Masks {
@@ -205,7 +216,7 @@ constexpr Primitive sweep_p = {
           if (q.reverse) {
             std::int64_t slots =
                 q.slots > 0 ? q.slots : std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(2 * std::sqrt(static_cast<double>(steps)))));
-            r.backwards(carry, steps, slots - 1, side);
+            r.backwards(carry, steps, slots, side);
           } else
             for (std::int64_t i = 0; i < steps; ++i) {
               r.step(carry, side);
