@@ -153,6 +153,44 @@ void small_matrices(std::int64_t n, bool solve) {
   measure(name, "f64", lapack, 1, "lapack", "a loop over dpotrf or dgesv, with a copy of the operands");
 }
 
+// ---------------------------------------------------------------- loops of small steps: ns per step is min_us / (steps / 1000)
+Tensor scanned(const Tensor& w, const Tensor& xs) {
+  return ft::scan([&](const Tensor& c, const Tensor& x) { return std::pair{ft::sin(c) * w + x, ft::none}; }, strong(0.1), xs).first;
+}
+auto counted(ft::WhileOptions o) {  // as many steps as xs has elements
+  return [o](const Tensor& w, const Tensor& n) {
+    auto last = ft::while_loop([&](const auto& c) { return std::get<0>(c) < n; },
+                               [&](const auto& c) {
+                                 return std::tuple{std::get<0>(c) + 1, ft::sin(std::get<1>(c)) * w + 0.3};
+                               },
+                               std::tuple{ft::tensor(0), strong(0.1)}, o);
+    return std::get<1>(last);
+  };
+}
+void loops(std::int64_t n, const std::string& size) {
+  Tensor w = strong(0.9), xs = ft::sin(ft::arange(n, ft::f64)) * 0.3, count = ft::tensor(n, ft::i64);
+  auto row = [&](const std::string& name, auto f, const Tensor& a) {
+    auto call = [&] { return std::vector<Tensor>{f(w, a)}; };
+    if (wanted(name)) measure(name, "f64", call);
+    if (wanted(name + "_memory")) measure_memory(name + "_memory", "f64", static_cast<double>(n), call);
+  };
+  row("eager_scan_" + size, scanned, xs);
+  row("eager_scan_" + size + "_grad", ft::grad(scanned), xs);
+  row("eager_scan_" + size + "_grad2", ft::grad(ft::grad(scanned)), xs);
+  row("eager_while_" + size, counted({}), count);
+  row("eager_while_" + size + "_grad_max_steps", ft::grad(counted({.max_steps = n})), count);
+  row("eager_while_" + size + "_grad_checkpoint_0", ft::grad(counted({.max_steps = ft::none, .checkpoint = 0})), count);
+}
+// Two steps of a body of 10^4 equations, which is traced, transformed and run at every call.
+Tensor long_body(const Tensor& w) {
+  auto step = [&](const Tensor& c, ft::NoneType) {
+    Tensor y = c;
+    for (int i = 0; i < 5000; ++i) y = ft::sin(y) * w;
+    return std::pair{y, ft::none};
+  };
+  return ft::scan(step, w, {.length = 2}).first;
+}
+
 }  // namespace
 
 int main() {
@@ -202,6 +240,12 @@ int main() {
     Tensor y = ft::from_span(hot, {256, 10});
     auto g = ft::vmap(ft::grad(one), {.in_dims = {ft::none, 0, 0}});
     measure("eager_per_sample_grads_mlp_b256", "f32", [&] { return ft::tree_leaves(g(p, x, y)); });
+  }
+  loops(10000, "1e4");
+  loops(100000, "1e5");
+  if (wanted("eager_body_1e4_grad")) {
+    auto g = ft::grad(long_body);
+    measure("eager_body_1e4_grad", "f64", [&] { return std::vector<Tensor>{g(strong(1.0001))}; });
   }
   small_matrices(3, false);
   small_matrices(6, false);
