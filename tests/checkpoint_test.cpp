@@ -413,8 +413,8 @@ TEST(Checkpoint, ScanThatKeepsACarryEveryFewSteps) {
   const std::int64_t wide = 1 << 15, n = 100;
   const std::size_t unit = static_cast<std::size_t>(wide) * 8;
   Tensor x = some({wide});
-  auto loop = [](ft::OptInt every) {
-    return [every](const Tensor& x) {
+  auto loop = [n](ft::OptInt every) {
+    return [every, n](const Tensor& x) {
       return ft::sum(ft::scan(
                          [](const Tensor& c, ft::NoneType) {
                            return std::pair{ft::sin(c), ft::none};

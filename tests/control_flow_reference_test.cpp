@@ -19,14 +19,14 @@ const std::map<std::string, Tensor>& stored() {
       new std::map<std::string, Tensor>(io::read_npz(std::string(testing::source_dir()) + "/tests/data/control_flow_reference.npz"));
   return *all;
 }
-using Program = std::function<Tensor(const Tensor& w, const Tensor& x)>;
+using Function = std::function<Tensor(const Tensor& w, const Tensor& x)>;
 struct Named {
   const char* name;
-  Program f;
+  Function f;
 };
 Tensor ones3() { return ones({3}, f64); }
 Tensor column(std::int64_t n) { return (arange(n, f64) + 1.0).reshape({n, 1}); }
-Program scanned(bool reverse) {
+Function scanned(bool reverse) {
   return [reverse](const Tensor& w, const Tensor& x) {
     auto [c, ys] = scan(
         [&](const std::tuple<Tensor, Tensor>& c, const Tensor& s) {
@@ -38,7 +38,7 @@ Program scanned(bool reverse) {
     return std::get<0>(c) + sum(ys * column(4), 0);
   };
 }
-Program composed(bool reverse) {
+Function composed(bool reverse) {
   return [reverse](const Tensor& w, const Tensor& x) {
     using Affine = std::pair<Tensor, Tensor>;
     Affine maps{stack({w, x, w * x, sin(x), w - x}), stack({x, w * w, cos(w), x / w, x})};
@@ -50,12 +50,12 @@ Program composed(bool reverse) {
     return sum(r.second * column(5), 0);
   };
 }
-Program growing(WhileOptions o) {
+Function growing(WhileOptions o) {
   return [o](const Tensor& w, const Tensor& x) {
     return while_loop([](const Tensor& c) { return sum(c * c) < 9.0; }, [&](const Tensor& c) { return c * (1.2 + 0.1 * sin(w * c)); }, x, o);
   };
 }
-Program counted(WhileOptions o) {
+Function counted(WhileOptions o) {
   return [o](const Tensor& w, const Tensor& x) {
     auto [i, a, b] = while_loop([](const auto& c) { return (std::get<0>(c) < 7) & (std::get<1>(c)[0] < 3.0); },
                                 [&](const auto& c) {
@@ -66,7 +66,7 @@ Program counted(WhileOptions o) {
     return a * b + i;
   };
 }
-Program loop_in_scan(WhileOptions o) {
+Function loop_in_scan(WhileOptions o) {
   return [o](const Tensor& w, const Tensor& x) {
     auto [c, ys] = scan(
         [&](const Tensor& c, const Tensor& s) {
@@ -257,6 +257,20 @@ TEST(ControlFlowReference, ValuesAndDerivativesAreThoseOfJax) {
       near("hessian", jit(hessian<1>(loss))(w, x), "jit of hessian");
       near("mixed", jacfwd<1>(grad<0>(loss))(w, x), "jacfwd of grad");
     }
+    // Its text parses back to an equal program, which gives the same (where it needs no captured constants).
+    Tensor k = cos(1.0 + arange(3, f64));
+    auto by_text = [&](const char* kind, const Program& p, const std::vector<Tensor>& in) {
+      Program q = Program::parse(to_string(p));
+      EXPECT_TRUE(q == p) << kind;
+      q.verify();
+      if (!p.captured()) near(kind, q(in)[0], "its text");
+    };
+    auto weighted = [&f = f](const Tensor& w, const Tensor& x, const Tensor& k) { return sum(k * f(w, x)); };
+    auto all_lanes = VmapOptions{.in_dims = {none, 0, none}};
+    by_text("value", make_fx(f)(w, x), {w, x});
+    by_text("grad_w", make_fx(grad<0>(weighted))(w, x, k), {w, x, k});
+    by_text("hessian", make_fx(jacrev<1>(grad<1>(weighted)))(w, x, k), {w, x, k});
+    by_text("vmap_grad_x", make_fx(vmap(grad<1>(weighted), all_lanes))(w, xs, k), {w, xs, k});
     near("vmap", vmap(f, lanes)(w, xs), "vmap");
     near("vmap", jit(vmap(f, lanes))(w, xs), "jit of vmap");
     near("vmap", vmap(f, {.in_dims = {none, 0}, .chunk_size = 3})(w, xs), "vmap in chunks");
