@@ -39,6 +39,10 @@ using ResidualChoice = std::shared_ptr<const LinForm> (*)(const ProgramPtr& body
 ResidualChoice residual_choice();
 ResidualChoice set_residual_choice(ResidualChoice);  // null: the default; returns the one before
 
+// ValueError, which says where, unless p is linear in the marked inputs: each equation on them has a transpose rule that asks for no
+// linear value, and nothing is added to them that is not zero. (What a user's own rule does with cotangents is not looked into.)
+void verify_linear(const Program& p, const Mask& linear);
+
 // Reverse sweep over a linear program. env[v]: known value, or null where linear; ct[v]: cotangent so far. Adds to ct. `consume`
 // drops known values after their last use.
 void backward(const Program& p, Tensor* env, Tensor* ct, bool consume);

@@ -1,6 +1,7 @@
 #include "functra/core/program.h"
 
 #include "functra/core/basis.h"
+#include "functra/core/forms.h"
 #include "functra/core/symbols.h"
 
 namespace functra {
@@ -26,6 +27,17 @@ Program Program::parse(std::string_view text) {
   return p;
 }
 void Program::verify() const { core::verify(ir_of(ir_)); }
+void Program::verify_linear(const std::vector<std::size_t>& inputs) const {
+  const core::Program& p = ir_of(ir_);
+  core::Mask m(p.inputs.size());
+  for (std::size_t i : inputs) {
+    if (i >= m.size()) throw IndexError("Program::verify_linear: input " + std::to_string(i) + " of " + std::to_string(m.size()));
+    m[i] = 1;
+  }
+  if (inputs.empty()) std::fill(m.begin() + static_cast<std::ptrdiff_t>(p.n_hidden), m.end(), std::uint8_t{1});
+  core::verify(p);
+  core::verify_linear(p, m);
+}
 bool Program::operator==(const Program& o) const { return core::same(ir_, o.ir_); }
 std::vector<Tensor> Program::operator()(TensorList leaves) const {
   const core::Program& p = ir_of(ir_);

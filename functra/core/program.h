@@ -33,6 +33,9 @@ class Program {
   // Text that to_string() gave; ValueError with line and column otherwise.
   static Program parse(std::string_view text);
   void verify() const;  // ValueError that names the equation
+  // ValueError that names the equation, or output, that is not linear in these inputs (by number; captured ones come first). None: in all
+  // but the captured ones.
+  void verify_linear(const std::vector<std::size_t>& inputs = {}) const;
   bool operator==(const Program& o) const;
   // Evaluates. The leaves of the explicit inputs; a parsed program, which holds no captured tensors, takes those first.
   std::vector<Tensor> operator()(TensorList leaves) const;

@@ -321,6 +321,10 @@ class Battery {
     auto [yl, push] = functra::linearize([&](const Vec& v) { return f(v); }, x);
     same("value under linearize = evaluation", yl, y, 1e-12);
     same("linearize = jvp", push(t), jt, 1e-12);
+    try {
+      functra::make_fx(push)(t).verify_linear();
+      law("the linear half is linear", true);
+    } catch (const Error& e) { law("the linear half is linear", false, e.what()); }
     bool g_types = true;
     for (std::size_t k = 0; k < g.size(); ++k) g_types &= g[k].aval() == x[k].aval();
     law("cotangent type = primal type", g_types);
