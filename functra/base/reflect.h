@@ -18,6 +18,12 @@ struct Any {
 template <class T, std::size_t... I> constexpr bool takes(std::index_sequence<I...>) {
   return requires { T{(void(I), Any{})...}; };
 }
+// The fewest initialisers that T's braces take: more than one where fields have no default.
+template <class T, std::size_t N = 1> constexpr std::size_t fewest() {
+  if constexpr (std::is_empty_v<T> || N > max_fields) return 0;
+  else if constexpr (takes<T>(std::make_index_sequence<N>{})) return N;
+  else return fewest<T, N + 1>();
+}
 // The number of initialisers that T's braces take. Two are tried where one is refused: a field may be deleted for Any alone.
 template <class T, std::size_t N = 0> constexpr std::size_t count() {
   if constexpr (N > max_fields) return N;
@@ -58,7 +64,7 @@ template <auto P> constexpr std::string_view pretty() { return __PRETTY_FUNCTION
 }  // namespace detail
 
 // How many fields T has; more than max_fields where there are too many.
-template <class T> inline constexpr std::size_t arity = detail::count<T>();
+template <class T> inline constexpr std::size_t arity = detail::count<T, detail::fewest<T>()>();
 
 template <class T> inline constexpr bool has_array = detail::holds_array<T, arity<T>>();
 

@@ -34,6 +34,7 @@ requires MapLike<M<K, V, C, L>>
 struct put<M<K, V, C, L>, A> {
   using type = M<K, put_t<V, A>, C, typename std::allocator_traits<L>::template rebind_alloc<std::pair<const K, put_t<V, A>>>>;
 };
+template <Wrapper R, NotTensor A> struct put<R, A> { using type = put_t<std::remove_cvref_t<decltype(functra_wrapped(std::declval<R&>()))>, A>; };
 template <class S, class B, NotTensor A> struct put<Jacobian<S, B>, A> { using type = Jacobian<S, put_t<B, A>>; };
 
 template <class Fields, class A> struct put_fields;
@@ -109,6 +110,9 @@ template <class R, class A> put_t<R, A> build(const R& r, const A*& next) {
     Fill fill(next);
     visit(copy, fill);
     return copy;
+  } else if constexpr (Wrapper<R>) {
+    auto& value = functra_wrapped(const_cast<R&>(r));
+    return build<std::remove_cvref_t<decltype(value)>, A>(value, next);
   } else if constexpr (Product<R>) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {  // braces: in order
       return put_t<R, A>{build<std::tuple_element_t<I, R>, A>(std::get<I>(r), next)...};

@@ -70,6 +70,15 @@ struct Counter : Visitor {
   void tensor(Tensor&) override { ++n; }
 };
 
+struct Constants : Visitor {
+  std::vector<char> out;
+  std::size_t depth = 0;
+  void tensor(Tensor&) override { out.push_back(depth > 0); }
+  void note(Node kind, std::size_t n) override {
+    if (kind == Node::constant) n ? ++depth : --depth;
+  }
+};
+
 struct Mapper : Visitor {
   function_ref<Tensor(const Tensor&)> f;
   explicit Mapper(function_ref<Tensor(const Tensor&)> g) : f(g) {}
@@ -100,7 +109,7 @@ struct StaticValues : PathVisitor {
   std::vector<StaticValue> out;
   void tensor(Tensor&) override {}
   void leaf(const Static& s) override {
-    StaticValue v{path, {}, s.text(s.p)};
+    StaticValue v{path, {}, s.text(s.p), s.type};
     s.append(s.p, v.key);
     out.push_back(std::move(v));
   }
@@ -183,6 +192,11 @@ std::size_t count(TreeRef t) {
   Counter v;
   t.visit(v);
   return v.n;
+}
+std::vector<char> constants(TreeRef t) {
+  Constants v;
+  t.visit(v);
+  return std::move(v.out);
 }
 void assign(TreeRef t, std::span<const Tensor> leaves) { assign(Refs(&t, 1), leaves); }
 void assign(Refs trees, std::span<const Tensor> leaves) {

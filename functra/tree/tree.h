@@ -21,7 +21,8 @@ std::size_t count(TreeRef t);
 // Writes all leaves; StructureError unless there are as many as the tree has.
 void assign(TreeRef t, std::span<const Tensor> leaves);
 void assign(Refs trees, std::span<const Tensor> leaves);
-void clear(TreeRef t);  // all leaves become undefined
+std::vector<char> constants(TreeRef t);  // per leaf: is it state, as FUNCTRA_STATE says
+void clear(TreeRef t);                   // all leaves become undefined
 void map(TreeRef t, function_ref<Tensor(const Tensor&)> f);
 
 // "layers[0].w", "heads['a'].b", "" for a bare Tensor.
@@ -41,6 +42,7 @@ std::string shape_key(Refs trees);
 // Static leaves, with their paths (as argument_paths) and contents: what explains why a compiled function was compiled again.
 struct StaticValue {
   std::string path, key, text;
+  const void* type;  // as Static::type
 };
 std::vector<StaticValue> static_values(Refs args);
 std::string structure(TreeRef t);  // "{w: *, layers: [*, *], name: "a"}", for messages

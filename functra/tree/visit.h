@@ -17,17 +17,21 @@ namespace functra {
 
 namespace tree {
 
+template <class T> inline constexpr char static_type = 0;
+
 // A static leaf, its type erased.
 struct Static {
   const void* p;
   void (*append)(const void*, std::string& key);  // its exact contents
   std::string (*text)(const void*);               // for messages
   bool text_like;                                 // prints with quotes
+  const void* type;                               // one address per type: &static_type<T>
   template <class T> explicit Static(const T& t)
       : p(&t),
         append([](const void* q, std::string& key) { append_static(key, *static_cast<const T*>(q)); }),
         text([](const void* q) { return static_text(*static_cast<const T*>(q)); }),
-        text_like(Text<T>) {}
+        text_like(Text<T>),
+        type(&static_type<T>) {}
 };
 
 // One step down a path: ".field", "[index]" or "[key]".
@@ -38,14 +42,16 @@ struct Step {
   std::string str() const;
 };
 
-enum class Node : char { list, map, optional, variant };  // containers whose extent or choice is part of the structure
+// Containers whose extent or choice is part of the structure; and state, which is no parameter.
+enum class Node : char { list, map, optional, variant, constant };
 
 struct Visitor {
   virtual void tensor(Tensor&) = 0;
   virtual void leaf(const Static&) {}
   virtual void enter(const Step&) {}  // around each child of a container or struct
   virtual void leave() {}
-  virtual void note(Node, std::size_t) {}  // before the children: how many, present or not, which alternative
+  // Before the children: how many, present or not, which alternative. Of state: 1 before its tensors, 0 after them.
+  virtual void note(Node, std::size_t) {}
 
  protected:
   ~Visitor() = default;
@@ -72,6 +78,10 @@ template <class T>
 concept Listed = requires(T& t) {
   functra_fields(t);
 };  // has FUNCTRA_TREE
+template <class T>
+concept Wrapper = requires(T& t) {
+  functra_wrapped(t);
+};  // has FUNCTRA_WRAPPER or FUNCTRA_STATE
 template <class T>
 concept Empty = std::is_same_v<T, NoneType> || std::is_same_v<T, std::monostate>;
 
@@ -150,6 +160,11 @@ template <class T> void visit(T& t, Visitor& v) {
   } else if constexpr (is_of<T, std::variant>) {
     v.note(Node::variant, t.index());
     std::visit([&](auto& x) { visit(x, v); }, t);
+  } else if constexpr (Wrapper<T>) {
+    constexpr bool state = requires { functra_state(t); };
+    if constexpr (state) v.note(Node::constant, 1);
+    visit(functra_wrapped(t), v);
+    if constexpr (state) v.note(Node::constant, 0);
   } else if constexpr (Listed<T>) visit_fields(t, v);
   else if constexpr (std::is_aggregate_v<T> && !std::is_array_v<T> && !std::is_union_v<T>) {
     if constexpr (check_struct<T>()) visit_fields(t, v);
@@ -207,6 +222,20 @@ template <class T, class... M> std::string opaque_key(const T& t, std::tuple<M..
   template <class functra_T>                                                                 \
   requires std::is_same_v<functra_T, Type>                                                   \
   friend constexpr std::string_view functra_names(const functra_T*) { return #__VA_ARGS__; } \
+  static_assert(true)
+
+// Inside a class around one member: it stands for that member, and paths have no step for it.
+#define FUNCTRA_WRAPPER(Type, member)                             \
+  template <class functra_T>                                      \
+  requires std::is_same_v<functra_T, Type>                        \
+  friend auto& functra_wrapped(functra_T& t) { return t.member; } \
+  static_assert(true)
+// The same, and its tensors are state: neither differentiated nor optimised.
+#define FUNCTRA_STATE(Type, member)        \
+  FUNCTRA_WRAPPER(Type, member);           \
+  template <class functra_T>               \
+  requires std::is_same_v<functra_T, Type> \
+  friend void functra_state(functra_T&) {} \
   static_assert(true)
 
 // Inside a class that holds no tensors: it is a static leaf. The members that tell its values apart follow its name; they may be
