@@ -1,6 +1,7 @@
 // Everything a user needs but the applications' folders: #include <functra/functra.h>, namespace ft = functra.
 #pragma once
 #include "functra/core/program.h"
+#include "functra/ops/activation.h"
 #include "functra/ops/close.h"
 #include "functra/ops/compare.h"
 #include "functra/ops/conv.h"

@@ -10,6 +10,16 @@ namespace {
 
 std::string type_text(const Tensor& t) { return t.defined() ? std::string(name_of(t.dtype())) + " " + t.sizes().str() : "nothing"; }
 
+// The weights of recurrent layers as torch calls them: "rnn.reverse_cells.1.bias_hh" is "rnn.bias_hh_l1_reverse".
+std::string recurrent(const std::string& path) {
+  std::size_t cells = path.rfind("cells.");
+  if (cells == path.npos) return path;
+  bool reverse = cells >= 8 && path.compare(cells - 8, 8, "reverse_") == 0;
+  std::size_t begin = reverse ? cells - 8 : cells, number = cells + 6, dot = path.find('.', number);
+  if (dot == path.npos || (begin > 0 && path[begin - 1] != '.')) return path;
+  return path.substr(0, begin) + path.substr(dot + 1) + "_l" + path.substr(number, dot - number) + (reverse ? "_reverse" : "");
+}
+
 // One tensor however it is spelled: "layers[0]['a'].w" and "layers.0.a.w".
 std::string plain(const std::string& path) {
   std::string r;
@@ -19,7 +29,7 @@ std::string plain(const std::string& path) {
       if (!r.empty()) r += '.';
     } else r += c;
   }
-  return r;
+  return recurrent(r);
 }
 
 // The members of a model; `tied` is the first member that holds the same tensor.

@@ -1,6 +1,6 @@
 // Models by the names of their tensors: state dictionaries, calls with replaced parameters, stacks of models.
 //
-// Names are paths, "layers[0].weight"; torch's spelling, "layers.0.weight", finds the same member. Members that hold the same tensor
+// Names are paths, "layers[0].weight"; torch's spelling, "layers.0.weight" or "rnn.bias_ih_l0", finds the same member. Members that hold the same tensor
 // are tied: `decoder.weight = embedding.weight`.
 #pragma once
 #include <map>

@@ -2,7 +2,12 @@
 
 #include "functra/ops/checked.h"
 #include "functra/ops/elementwise.h"
+#include "functra/ops/factories.h"
+#include "functra/ops/linear.h"
+#include "functra/ops/reduction.h"
+#include "functra/ops/shape.h"
 #include "functra/prims/conv.h"
+#include "functra/prims/index.h"
 #include "functra/prims/math.h"
 #include "functra/prims/shape.h"
 #include "functra/prims/window.h"
@@ -43,6 +48,16 @@ void fits(const Shape& x, const Shape& window, const Shape& pad, const Shape& di
   }
 }
 
+Tensor with_bias(Tensor y, const Tensor& bias, const Tensor& x, std::size_t n, const char* who) {
+  if (bias.defined()) {
+    Shape s = y.sizes();
+    if (bias.dim() != 1 || bias.size(0) != s[1])
+      throw ShapeError(std::string(who) + ": bias has shape " + bias.sizes().str() + ", the result " + std::to_string(s[1]) + " channels");
+    y = core::add(y, core::broadcast_in_dim(core::convert(bias, y.dtype()), s, {1}));
+  }
+  return like_given(y, x, n);
+}
+
 Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
             std::int64_t groups, std::size_t n, const char* who) {
   Tensor a = x, b = w;
@@ -51,13 +66,40 @@ Tensor conv(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& s
   a = with_examples(a, n, who);
   if (static_cast<std::size_t>(b.dim()) == n + 2) fits(a.sizes(), b.sizes(), pad, dilate, n, who);
   Tensor y = prims::conv_general_dilated(a, b, {each(stride, n, who, "stride"), pad, pad, Shape::filled(n, 1), dilate, groups});
-  if (bias.defined()) {
-    Shape s = y.sizes();
-    if (bias.dim() != 1 || bias.size(0) != s[1])
-      throw ShapeError(std::string(who) + ": bias has shape " + bias.sizes().str() + ", the result " + std::to_string(s[1]) + " channels");
-    y = core::add(y, core::broadcast_in_dim(core::convert(bias, y.dtype()), s, {1}));
+  return with_bias(y, bias, x, n, who);
+}
+
+// As the gradient of conv by its input: strides become gaps in x, and the kernel is turned over with its channels exchanged.
+Tensor conv_transpose(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& output_padding,
+                      std::int64_t groups, const Shape& dilation, std::size_t n, const char* who) {
+  Tensor a = x, b = w;
+  ops::promote(a, b, who);
+  Shape step = each(stride, n, who, "stride"), pad = each(padding, n, who, "padding"), extra = each(output_padding, n, who, "output_padding"),
+        dilate = each(dilation, n, who, "dilation");
+  a = with_examples(a, n, who);
+  Shape k = b.sizes();
+  if (k.size() != n + 2 || groups < 1 || k[0] % groups || a.size(1) != k[0])
+    throw ShapeError(std::string(who) + ": weight has shape " + k.str() + "; it is [C, O / groups, spatial...] with " + std::to_string(n) +
+                     " spatial dimensions, for x " + a.sizes().str() + " and " + std::to_string(groups) + (groups == 1 ? " group" : " groups"));
+  Shape split{groups, k[0] / groups}, exchanged{0, 2, 1}, turned{groups * k[1], k[0] / groups}, low, high;
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int64_t reach = dilate[i] * (k[i + 2] - 1);
+    if (step[i] < 1 || dilate[i] < 1 || pad[i] < 0)
+      throw ValueError(std::string(who) + ": strides and dilations are at least 1, paddings at least 0");
+    if (extra[i] < 0 || (extra[i] >= step[i] && extra[i] >= dilate[i]))
+      throw ValueError(std::string(who) + ": output_padding " + extra.str() + " must be smaller than stride " + step.str() + " or dilation " +
+                       dilate.str());
+    if (step[i] * (a.size(static_cast<std::int64_t>(i) + 2) - 1) + reach + extra[i] + 1 - 2 * pad[i] < 1)
+      throw ShapeError(std::string(who) + ": nothing is left of x " + a.sizes().str() + " by padding " + pad.str());
+    low.push_back(reach - pad[i]);
+    high.push_back(reach - pad[i] + extra[i]);
+    turned.push_back(k[i + 2]);
+    exchanged.push_back(static_cast<std::int64_t>(i) + 3);
   }
-  return like_given(y, x, n);
+  split = split.concat(k.pick(Shape::iota(n + 1, 1)));
+  b = prims::rev(prims::reshape(core::permute(prims::reshape(b, split), exchanged), turned), Shape::iota(n, 2));
+  Tensor y = prims::conv_general_dilated(a, b, {Shape::filled(n, 1), low, high, step, dilate, groups});
+  return with_bias(y, bias, x, n, who);
 }
 
 struct Pool {
@@ -85,6 +127,34 @@ Tensor avg_pool(const Tensor& x, const Pool& q, bool count_include_pad, const ch
   return like_given(prims::div(total, count), x, q.n);
 }
 
+// Windows along different dimensions are independent, so each dimension is averaged by itself: where its windows are alike by a mean
+// over parts, else by the product with a matrix [m, n].
+Tensor adaptive_avg_pool(const Tensor& x, const Shape& output, std::size_t n, const char* who) {
+  Tensor y = with_examples(ops::firm(x), n, who);
+  if (!is_floating(y.dtype()))
+    throw DTypeError(std::string(who) + ": not defined for dtype " + std::string(name_of(y.dtype())) + "; convert with to(f32) or to(f64)");
+  Shape m = each(output, n, who, "output");
+  for (std::size_t i = 0; i < n; ++i) {
+    std::int64_t have = y.size(static_cast<std::int64_t>(i) + 2), want = m[i];
+    if (want < 1 || have < 1) throw ShapeError(std::string(who) + ": cannot average x " + x.sizes().str() + " over windows of an output " + m.str());
+    if (have == want) continue;
+    Shape s = y.sizes();
+    if (have % want == 0) {
+      s[i + 2] = want;
+      y = ops::mean_over(prims::reshape(y, s.with(i + 3, have / want)), {static_cast<std::int64_t>(i) + 3});
+      continue;
+    }
+    std::vector<double> weights(static_cast<std::size_t>(have * want), 0.0);
+    for (std::int64_t o = 0; o < want; ++o) {
+      std::int64_t from = o * have / want, to = ((o + 1) * have + want - 1) / want;
+      for (std::int64_t k = from; k < to; ++k) weights[static_cast<std::size_t>(o * have + k)] = 1.0 / static_cast<double>(to - from);
+    }
+    Tensor by = core::convert(from_raw(weights.data(), f64, weights.size(), {want, have}), y.dtype());
+    y = movedim(linear(movedim(y, static_cast<std::int64_t>(i) + 2, -1), by), -1, static_cast<std::int64_t>(i) + 2);
+  }
+  return like_given(y, x, n);
+}
+
 }  // namespace
 
 Tensor conv1d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& dilation,
@@ -103,6 +173,22 @@ Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape&
   return conv(x, w, bias, stride, padding, dilation, groups, 3, "conv3d");
 }
 
+Tensor conv_transpose1d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& output_padding,
+                        std::int64_t groups, const Shape& dilation) {
+  Site site(FUNCTRA_SITE);
+  return conv_transpose(x, w, bias, stride, padding, output_padding, groups, dilation, 1, "conv_transpose1d");
+}
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& output_padding,
+                        std::int64_t groups, const Shape& dilation) {
+  Site site(FUNCTRA_SITE);
+  return conv_transpose(x, w, bias, stride, padding, output_padding, groups, dilation, 2, "conv_transpose2d");
+}
+Tensor conv_transpose3d(const Tensor& x, const Tensor& w, const Tensor& bias, const Shape& stride, const Shape& padding, const Shape& output_padding,
+                        std::int64_t groups, const Shape& dilation) {
+  Site site(FUNCTRA_SITE);
+  return conv_transpose(x, w, bias, stride, padding, output_padding, groups, dilation, 3, "conv_transpose3d");
+}
+
 Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, const Shape& dilation) {
   Site site(FUNCTRA_SITE);
   return max_pool(x, pool(x, window, stride, padding, dilation, 1, "max_pool1d"));
@@ -118,6 +204,26 @@ Tensor avg_pool1d(const Tensor& x, const Shape& window, const Shape& stride, con
 Tensor avg_pool2d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, bool count_include_pad) {
   Site site(FUNCTRA_SITE);
   return avg_pool(x, pool(x, window, stride, padding, 1, 2, "avg_pool2d"), count_include_pad, "avg_pool2d");
+}
+Tensor max_pool3d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, const Shape& dilation) {
+  Site site(FUNCTRA_SITE);
+  return max_pool(x, pool(x, window, stride, padding, dilation, 3, "max_pool3d"));
+}
+Tensor avg_pool3d(const Tensor& x, const Shape& window, const Shape& stride, const Shape& padding, bool count_include_pad) {
+  Site site(FUNCTRA_SITE);
+  return avg_pool(x, pool(x, window, stride, padding, 1, 3, "avg_pool3d"), count_include_pad, "avg_pool3d");
+}
+Tensor adaptive_avg_pool1d(const Tensor& x, const Shape& output) {
+  Site site(FUNCTRA_SITE);
+  return adaptive_avg_pool(x, output, 1, "adaptive_avg_pool1d");
+}
+Tensor adaptive_avg_pool2d(const Tensor& x, const Shape& output) {
+  Site site(FUNCTRA_SITE);
+  return adaptive_avg_pool(x, output, 2, "adaptive_avg_pool2d");
+}
+Tensor adaptive_avg_pool3d(const Tensor& x, const Shape& output) {
+  Site site(FUNCTRA_SITE);
+  return adaptive_avg_pool(x, output, 3, "adaptive_avg_pool3d");
 }
 
 namespace lax {

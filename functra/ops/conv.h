@@ -13,12 +13,27 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const S
 Tensor conv3d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0, const Shape& dilation = 1,
               std::int64_t groups = 1);
 
+// The transpose of the convolution with the same options as a linear map: w [C, O / groups, spatial...]. output_padding adds to the
+// extents of the result, stride (extent - 1) + dilation (window - 1) + 1 - 2 padding, at their ends.
+Tensor conv_transpose1d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0,
+                        const Shape& output_padding = 0, std::int64_t groups = 1, const Shape& dilation = 1);
+Tensor conv_transpose2d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0,
+                        const Shape& output_padding = 0, std::int64_t groups = 1, const Shape& dilation = 1);
+Tensor conv_transpose3d(const Tensor& x, const Tensor& w, const Tensor& bias = {}, const Shape& stride = 1, const Shape& padding = 0,
+                        const Shape& output_padding = 0, std::int64_t groups = 1, const Shape& dilation = 1);
+
 // Over windows of the spatial dimensions; an empty stride is the window. The derivative of a maximum goes to the first largest element;
 // averages count padding as zeros unless count_include_pad is false.
 Tensor max_pool1d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, const Shape& dilation = 1);
 Tensor max_pool2d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, const Shape& dilation = 1);
+Tensor max_pool3d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, const Shape& dilation = 1);
 Tensor avg_pool1d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, bool count_include_pad = true);
 Tensor avg_pool2d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, bool count_include_pad = true);
+Tensor avg_pool3d(const Tensor& x, const Shape& window, const Shape& stride = {}, const Shape& padding = 0, bool count_include_pad = true);
+// Means over windows [floor(i n / m), ceil((i + 1) n / m)) of an extent n, for each position i of an output extent m.
+Tensor adaptive_avg_pool1d(const Tensor& x, const Shape& output);
+Tensor adaptive_avg_pool2d(const Tensor& x, const Shape& output);
+Tensor adaptive_avg_pool3d(const Tensor& x, const Shape& output);
 
 namespace lax {
 

@@ -36,7 +36,7 @@ inline std::vector<Tensor> outputs(const Tensor& y) { return {y}; }
 template <class T> std::vector<Tensor> outputs(const T& y) { return tree::leaves(TreeRef(y)); }
 
 // f(net, inputs) at the stored state: outputs, gradients of inputs and parameters. Returns the net with that state.
-template <class Net, class F> Net expect_like_torch(const std::string& name, Net net, F f) {
+template <class Net, class F> Net expect_like_torch(const std::string& name, Net net, F f, double tolerance = 1e-10) {
   SCOPED_TRACE(name);
   net = load_state_dict(net, stored(name + ".p."));
   std::vector<Tensor> xs;
@@ -45,22 +45,25 @@ template <class Net, class F> Net expect_like_torch(const std::string& name, Net
   auto [y, pull] = vjp(run, net, xs);
   std::vector<Tensor> c;
   for (std::size_t i = 0; i < y.size(); ++i) {
-    expect_stored(y[i], name + ".y" + std::to_string(i));
+    expect_stored(y[i], name + ".y" + std::to_string(i), tolerance);
     c.push_back(stored_one(name + ".c" + std::to_string(i)));
   }
   auto [gn, gx] = pull(c);
   for (std::size_t i = 0; i < xs.size(); ++i)
-    if (is_floating(xs[i].dtype())) expect_stored(gx[i], name + ".gx" + std::to_string(i));
-  StateDict got = named_parameters(gn), want = stored(name + ".gp.");
-  EXPECT_EQ(got.size(), want.size());
-  for (const auto& [path, g] : want) {
-    EXPECT_TRUE(got.count(path)) << path;
-    if (got.count(path)) expect_stored(got.at(path), name + ".gp." + path);
+    if (is_floating(xs[i].dtype())) expect_stored(gx[i], name + ".gx" + std::to_string(i), tolerance);
+  StateDict want = named_buffers(gn), given = stored(name + ".gp.");
+  want.insert(given.begin(), given.end());
+  StateDict got = state_dict(gn), expected = state_dict(load_state_dict(gn, want));  // by torch's names, all of them
+  for (const auto& [path, g] : got) {
+    SCOPED_TRACE(name + ".gp." + path);
+    expect_close(g, expected.at(path), tolerance);
+    count_law(!::testing::Test::HasFailure());
   }
   return net;
 }
-template <class Net> Net expect_like_torch(const std::string& name, Net net) {
-  return expect_like_torch(name, std::move(net), [](const Net& n, const std::vector<Tensor>& x) { return n(x.at(0)); });
+template <class Net> Net expect_like_torch(const std::string& name, Net net, double tolerance = 1e-10) {
+  return expect_like_torch(
+      name, std::move(net), [](const Net& n, const std::vector<Tensor>& x) { return n(x.at(0)); }, tolerance);
 }
 
 }  // namespace functra::testing
