@@ -265,6 +265,6 @@ TEST(Layers, MistakesAreNamed) {
   expect_throw<ft::ShapeError>([&] { nn::GLU()(ft::ones({3})); }, "glu: dimension 0 of x [3] is odd and has no halves");
   expect_throw<ft::ShapeError>([&] { nn::PReLU(4)(x); }, "prelu: weight has shape [4]");
   expect_throw<ft::ValueError>([&] { nn::CELU(0)(x); }, "celu: alpha is 0");
-  expect_throw<ft::ValueError>([&] { nn::Softplus(0)(x); }, "softplus: beta is 0");
+  expect_throw<ft::ValueError>([&] { nn::Softplus(0)(x); }, "softplus_beta: beta is 0");
   expect_throw<ft::DTypeError>([&] { nn::ELU()(ft::tensor({1, 2})); }, "elu");
 }

@@ -7,6 +7,7 @@
 #include "functra/nn/linear.h"
 #include "functra/nn/norm.h"
 #include "functra/optim/clip.h"
+#include "functra/optim/lbfgs.h"
 #include "functra/optim/optimizers.h"
 #include "functra/optim/schedule.h"
 #include "tests/laws_count.h"
@@ -222,4 +223,67 @@ TEST(Optim, SchedulesEqualTorch) {
   schedule("one_cycle", optim::OneCycleLR{0.5, 40});
   schedule("one_cycle_linear", optim::OneCycleLR{0.5, 41, 0.4, optim::Anneal::linear, 10, 100, true});
   schedule("warm_up_cosine", optim::sequential(optim::LinearLR{0.3, 0.1, 1, 5}, 5, optim::CosineAnnealingLR{0.3, 35}));
+}
+
+// ---------------------------------------------------------------- L-BFGS
+namespace {
+
+template <class Opt> void lbfgs(const std::string& name, const Opt& opt, int steps) {
+  Params p = begin();
+  auto state = opt.init(p);
+  Tensor value, previous = loss(p);
+  for (int i = 1; i <= steps; ++i) {
+    std::tie(p, state, value) = opt.step(loss, p, state);
+    expect_close(value, previous, 1e-12);
+    previous = loss(p);
+    std::string at = name + "." + std::to_string(i);
+    if (!reference().count(at + ".w")) continue;
+    equals(p.w, at + ".w", 1e-6);
+    equals(p.b, at + ".b", 1e-6);
+  }
+}
+
+}  // namespace
+
+TEST(Optim, LbfgsEqualsTorchWithAndWithoutLineSearch) {
+  lbfgs("lbfgs", optim::LBFGS{{.lr = 0.1, .max_iter = 2}}, 10);
+  lbfgs("lbfgs_wolfe", optim::LBFGS{{.max_iter = 3, .history_size = 3, .line_search = optim::LineSearch::strong_wolfe}}, 5);
+  lbfgs("lbfgs_long", optim::LBFGS{{.line_search = optim::LineSearch::strong_wolfe}}, 2);
+}
+TEST(Optim, LbfgsIsTransformedAsAnyFunction) {
+  optim::LBFGS opt{{.max_iter = 3, .history_size = 2, .line_search = optim::LineSearch::strong_wolfe}};
+  auto best = [&](const Tensor& target) {
+    auto f = [&](const Tensor& p) { return (ft::cosh(p - target) + 0.1 * ft::square(p)).sum() + 0.05 * ft::square(p.sum()); };
+    Tensor p = ft::zeros({2}, f64);
+    return std::get<0>(opt.step(f, p, opt.init(p)));
+  };
+  Tensor a = ft::tensor({1.0, -0.5}, f64), b = ft::tensor({{1.0, -0.5}, {3.0, 2.0}, {0.0, 0.0}}, f64);
+  Tensor each = ft::vmap(best)(b);
+  for (int i = 0; i < 3; ++i) expect_close(each[i], best(b[i]), 1e-10);
+  expect_close(ft::jit(best)(a), best(a), 1e-10);
+  Tensor forward = ft::jacfwd(best)(a), reverse = ft::jacrev(best)(a);
+  double h = 1e-6;
+  for (int i = 0; i < 2; ++i) {
+    Tensor e = ft::eye(2, f64)[i] * h, difference = (best(a + e) - best(a - e)) / (2 * h);
+    expect_close(forward.index({ft::Slice(), i}), difference, 1e-5);
+  }
+  expect_close(reverse, forward, 1e-9);
+}
+TEST(Optim, LbfgsLeavesStateAloneAndNamesMistakes) {
+  Model m = model();
+  optim::LBFGS opt{{.max_iter = 3}};
+  auto f = [](const Model& n) { return ft::square(n.fc(ft::ones({2, 2}, f64))).sum() + ft::square(*n.bn.weight).sum(); };
+  auto [next, state, value] = opt.step(f, m, opt.init(m));
+  EXPECT_LT(double(f(next)), double(value));
+  EXPECT_TRUE(bool((next.bn.running_mean->value() == 1).all() & (next.count == m.count).all()));
+  EXPECT_EQ(state.step.item<int>(), 2);
+  Tensor still = std::get<0>(opt.step([](const Tensor& p) { return ft::square(p).sum(); }, ft::zeros({2}, f64), opt.init(ft::zeros({2}, f64))));
+  EXPECT_TRUE(bool((still == 0).all()));
+  Tensor p = ft::ones({2}, f64);
+  auto g = [](const Tensor& x) { return ft::square(x).sum(); };
+  expect_throw<ft::ValueError>([&] { optim::LBFGS{{.max_iter = 0}}.step(g, p, opt.init(p)); }, "optim::LBFGS: max_iter is 0");
+  expect_throw<ft::ValueError>([&] { optim::LBFGS{{.history_size = 0}}.init(p); }, "history_size is 0");
+  expect_throw<ft::ShapeError>([&] { opt.step(g, p, opt.init(ft::ones({3}, f64))); }, "there are 2 parameters, but the state is for 3");
+  expect_throw<ft::StructureError>([&] { opt.init(ft::tensor({1, 2})); }, "there are no parameters in *");
+  expect_throw<ft::StructureError>([&] { opt.init(std::vector<Tensor>{p, ft::ones({2})}); }, "'[1]' is f32, others f64");
 }

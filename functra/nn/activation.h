@@ -64,7 +64,7 @@ struct CELU {
 struct Softplus {
   double beta, threshold;
   explicit Softplus(double beta = 1, double threshold = 20) : beta(beta), threshold(threshold) {}
-  Tensor operator()(const Tensor& x) const { return softplus(x, beta, threshold); }
+  Tensor operator()(const Tensor& x) const { return softplus_beta(x, beta, threshold); }
   FUNCTRA_TREE(Softplus, beta, threshold);
 };
 struct Softshrink {

@@ -71,6 +71,7 @@ using functra::soft_margin_loss;
 using functra::softmax;
 using functra::softmin;
 using functra::softplus;
+using functra::softplus_beta;
 using functra::softshrink;
 using functra::softsign;
 using functra::tanh;

@@ -77,10 +77,10 @@ Tensor mish(const Tensor& x) {
   Tensor r = real(x, "mish");
   return r * tanh(softplus(r));
 }
-Tensor softplus(const Tensor& x, double beta, double threshold) {
+Tensor softplus_beta(const Tensor& x, double beta, double threshold) {
   Site site(FUNCTRA_SITE);
-  if (beta == 0) throw ValueError("softplus: beta is 0");
-  Tensor r = real(x, "softplus"), scaled = beta * r;
+  if (beta == 0) throw ValueError("softplus_beta: beta is 0");
+  Tensor r = real(x, "softplus_beta"), scaled = beta * r;
   return where(gt(scaled, threshold), r, softplus(scaled) / beta);
 }
 Tensor softsign(const Tensor& x) {

@@ -39,7 +39,7 @@ FUNCTRA_ROW(activations) {
                   {"celu", {x}, one([](auto& v) { return celu(v, 0.7); })},
                   {"gelu_tanh", {x}, one([](auto& v) { return gelu_tanh(v); })},
                   {"mish", {x}, one([](auto& v) { return mish(v); })},
-                  {"softplus", {x}, one([](auto& v) { return softplus(v, 2.0, 3.0); })},
+                  {"softplus", {x}, one([](auto& v) { return softplus_beta(v, 2.0, 3.0); })},
                   {"softsign", {x}, one([](auto& v) { return softsign(v); })},
                   {"tanhshrink", {x}, one([](auto& v) { return tanhshrink(v); })},
                   {"softshrink", {x}, one([](auto& v) { return softshrink(v); })},

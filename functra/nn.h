@@ -1,0 +1,16 @@
+// Layers, losses and models by name: #include <functra/nn.h> after or instead of <functra/functra.h>.
+#pragma once
+#include "functra/nn/activation.h"
+#include "functra/nn/attention.h"
+#include "functra/nn/conv.h"
+#include "functra/nn/dropout.h"
+#include "functra/nn/functional.h"
+#include "functra/nn/functional_call.h"
+#include "functra/nn/init.h"
+#include "functra/nn/linear.h"
+#include "functra/nn/loss.h"
+#include "functra/nn/module.h"
+#include "functra/nn/norm.h"
+#include "functra/nn/pool.h"
+#include "functra/nn/recurrent.h"
+#include "functra/nn/sequential.h"
