@@ -75,6 +75,8 @@ const Misuse cases[] = {
     {"no cotangent", "ft::vjp(sq, x).second(std::string());", "no match"},
     {"opaque static without members", "ft::jit([](Tensor a, Opaque) { return a; })(x, Opaque());",
      "must list the members that tell two values of Type apart"},
+    {"layer that captures a tensor", "ft::tree_leaves(ft::nn::Sequential([x](const Tensor& a) { return a * x; }, ft::tanh));",
+     "a lambda in nn::Sequential captures more than plain data"},
 };
 
 int errors_in(const std::string& output) {
@@ -90,10 +92,11 @@ TEST(MustNotCompile, OneMessagePerMistake) {
   fs::path dir = fs::temp_directory_path() / ("functra_misuse_" + std::to_string(getpid()));
   fs::create_directories(dir);
   std::string pre = (dir / "pre.h").string(), flags = " -std=c++20 -I" + source + " ";
-  std::ofstream(pre) << "#include <functra/functra.h>\n#include <string>\n#include <unordered_map>\nnamespace ft = functra;\nusing "
-                        "ft::Tensor;\ninline Tensor sq(Tensor x) { return x * x; }\n"
-                        "inline Tensor over(Tensor x) { return x; }\ninline Tensor over(Tensor x, Tensor y) { return x * y; }\n"
-                        "class Opaque { double d = 0; FUNCTRA_STATIC(Opaque); };\n";
+  std::ofstream(pre)
+      << "#include <functra/functra.h>\n#include <functra/nn.h>\n#include <string>\n#include <unordered_map>\nnamespace ft = functra;\nusing "
+         "ft::Tensor;\ninline Tensor sq(Tensor x) { return x * x; }\n"
+         "inline Tensor over(Tensor x) { return x; }\ninline Tensor over(Tensor x, Tensor y) { return x * y; }\n"
+         "class Opaque { double d = 0; FUNCTRA_STATIC(Opaque); };\n";
   auto built = run(cxx + flags + "-x c++-header " + pre + " -o " + pre + ".gch");
   ASSERT_EQ(built.status, 0) << built.output;
   std::atomic<std::size_t> next{0};

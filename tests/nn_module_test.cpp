@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include "functra/functra.h"
+#include "functra/nn/conv.h"
 #include "functra/nn/dropout.h"
 #include "functra/nn/functional_call.h"
 #include "functra/nn/linear.h"
 #include "functra/nn/norm.h"
+#include "functra/optim/optimizers.h"
 #include "tests/support/nn_reference.h"
 
 namespace ft = functra;
@@ -141,8 +143,51 @@ TEST(Modules, DropoutDropsByItsKeyAndOnlyInTrainMode) {
   EXPECT_TRUE(bool((each[1] == d(x, ft::random::split(k, 3)[1])).all()));
 }
 
+TEST(Modules, AnAggregateOfLayersTrainsAsOneTree) {
+  struct Images {
+    nn::Conv2d c;
+    nn::BatchNorm2d bn;
+    nn::Linear fc;
+    std::pair<Tensor, Images> forward(const Tensor& x) const {
+      Images next = *this;
+      auto [h, b] = bn.with_statistics(c(x));
+      next.bn = b;
+      return {fc(ft::flatten(ft::relu(h), 1)), next};
+    }
+  };
+  auto [k1, k2] = ft::random::split(ft::random::key(0));
+  Images net{nn::Conv2d(k1, 1, 4, 3), nn::BatchNorm2d(4), nn::Linear(k2, 64, 3)};
+  Tensor x = ft::random::normal(ft::random::key(1), {12, 1, 6, 6}), y = ft::arange(12) % 3;
+  auto loss_of = [&](const Images& n) {
+    auto [logits, next] = n.forward(x);
+    return std::pair(ft::cross_entropy(logits, y), next);
+  };
+  ft::optim::Adam opt{{.lr = 1e-2}};
+  auto state = opt.init(net);
+  auto step = ft::jit([&](const Images& n, const ft::optim::AdamState<Images>& s) {
+    auto [g, aux] = ft::grad_and_value(ft::has_aux, loss_of)(n);
+    return std::tuple(opt.step(aux.second, g, s), aux.first);
+  });
+  double first = 0, last = 0;
+  for (int i = 0; i < 20; ++i) {
+    auto [moved, value] = step(net, state);
+    std::tie(net, state) = moved;
+    (i ? last : first) = double(value);
+  }
+  EXPECT_LT(last, 0.2 * first);
+  EXPECT_EQ(step.cache_size(), 1u);
+  EXPECT_EQ(net.bn.num_batches_tracked->value().item<int>(), 20);
+  EXPECT_EQ(net.c.weight.sizes(), (ft::Shape{4, 1, 3, 3}));
+}
+TEST(Modules, ModelsAreMadeUnderVmapFromStackedKeys) {
+  Tensor keys = ft::random::split(ft::random::key(3), 4);
+  auto make_one = [](const Tensor& k) { return nn::Linear(k, 3, 2, {.dtype = f64}); };
+  nn::Linear all = ft::vmap(make_one)(keys);
+  for (int i = 0; i < 4; ++i) expect_close(all.weight[i], make_one(keys[i]).weight);
+}
+
 // ---------------------------------------------------------------- functional_call
-TEST(Modules, B49_FunctionalCallTakesAFullOrAPartialDictionary) {
+TEST(Modules, FunctionalCallTakesAFullOrAPartialDictionary) {
   Plain a = plain(1), b = plain(2);
   Tensor x = data(3);
   expect_close(ft::functional_call(a, ft::state_dict(b), x), b(x));
@@ -158,7 +203,7 @@ TEST(Modules, B49_FunctionalCallTakesAFullOrAPartialDictionary) {
       },
       "functional_call: 'a.bias' is given more than once");
 }
-TEST(Modules, B49_UnknownAndMissingNamesAreListedWhenStrict) {
+TEST(Modules, UnknownAndMissingNamesAreListedWhenStrict) {
   Plain a = plain(1);
   Tensor x = data(3);
   expect_throw<ft::StructureError>(
@@ -177,7 +222,7 @@ TEST(Modules, B49_UnknownAndMissingNamesAreListedWhenStrict) {
   expect_throw<ft::DTypeError>([&] { ft::load_state_dict(a, {{"a.weight", a.a.weight.to(ft::f32)}}, {.strict = false}); }, "convert it with to(f64)");
   expect_throw<ft::ValueError>([&] { ft::load_state_dict(a, {{"a.weight", Tensor()}}, {.strict = false}); }, "but nothing in the dictionary");
 }
-TEST(Modules, B49_TiedWeightsStayTied) {
+TEST(Modules, TiedWeightsStayTied) {
   Tied t = tied();
   Tensor i = ft::tensor({0, 3}), w = data(4, {6, 3});
   EXPECT_EQ(ft::named_parameters(t).size(), 1u);
@@ -233,7 +278,7 @@ TEST(Modules, TorchSpellingOfNamesFindsTheSameMembers) {
 }
 
 // ---------------------------------------------------------------- ensembles
-TEST(Modules, B50_StackModuleStateRefusesWhatItCannotStack) {
+TEST(Modules, StackModuleStateRefusesWhatItCannotStack) {
   expect_throw<ft::ValueError>([] { ft::stack_module_state(std::vector<Net>{}); }, "stack_module_state: needs at least one model, got zero");
   Net n = make(0);
   expect_throw<ft::StructureError>(
@@ -268,7 +313,7 @@ TEST(Modules, B50_StackModuleStateRefusesWhatItCannotStack) {
   expect_throw<ft::ShapeError>([&] { ft::unstack_module_state(nn::Buffer(ft::tensor(1.0))); }, "has no dimension of models");
   expect_throw<ft::ValueError>([&] { ft::unstack_module_state(nn::Dropout(0.5)); }, "no tensors");
 }
-TEST(Modules, B50_AnEnsembleEqualsTheLoopOverItsModels) {
+TEST(Modules, AnEnsembleEqualsTheLoopOverItsModels) {
   std::vector<Plain> models{plain(1), plain(2), plain(3)};
   Plain all = ft::stack_module_state(models);
   Tensor x = data(7), mine = data(8, {3, 5, 3});
@@ -286,7 +331,7 @@ TEST(Modules, B50_AnEnsembleEqualsTheLoopOverItsModels) {
 }
 
 // ---------------------------------------------------------------- batch norm
-TEST(Modules, B51_BatchNormUnderVmapReturnsItsStatistics) {
+TEST(Modules, BatchNormUnderVmapReturnsItsStatistics) {
   nn::BatchNorm1d bn(3, {.dtype = f64});
   Tensor x = data(2, {4, 6, 3});
   auto [y, next] = ft::vmap([&](const Tensor& v) { return bn.with_statistics(v); })(x);

@@ -1,6 +1,7 @@
 // The fields of an aggregate and their names, by structured bindings: up to 64 fields; no base classes, references or C arrays.
 #pragma once
 #include <array>
+#include <cstdlib>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -12,8 +13,8 @@ inline constexpr std::size_t max_fields = 64;
 namespace detail {
 
 struct Any {
-  template <class T> operator T() const;
-};  // stands for any initialiser; never evaluated
+  template <class T> [[noreturn]] operator T() const { std::abort(); }
+};  // stands for any initialiser; never evaluated, but defined: g++ asks for that where T is a local type
 
 template <class T, std::size_t... I> constexpr bool takes(std::index_sequence<I...>) {
   return requires { T{(void(I), Any{})...}; };

@@ -4,6 +4,7 @@ needs: torch numpy
 writes: tests/data/nn_reference.npz"""
 import os
 import sys
+import warnings
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
+warnings.filterwarnings("ignore", message="reduction: 'mean' divides")
 gen = torch.Generator().manual_seed(0)
 out = {}
 
