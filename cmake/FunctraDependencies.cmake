@@ -9,6 +9,8 @@ find_dependency(PkgConfig)
 pkg_check_modules(FUNCTRA_HWY REQUIRED QUIET IMPORTED_TARGET GLOBAL libhwy-contrib libhwy)
 pkg_check_modules(FUNCTRA_BLAS REQUIRED QUIET IMPORTED_TARGET GLOBAL openblas)
 
+pkg_check_modules(FUNCTRA_GVC REQUIRED QUIET IMPORTED_TARGET GLOBAL libgvc)
+
 # oneDNN without its own package file, which asks for an OpenCL development package that nothing here uses.
 find_library(FUNCTRA_DNNL_LIBRARY dnnl REQUIRED)
 find_path(FUNCTRA_DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)
@@ -20,7 +22,7 @@ endif()
 # oneDNN threads by OpenMP; the runtime itself is linked so that it can be told to use one thread, without the flags that would make
 # our own code use it.
 find_library(FUNCTRA_OMP_LIBRARY NAMES gomp libgomp.so.1 REQUIRED)
-set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS Functra::dnnl ${FUNCTRA_OMP_LIBRARY}
+set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS PkgConfig::FUNCTRA_GVC Functra::dnnl ${FUNCTRA_OMP_LIBRARY}
     ${CMAKE_DL_LIBS})
 
 # libdw turns the addresses kept by Programs into file and line; without it they print as addresses.

@@ -1,5 +1,7 @@
 #include "functra/core/program.h"
 
+#include <ostream>
+
 #include "functra/core/basis.h"
 #include "functra/core/forms.h"
 #include "functra/core/symbols.h"
@@ -70,19 +72,22 @@ std::vector<Program::Variable> Program::outputs() const {
 }
 std::size_t Program::captured() const { return ir_of(ir_).n_hidden; }
 std::size_t Program::size() const { return ir_of(ir_).eqns.size(); }
+Program::Equation Program::equation(std::size_t i) const {
+  const core::Program& p = ir_of(ir_);
+  if (i >= p.eqns.size()) throw IndexError("Program: equation " + std::to_string(i) + " of " + std::to_string(p.eqns.size()));
+  const core::Eqn& e = p.eqns[i];
+  Equation q{e.prim->name, {}, {}, {}, {}};
+  for (core::Var v : p.operands(e)) q.operands.push_back(name_of_var(p, v));
+  for (std::uint32_t k = 0; k < e.n_out; ++k) q.results.push_back(variable(p, static_cast<core::Var>(e.out + k)));
+  core::Params params = e.params;
+  if (params.type) params.type->write(q.params, params.value);
+  if (e.site) q.where = core::symbol_of(e.site);
+  return q;
+}
 std::vector<Program::Equation> Program::equations() const {
   std::vector<Equation> r;
-  const core::Program& p = ir_of(ir_);
-  r.reserve(p.eqns.size());
-  for (const core::Eqn& e : p.eqns) {
-    Equation q{e.prim->name, {}, {}, {}, {}};
-    for (core::Var v : p.operands(e)) q.operands.push_back(name_of_var(p, v));
-    for (std::uint32_t k = 0; k < e.n_out; ++k) q.results.push_back(variable(p, static_cast<core::Var>(e.out + k)));
-    core::Params params = e.params;
-    if (params.type) params.type->write(q.params, params.value);
-    if (e.site) q.where = core::symbol_of(e.site);
-    r.push_back(std::move(q));
-  }
+  r.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) r.push_back(equation(i));
   return r;
 }
 std::string Program::str(bool sites) const {
@@ -91,5 +96,6 @@ std::string Program::str(bool sites) const {
   return s;
 }
 std::string to_string(const Program& p) { return p.str(); }
+std::ostream& operator<<(std::ostream& out, const Program& p) { return out << p.str(); }
 
 }  // namespace functra

@@ -1,5 +1,6 @@
 // Programs as users hold them: the traced form of a function, to print, parse, run and walk.
 #pragma once
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -42,9 +43,11 @@ class Program {
 
   std::vector<Variable> inputs() const;  // hidden ones (captured tensors) first
   std::vector<Variable> outputs() const;
-  std::size_t captured() const;  // how many of the inputs are hidden
-  std::size_t size() const;      // number of equations
+  std::size_t captured() const;                                              // how many of the inputs are hidden
+  const std::vector<Tensor>& captured_tensors() const { return captured_; }  // their values; none after parse
+  std::size_t size() const;                                                  // number of equations
   std::vector<Equation> equations() const;
+  Equation equation(std::size_t i) const;
   std::string str(bool sites = false) const;
   const std::shared_ptr<const core::Program>& ir() const { return ir_; }
 
@@ -53,5 +56,6 @@ class Program {
   std::vector<Tensor> captured_;
 };
 std::string to_string(const Program&);
+std::ostream& operator<<(std::ostream& out, const Program& p);
 
 }  // namespace functra

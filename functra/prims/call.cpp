@@ -1,8 +1,9 @@
-// jit_call: a call of a compiled function.
+// jit_call and compiled_call: calls of compiled functions.
 #include <unordered_map>
 
 #include "functra/prims/control.h"
 #include "functra/prims/families.h"
+#include "functra/prims/registry.h"
 
 namespace functra::prims {
 
@@ -120,8 +121,66 @@ constexpr Primitive jit_call_p = {
           call(core::guarded_program(program_of(c)), joined({{&on, 1}, in}), out);
         }};
 
+// ---------------------------------------------------------------- compiled_call
+RunnerPtr register_runner(std::string name, std::function<Vec(std::vector<Tensor>)> call) {
+  return registry<Runner>().add({std::move(name), std::move(call)}, "runner");
+}
+void write(std::string& out, const RunnerPtr& r) { out += core::quote(r->name); }
+void read(core::TextReader& in, RunnerPtr& r) {
+  std::string name;
+  core::read(in, name);
+  r = registry<Runner>().find(name);
+  if (!r) r = std::make_shared<const Runner>(Runner{name, nullptr});
+}
+namespace {
+const CompiledParams& compiled_of(const Call& c) { return c.params.get<CompiledParams>(); }
+// The rules of a call of the Program itself.
+template <class F> void as_call(const Call& c, F f) {
+  CallParams p{compiled_of(c).program};
+  f(Call{jit_call_p, core::params(p)});
+}
+}  // namespace
+
+constexpr Primitive compiled_call_p = {
+    .name = "compiled_call",
+    .params = &param_type<CompiledParams>,
+    .n_out = [](const Params& p) { return static_cast<int>(p.get<CompiledParams>().program->outputs.size()); },
+    .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *compiled_of(c).program, in, out); },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          auto& q = compiled_of(c);
+          if (!q.run->call) return run_concrete(q.program, in, out);
+          Scope outside(nullptr);
+          Vec r = q.run->call(Vec(in.begin(), in.end()));
+          if (r.size() != out.size())
+            throw ValueError("runner '" + q.run->name + "' returned " + std::to_string(r.size()) + " tensors, its program has " +
+                             std::to_string(out.size()) + " outputs");
+          for (std::size_t i = 0; i < out.size(); ++i) {
+            const Aval want = q.program->out_type(i);
+            if (!r[i].defined() || !core::stands_for(r[i], want))
+              throw ShapeError("runner '" + q.run->name + "' returned " + (r[i].defined() ? r[i].aval().str() : "an undefined Tensor") +
+                               " for output " + std::to_string(i) + " of its program, which has type " + want.str());
+            out[i] = core::as_type(r[i], want.dtype, want.weak);
+          }
+        },
+    .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.jvp(p, x, t, y, dy); }); },
+    .linearize = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.linearize(p, x, t, y, dy); }); },
+    .transpose = [](const Call& c, Ins ct, std::span<const Operand> in,
+                    Outs g) { as_call(c, [&](const Call& p) { p.prim.transpose(p, ct, in, g); }); },
+    .depends =
+        [](const Call& c, const Mask& own) {
+          return core::depends({&compiled_of(c).program, 1}, own);
+        },
+    .mixed =
+        [](const Call& c, const Mask& own) {
+          return core::mixed({&compiled_of(c).program, 1}, own);
+        },
+    .batch = [](const Call& c, const BatchContext& ctx, std::span<Batched> in,
+                std::span<Batched> out) { as_call(c, [&](const Call& p) { p.prim.batch(p, ctx, in, out); }); },
+    .guard = [](const Call& c, const Tensor& on, Ins in, Outs out) { as_call(c, [&](const Call& p) { p.prim.guard(p, on, in, out); }); }};
+
 Table call_table() {
-  static constexpr const Primitive* t[] = {&jit_call_p};
+  static constexpr const Primitive* t[] = {&jit_call_p, &compiled_call_p};
   return t;
 }
 

@@ -1,6 +1,8 @@
 // Primitives that hold Programs: calls of compiled functions, calls with the user's own derivative rules, and branches. Loops are in
 // loop.h.
 #pragma once
+#include <functional>
+
 #include "functra/prims/holder.h"
 
 namespace functra::prims {
@@ -11,6 +13,23 @@ struct CallParams {
 extern const Primitive jit_call_p;
 void call(const ProgramPtr& p, Ins in, Outs out);
 Vec call(const ProgramPtr& p, Ins in);
+
+// A call of a Program that somebody compiled: on concrete operands `run` does the work, and may consume them. Derivatives and batches
+// are those of the Program. In text, which names the runner, one that is gone is replaced by evaluation.
+struct Runner {
+  std::string name;
+  std::function<Vec(std::vector<Tensor> args)> call;  // null: the program is evaluated
+};
+using RunnerPtr = std::shared_ptr<const Runner>;
+RunnerPtr register_runner(std::string name, std::function<Vec(std::vector<Tensor>)> call);  // empty: a name that is unique in the process
+inline std::size_t hash_of(const RunnerPtr& r) { return std::hash<const void*>()(r.get()); }
+void write(std::string& out, const RunnerPtr& r);
+void read(core::TextReader& in, RunnerPtr& r);
+struct CompiledParams {
+  ProgramPtr program;
+  RunnerPtr run;
+};
+extern const Primitive compiled_call_p;
 
 // Operands: captured, then arguments. rule: (captured, arguments, tangents of arguments) -> (results, tangents of results).
 struct CustomJvpParams {

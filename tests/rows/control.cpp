@@ -37,6 +37,22 @@ FUNCTRA_ROW(jit_call) {
       },
       product_of_sines());
 }
+FUNCTRA_ROW(compiled_call) {
+  return row_of(
+      [](const Vec& x) {  // a runner that computes by itself; all but evaluation is the Program's
+        core::ProgramPtr p = core::trace_program(
+            {x[0].aval(), x[1].aval()},
+            [](Ins a) {
+              return Vec{prims::mul(prims::sin(a[0]), a[1]), core::add(a[0], a[1])};
+            },
+            true);
+        static const prims::RunnerPtr run = prims::register_runner("sin(a) b, a + b", [](std::vector<Tensor> a) {
+          return Vec{mul(sin(a[0]), a[1]), a[0] + a[1]};
+        });
+        return core::bind_all(prims::compiled_call_p, x, prims::CompiledParams{p, run});
+      },
+      product_of_sines());
+}
 FUNCTRA_ROW(custom_jvp_call) {
   auto f = custom_jvp(
       [](const Tensor& a, const Tensor& b) { return prims::mul(prims::sin(a), b); },

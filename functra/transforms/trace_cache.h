@@ -1,0 +1,45 @@
+// What compiled functions share: f traced once per structure, shapes, dtypes and static values of its arguments, and found again.
+#pragma once
+#include <mutex>
+#include <unordered_map>
+
+#include "functra/core/forms.h"
+#include "functra/transforms/erased.h"
+
+namespace functra::erased {
+
+class TraceCache {
+ public:
+  struct Entry {
+    core::Closed closed;
+    std::shared_ptr<const void> kept;  // f's result without its tensors
+    std::vector<Aval> in;              // of defined leaves
+    std::vector<core::RefUse> refs;    // inputs after the leaves; those written are results after f's
+    std::vector<std::string> seen;     // what it was traced for, a line per leaf, static value and structure
+    core::Mask defined;                // leaves of the result; the others are undefined tensors at every call
+    mutable std::once_flag once;       // for what an owner of the cache derives from an entry
+    mutable std::shared_ptr<void> derived;
+  };
+  using EntryPtr = std::shared_ptr<const Entry>;
+
+  explicit TraceCache(const char* who) : who_(who) {}
+  // Found, or traced by hooks.f, after which the arguments are as they were. Fills `leaves` with those of args.
+  EntryPtr get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks);
+  std::string explain(Refs args);
+  JitStats stats();
+  void clear();
+
+ private:
+  EntryPtr find(const std::string& key);
+  const char* who_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, EntryPtr> entries_;
+  std::int64_t hits_ = 0, misses_ = 0;
+};
+
+// The operands of an entry's program: captured tensors, defined leaves, Refs.
+std::vector<Tensor> operands(const TraceCache::Entry& e, const std::vector<Tensor*>& leaves);
+// The leaves of a result in the structure of e, those that the function leaves undefined being so already; then the Refs it writes.
+void put_results(const TraceCache::Entry& e, const std::vector<Tensor*>& leaves, std::span<Tensor> out);
+
+}  // namespace functra::erased
