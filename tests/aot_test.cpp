@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "functra/aot/aot.h"
+#include "functra/base/memory.h"
 #include "functra/functra.h"
 #include "support/close.h"
 
@@ -254,6 +255,27 @@ TEST(Aot, memory_efficient_fusion_is_min_cut_compiled) {
   auto a = fc::memory_efficient_fusion(f);
   EXPECT_EQ(a.programs(some({8})).parts.residuals, 1u);
   expect_close(ft::grad(a)(some({8})), ft::grad(f)(some({8})));
+}
+TEST(Aot, the_backward_half_owns_the_residuals_and_frees_them_as_it_goes) {
+  const std::int64_t n = 1 << 16;
+  std::size_t freed = 0;
+  auto watching = [&](const ft::Program& p, const std::vector<Tensor>& examples) {
+    auto run = fc::nop(p, examples);
+    return [&, run](std::vector<Tensor> args) {
+      auto copy = args;
+      auto out = run(std::move(copy));
+      std::size_t before = ft::memory_stats().in_use;
+      args.clear();
+      freed = before - ft::memory_stats().in_use;
+      return out;
+    };
+  };
+  auto f = fc::aot_function([](const Tensor& x) { return ft::sum(ft::exp(ft::exp(ft::exp(x)))); }, {.bw_compiler = watching});
+  Tensor x = ft::full({n}, -1.0, ft::f64);
+  const std::size_t saved = static_cast<std::size_t>(f.programs(x).parts.saved_bytes());
+  EXPECT_GE(saved, 3 * n * sizeof(double));
+  expect_close(ft::grad(f)(x), ft::grad([](const Tensor& v) { return ft::sum(ft::exp(ft::exp(ft::exp(v)))); })(x));
+  EXPECT_GE(freed, 3 * n * sizeof(double));  // nobody else held them
 }
 TEST(Aot, the_joint_program_prints_with_its_halves_marked_and_parses_back) {
   auto p = fc::aot_function([](const Tensor& x) { return ft::sin(ft::sin(x)); }).programs(some({2}));

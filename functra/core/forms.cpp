@@ -88,11 +88,13 @@ struct Split {
   }
 };
 // The operands of an equation: known values, or linear. `literal_types` holds what types of literals refer to.
-void operands_of(const Program& p, const Eqn& e, const Tensor* env, Buf<Operand, 4>& in, Buf<Aval, 4>& literal_types) {
+// `first`: values from there up to the equation's own results have their last use here.
+void operands_of(const Program& p, const Eqn& e, Tensor* env, Buf<Operand, 4>& in, Buf<Aval, 4>& literal_types, Var first) {
   for (std::uint32_t k = 0; k < e.n_in; ++k) {
     Var v = p.pool[e.in + k];
     if (v < 0) literal_types[k] = p.operand_type(v);
-    in[k] = v < 0 ? Operand{&p.literals[static_cast<std::size_t>(~v)], &literal_types[k]} : Operand{is_zero(env[v]) ? nullptr : &env[v], &p.type(v)};
+    if (v < 0) in[k] = {&p.literals[static_cast<std::size_t>(~v)], &literal_types[k]};
+    else in[k] = {is_zero(env[v]) ? nullptr : &env[v], &p.type(v), v >= first ? &env[v] : nullptr};
   }
 }
 }  // namespace
@@ -103,7 +105,7 @@ void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
       const Eqn& e = p.eqns[i];
       Buf<Aval, 4> literal_types(e.n_in);
       Buf<Operand, 4> operands(e.n_in);
-      operands_of(p, e, env, operands, literal_types);
+      operands_of(p, e, env, operands, literal_types, static_cast<Var>(e.out));
       std::span<const Operand> in = operands;
       auto linear = std::count_if(in.begin(), in.end(), [](auto& o) { return o.linear(); });
       Site site(e.site);
@@ -125,13 +127,14 @@ void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
   }
   for (std::size_t i = p.eqns.size(); i-- > 0;) {
     const Eqn& e = p.eqns[i];
+    const std::uint32_t from = i ? p.eqns[i - 1].out + p.eqns[i - 1].n_out : 0;  // what this equation was the first to capture
     bool any = false;
     for (std::uint32_t k = 0; k < e.n_out; ++k) any |= !is_zero(ct[e.out + k]);
     if (any) {
       Buf<Tensor, 4> ct_in(e.n_in);
       Buf<Aval, 4> literal_types(e.n_in);
       Buf<Operand, 4> operands(e.n_in);
-      operands_of(p, e, env, operands, literal_types);
+      operands_of(p, e, env, operands, literal_types, static_cast<Var>(consume ? from : e.out));
       std::span<const Operand> in = operands;
       Ins ct_out(ct + e.out, e.n_out);
       Site site(e.site);
@@ -148,10 +151,8 @@ void backward(const Program& p, Tensor* env, Tensor* ct, bool consume) {
         else slot = add_ct(std::move(slot), std::move(ct_in[k]));
       }
     }
-    if (consume) {  // what this equation was the first to capture has now had its last use
-      std::uint32_t from = i ? p.eqns[i - 1].out + p.eqns[i - 1].n_out : 0;
+    if (consume)  // that has now had its last use
       for (std::uint32_t v = from; v < e.out; ++v) env[v] = Tensor();
-    }
   }
 }
 

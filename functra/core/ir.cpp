@@ -319,6 +319,25 @@ void verify(const Program& p) {
 }
 
 // ---------------------------------------------------------------- evaluation
+namespace {
+// Evaluates an equation that releases operands as it goes, where nobody watches; false: nothing was done.
+bool consume(const Program& p, const Eqn& e, Tensor* env) {
+  if (!plain()) return false;
+  Buf<Tensor, 8> in(e.n_in);
+  for (std::uint32_t k = 0; k < e.n_in; ++k) {
+    Var v = p.pool[e.in + k];
+    if (v >= 0 && env[v].tag()) return false;
+  }
+  for (std::uint32_t k = 0; k < e.n_in; ++k) {
+    Var v = p.pool[e.in + k];
+    if (v < 0) in[k] = p.literals[static_cast<std::size_t>(~v)];
+    else if (p.last[e.in + k]) in[k] = std::move(env[v]);
+    else in[k] = env[v];
+  }
+  e.prim->consume({*e.prim, e.params}, {in.begin(), e.n_in}, {env + e.out, e.n_out});
+  return true;
+}
+}  // namespace
 void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs) {
   if (args.size() != p.inputs.size())
     throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
@@ -326,6 +345,7 @@ void eval_program_consuming(const Program& p, std::span<Tensor> args, Outs outs)
   for (std::size_t i = 0; i < args.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = std::move(args[i]);
   for (const Eqn& e : p.eqns) {
     Site site(current ? e.site : nullptr);  // what an interpreter records of it comes from the same line
+    if (e.prim->consume && consume(p, e, env.begin())) continue;
     Borrowed<4> in(e.n_in);
     for (std::uint32_t k = 0; k < e.n_in; ++k) {
       Var v = p.pool[e.in + k];

@@ -11,6 +11,12 @@ void call(const ProgramPtr& p, Ins in, Outs out) {
   CallParams q{p};
   bind_prim({jit_call_p, core::params(q)}, in, out);
 }
+void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) {
+  bool concrete = core::plain();
+  for (const Tensor& t : in) concrete &= t.tag() == 0;
+  if (concrete) run_consuming(p, in, out);
+  else call(p, in, out);
+}
 Vec call(const ProgramPtr& p, Ins in) {
   Vec r(p->outputs.size());
   call(p, in, r);
@@ -57,6 +63,7 @@ constexpr Primitive jit_call_p = {
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CallParams>().program->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *program_of(c), in, out); },
     .eval = [](const Call& c, Ins in, Outs out) { run_concrete(program_of(c), in, out); },
+    .consume = [](const Call& c, std::span<Tensor> in, Outs out) { run_consuming(program_of(c), in, out); },
     .jvp =
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
           auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));
@@ -134,6 +141,21 @@ void read(core::TextReader& in, RunnerPtr& r) {
 }
 namespace {
 const CompiledParams& compiled_of(const Call& c) { return c.params.get<CompiledParams>(); }
+void run_compiled(const CompiledParams& q, Vec args, Outs out) {
+  if (!q.run->call) return run_consuming(q.program, args, out);
+  Scope outside(nullptr);
+  Vec r = q.run->call(std::move(args));
+  if (r.size() != out.size())
+    throw ValueError("runner '" + q.run->name + "' returned " + std::to_string(r.size()) + " tensors, its program has " +
+                     std::to_string(out.size()) + " outputs");
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const Aval want = q.program->out_type(i);
+    if (!r[i].defined() || !core::stands_for(r[i], want))
+      throw ShapeError("runner '" + q.run->name + "' returned " + (r[i].defined() ? r[i].aval().str() : "an undefined Tensor") + " for output " +
+                       std::to_string(i) + " of its program, which has type " + want.str());
+    out[i] = core::as_type(r[i], want.dtype, want.weak);
+  }
+}
 // The rules of a call of the Program itself.
 template <class F> void as_call(const Call& c, F f) {
   CallParams p{compiled_of(c).program};
@@ -146,22 +168,10 @@ constexpr Primitive compiled_call_p = {
     .params = &param_type<CompiledParams>,
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CompiledParams>().program->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *compiled_of(c).program, in, out); },
-    .eval =
-        [](const Call& c, Ins in, Outs out) {
-          auto& q = compiled_of(c);
-          if (!q.run->call) return run_concrete(q.program, in, out);
-          Scope outside(nullptr);
-          Vec r = q.run->call(Vec(in.begin(), in.end()));
-          if (r.size() != out.size())
-            throw ValueError("runner '" + q.run->name + "' returned " + std::to_string(r.size()) + " tensors, its program has " +
-                             std::to_string(out.size()) + " outputs");
-          for (std::size_t i = 0; i < out.size(); ++i) {
-            const Aval want = q.program->out_type(i);
-            if (!r[i].defined() || !core::stands_for(r[i], want))
-              throw ShapeError("runner '" + q.run->name + "' returned " + (r[i].defined() ? r[i].aval().str() : "an undefined Tensor") +
-                               " for output " + std::to_string(i) + " of its program, which has type " + want.str());
-            out[i] = core::as_type(r[i], want.dtype, want.weak);
-          }
+    .eval = [](const Call& c, Ins in, Outs out) { run_compiled(compiled_of(c), Vec(in.begin(), in.end()), out); },
+    .consume =
+        [](const Call& c, std::span<Tensor> in, Outs out) {
+          run_compiled(compiled_of(c), Vec(std::make_move_iterator(in.begin()), std::make_move_iterator(in.end())), out);
         },
     .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.jvp(p, x, t, y, dy); }); },
     .linearize = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.linearize(p, x, t, y, dy); }); },

@@ -182,7 +182,10 @@ constexpr Primitive custom_linear_p = {
           Vec a;
           for (std::size_t i = 0; i < n; ++i) a.push_back(*in[i]);
           for (std::size_t i = 0; i < ct.size(); ++i) a.push_back(instantiate(ct[i], q.bwd->type(q.bwd->inputs[n + i])));
-          Vec r = call(q.bwd, a);
+          for (std::size_t i = 0; i < n; ++i)
+            if (in[i].last) *in[i].last = Tensor();  // the residuals are those of `a` alone, and go as the rule uses them
+          Vec r(q.bwd->outputs.size());
+          call_consuming(q.bwd, a, r);
           for (std::size_t i = 0, k = 0; i < q.given.size(); ++i)
             if (q.given[i]) g[n + i] = r[k++];
         },

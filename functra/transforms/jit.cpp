@@ -1,5 +1,4 @@
 // jit: trace, cache, evaluate. A compiled function is a call that holds a Program.
-#include "functra/core/executor.h"
 #include "functra/prims/control.h"
 #include "functra/transforms/disable_jit.h"
 #include "functra/transforms/trace_cache.h"
@@ -15,20 +14,6 @@ bool jit_disabled() { return jit_off > 0; }
 
 namespace functra::erased {
 using namespace functra::core;
-
-namespace {
-// Runs the program on captured tensors and leaves. Where nobody watches, arguments are consumed as the run goes.
-void execute(const Closed& c, std::span<Tensor> args, Outs outs) {
-  bool concrete = plain();
-  for (const Tensor& t : args) concrete &= t.tag() == 0;
-  if (!concrete) {
-    prims::call(c.program, args, outs);
-    return;
-  }
-  Scope outside(nullptr);
-  executor().run(c.program, args, outs);
-}
-}  // namespace
 
 class JitState {
  public:
@@ -53,7 +38,7 @@ void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
     tree::clear(args[static_cast<std::size_t>(d)]);  // the caller's copies: the last reference may now be ours
   }
   Vec out(e->closed.program->outputs.size());
-  execute(e->closed, in, out);
+  prims::call_consuming(e->closed.program, in, out);
   put_results(*e, tree::pointers(hooks.restore(e->kept.get())), out);
 }
 JitStats jit_stats(const JitState& j) { return const_cast<JitState&>(j).cache.stats(); }
@@ -108,7 +93,7 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
   }
   if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
   for (auto& u : b.entry->refs) b.args.push_back(ref_get(u.ref));
-  execute(b.entry->closed, b.args, b.outs);
+  prims::call_consuming(b.entry->closed.program, b.args, b.outs);
   b.leaves.clear();
   result.visit(g);
   put_results(*b.entry, b.leaves, b.outs);
