@@ -35,6 +35,18 @@ std::string expand_format(std::string_view format, const std::vector<std::string
 }
 }  // namespace detail
 
+Tensor debug_unwrap(const Tensor& x, bool recurse) {
+  Tensor t = x;
+  while (t.tag()) {
+    core::check_alive(t, "debug_unwrap");
+    if (t.kind() == Tensor::Kind::Jvp) t = Tensor(t.node_as<core::JvpNode>().primal);
+    else if (t.kind() == Tensor::Kind::Batch) t = Tensor(t.node_as<core::BatchNode>().value);
+    else throw TracerError("debug_unwrap: the value is only recorded (jit or make_fx); debug::print prints it when the program runs");
+    if (!recurse) break;
+  }
+  return t;
+}
+
 namespace debug {
 void set_sink(std::function<void(const std::string&)> sink) { prims::set_print_sink(std::move(sink)); }
 }  // namespace debug

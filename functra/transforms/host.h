@@ -87,6 +87,11 @@ template <class F, class... T> void callback(F f, const T&... args) {
 
 }  // namespace debug
 
+// What stands inside a value of grad, vjp, jvp or vmap: the primal, or the batch with the mapped dimension where it lies; through every
+// level (recurse), or one. For looking at values while a transform runs: computing with it loses the derivative, or the mapping.
+// TracerError for a value that is only recorded (jit, make_fx), which has nothing inside; a plain tensor is returned as it is.
+Tensor debug_unwrap(const Tensor& x, bool recurse = true);
+
 // f(args...) computed by C++ that transforms do not look into: f gets tensors whose values can be read and returns a tree like `like`
 // (its tensors give shapes and dtypes, see eval_shape). f must not depend on anything but its arguments: a call may be made again, or
 // not at all. It has no derivative (wrap it in custom_jvp or custom_vjp); under vmap the options say what to do.
