@@ -78,7 +78,12 @@ Repro load_repro(const std::string& program_file, const std::string& inputs_file
   for (std::size_t i = 0; i < r.program.inputs().size(); ++i) {
     auto at = arrays.find("i" + std::to_string(i));
     if (at == arrays.end()) throw IoError("load_repro: " + inputs_file + " has no array 'i" + std::to_string(i) + "'");
-    r.inputs.push_back(at->second);
+    const Program::Variable want = r.program.inputs()[i];
+    const Tensor& x = at->second;
+    if (x.raw_dtype() != want.dtype || x.sizes() != want.shape)
+      throw IoError("load_repro: array 'i" + std::to_string(i) + "' of " + inputs_file + " is " + x.aval().str() + "; the program takes " +
+                    Aval{want.dtype, want.weak, want.shape}.str());
+    r.inputs.push_back(x);
   }
   return r;
 }

@@ -16,6 +16,7 @@ struct Repro {
   Program program;
   std::vector<Tensor> inputs;
 };
+// IoError, with the file, for what cannot be read, and for inputs that do not have the program's types.
 Repro load_repro(const std::string& program_file, const std::string& inputs_file);
 
 }  // namespace functra::io

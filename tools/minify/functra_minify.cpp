@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 
 #include "functra/aot/minify.h"
@@ -52,13 +53,13 @@ int main(int argc, char** argv) try {
 
   const auto [program, inputs] = ft::io::load_repro(files[0], files[1]);
   const std::string trial = out + "/trial";
-  std::string not_run;  // why the command could not be run at all: not a property of the program
+  std::string not_run;  // why a candidate could not be written or the command not be run: not a property of the program
   auto fails = [&](const ft::Program& p, const std::vector<ft::Tensor>& in) {
-    ft::io::save_repro(trial, p, in);
     std::vector<std::string> run = command;
     run.push_back(trial + "/program.txt");
     run.push_back(trial + "/inputs.npz");
     try {
+      ft::io::save_repro(trial, p, in);
       return command_fails(run);
     } catch (const ft::Error& e) {
       not_run = e.what();
@@ -71,14 +72,15 @@ int main(int argc, char** argv) try {
     std::printf("%zu equations, %zu inputs\n", p.size(), in.size());
     std::fflush(stdout);
   };
+  std::exception_ptr ended;
   try {
     const auto m = ft::compile::minifier(program, inputs, fails, options);
     std::printf("%s\n%zu programs tried; in %s\n", m.program.str().c_str(), m.tried, out.c_str());
-  } catch (const ft::ValueError&) {
-    if (!not_run.empty()) throw ft::IoError(not_run);
-    throw;
-  }
-  std::filesystem::remove_all(trial);
+  } catch (...) { ended = std::current_exception(); }
+  std::error_code ignored;
+  std::filesystem::remove_all(trial, ignored);
+  if (!not_run.empty()) throw ft::IoError(not_run);
+  if (ended) std::rethrow_exception(ended);
   return 0;
 } catch (const std::exception& e) {
   std::fprintf(stderr, "%s\n", e.what());
