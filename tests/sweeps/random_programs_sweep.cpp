@@ -1,10 +1,13 @@
 // Random programs, each under random inputs: the library's meaning of every construct against a plain one, jit, printed text, vmap and
-// derivatives. A program that fails is made smaller, as long as the same law fails, and printed with its seed.
+// derivatives. A program that fails is made smaller, as long as the same law fails, and printed with its seed. Where the law also fails
+// on the traced Program alone (jit, vmap, text, derivatives against differences: what compares the library with itself), that goes
+// through compile::minifier and is kept as files.
 //
 //   FUNCTRA_PROGRAMS=1000    how many (default 400)
 //   FUNCTRA_SECONDS=3600     or for how long
 //   FUNCTRA_SEED=7           the first seed (default 1); a failing program is repeated by its own seed and FUNCTRA_PROGRAMS=1
 //   FUNCTRA_LAW=jit          only the laws whose names hold this
+//   FUNCTRA_REPROS=folder    where failing Programs are kept (default random_failures, in the build directory)
 //   FUNCTRA_WITHOUT=scan,map without those operations and constructs (seeds then name other programs)
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -15,8 +18,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
+#include "functra/aot/minify.h"
 #include "functra/core/interp.h"
+#include "functra/io/repro.h"
 #include "tests/laws/transforms.h"
 #include "tests/laws_count.h"
 #include "tests/sweeps/random/program.h"
@@ -32,10 +38,16 @@ struct Failure {
 
 class Laws {
  public:
-  Laws(const Function& f, std::uint64_t seed) : f_(f), rng_(seed ^ 0x5bd1e995u) {
-    library_ = [this](const Vec& v) { return run(f_, v, false); };
-    plain_ = [this](const Vec& v) { return run(f_, v, true); };
+  Laws(const Function& f, std::uint64_t seed) : rng_(seed ^ 0x5bd1e995u), params_(f.params) {
+    library_ = [f](const Vec& v) { return run(f, v, false); };
+    plain_ = [f](const Vec& v) { return run(f, v, true); };
   }
+  // A Program near these inputs, on both sides: of the laws, those that compare the library with itself can fail.
+  Laws(const functra::Program& p, Vec at, std::uint64_t seed) : rng_(seed ^ 0x5bd1e995u), near_(std::move(at)) {
+    library_ = plain_ = [p](const Vec& v) { return p(v); };
+  }
+  Vec inputs_of_a_law() { return inputs(), x_; }
+  const Fn& library() const { return library_; }
   // Every law, or the one of that name; the first that fails.
   Failure check(const std::string& only, const std::function<void(const char*)>& starts) {
     const char* part = std::getenv("FUNCTRA_LAW");
@@ -83,9 +95,11 @@ class Laws {
   }
   Vec point() {
     Vec r;
-    for (const Type& t : f_.params) r.push_back(random(t.shape, t.lo, t.hi));
+    for (const Type& t : params_) r.push_back(random(t.shape, t.lo, t.hi));
+    for (const Tensor& t : near_) r.push_back(beside(t));
     return r;
   }
+  Tensor beside(const Tensor& t) { return is_floating(t.raw_dtype()) ? (t * (1 + 1e-3 * random(t.sizes(), -1, 1))).to(t.raw_dtype()) : t; }
   Vec like(const Vec& v) {
     Vec r;
     for (const Tensor& t : v) r.push_back(random(t.sizes(), -1, 1));
@@ -111,7 +125,7 @@ class Laws {
         continue;
       }
       Vec column;
-      for (Vec& lane : per) column.push_back(lane[k] = random(x_[k].sizes(), f_.params[k].lo, f_.params[k].hi));
+      for (Vec& lane : per) column.push_back(lane[k] = near_.empty() ? random(x_[k].sizes(), params_[k].lo, params_[k].hi) : beside(near_[k]));
       in_.push_back(stack(column, dims_.back()));
     }
     lanes_ = per;
@@ -239,9 +253,10 @@ class Laws {
     detail_ = first;
   }
 
-  Function f_;
   std::mt19937_64 rng_;
   std::uint64_t rng_seed_ = rng_();
+  std::vector<Type> params_;
+  Vec near_;
   Fn library_, plain_;
   Vec x_, other_, t_, in_;
   std::vector<int> dims_;
@@ -254,7 +269,7 @@ struct Outcome {
   Failure failure;
   long ran = 0;
 };
-Outcome check(const Function& f, std::uint64_t seed, const std::string& law = {}) {
+Outcome check(const std::function<Laws()>& make, std::uint64_t seed, const std::string& law) {
   dtype = seed % 5 == 0 ? f32 : f64;
   int ends[2];
   if (pipe(ends) != 0) throw std::runtime_error("pipe");
@@ -271,7 +286,7 @@ Outcome check(const Function& f, std::uint64_t seed, const std::string& law = {}
   if (child == 0) {
     close(ends[0]);
     alarm(100);
-    Laws laws(f, seed);
+    Laws laws = make();
     Failure r = laws.check(law, [&](const char* name) { put(std::string("?") + name); });
     put("!" + std::to_string(laws.ran));
     put(r.law);
@@ -298,6 +313,9 @@ Outcome check(const Function& f, std::uint64_t seed, const std::string& law = {}
     return {{last, WIFSIGNALED(status) ? std::string("ended by ") + strsignal(WTERMSIG(status)) : "ended", true}, static_cast<long>(at) - 1};
   return {{parts[at + 1], parts[at + 2], !parts[at + 3].empty()}, std::stol(parts[at].substr(1))};
 }
+Outcome check(const Function& f, std::uint64_t seed, const std::string& law = {}) {
+  return check([&] { return Laws(f, seed); }, seed, law);
+}
 // The smallest program found on which the same law fails in the same way.
 Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
   for (int tries = 0; tries < 3000;) {
@@ -314,6 +332,33 @@ Function shrunk(Function f, std::uint64_t seed, const Failure& failure) {
     if (!smaller) break;
   }
   return f;
+}
+// What was thrown, but for the numbers in it.
+std::string kind(const Failure& f) { return f.detail.substr(0, f.detail.find_first_of("0123456789[")); }
+// The smallest traced Program that fails this law, kept as files: their folder, or nothing where the Program alone does not fail. In a
+// process of its own, which may end in any way.
+std::string kept(const Function& f, std::uint64_t seed, const Failure& failure) {
+  const char* to = std::getenv("FUNCTRA_REPROS");
+  const std::string folder = (to ? to : std::string(binary_dir()) + "/random_failures") + "/seed_" + std::to_string(seed);
+  std::filesystem::remove_all(folder);
+  pid_t child = fork();
+  if (child < 0) throw std::runtime_error("fork");
+  if (child == 0) {
+    alarm(600);
+    try {
+      Laws laws(f, seed);
+      Vec x = laws.inputs_of_a_law();
+      auto fails = [&](const functra::Program& p, const Vec& at) {
+        Failure now = check([&] { return Laws(p, at, seed); }, seed, failure.law).failure;
+        return now.law == failure.law && now.threw == failure.threw && (!now.threw || kind(now) == kind(failure));
+      };
+      auto save = [&](const functra::Program& p, const Vec& at) { io::save_repro(folder, p, at, "return true;  // " + failure.law); };
+      (void)compile::minifier(make_fx([&](const Vec& v) { return laws.library()(v); })(x), x, fails, {.max_tries = 1000, .found = save});
+    } catch (const std::exception&) {}  // no Program to be traced, or it does not fail
+    _exit(0);
+  }
+  waitpid(child, nullptr, 0);
+  return std::filesystem::exists(folder + "/program.txt") ? folder : "";
 }
 std::uint64_t number(const char* name, std::uint64_t otherwise) {
   const char* s = std::getenv(name);
@@ -338,13 +383,34 @@ TEST(RandomPrograms, EveryMeaningOfAProgramIsTheSame) {
     count_law(false);
     Function small = shrunk(f, s, failed);
     Failure last = check(small, s, failed.law).failure;
+    const std::string files = kept(small, s, last);
     ADD_FAILURE() << "seed " << s << (dtype == f32 ? ", f32" : "") << ": " << failed.law << ": " << failed.detail << "\nsmallest program:\nf"
                   << text(small) << "\n"
-                  << last.detail;
+                  << last.detail << (files.empty() ? "\nthe traced Program alone does not fail" : "\nits Program is kept in " + files);
   }
   std::printf("random programs: seeds %llu to %llu, %ld programs of %.1f nodes, %ld comparisons\n", static_cast<unsigned long long>(seed),
               static_cast<unsigned long long>(seed + static_cast<std::uint64_t>(programs) - 1), programs,
               static_cast<double>(nodes) / static_cast<double>(std::max(programs, 1l)), laws);
+}
+
+// A wrong derivative, which only the library's side has: what is kept of it is the one equation.
+TEST(RandomPrograms, AFailingProgramIsMinifiedAndKept) {
+  static const Op wrong{
+      "wrong", 0, {}, [](const Node&, const Vec& in, const Vec&, bool plain) { return Vec{sin(plain ? in[0] : stop_gradient(in[0]))}; }};
+  dtype = f64;
+  const Type t = bounded({3}, -1, 1);
+  Function f{.params = {t, t}, .nodes = {}, .results = {2}};
+  f.nodes.push_back({.op = &wrong, .in = {0}, .out = {t}});
+  Failure failed = check(f, 1).failure;
+  ASSERT_EQ(failed.law, "jvp = differences") << failed.detail;
+  const std::string files = kept(f, 1, failed);
+  ASSERT_FALSE(files.empty());
+  auto small = io::load_repro(files + "/program.txt", files + "/inputs.npz");
+  ASSERT_EQ(small.program.size(), 1u) << small.program;
+  EXPECT_EQ(small.program.equation(0).op, "stop_gradient");
+  std::filesystem::remove_all(files);
+  failed.law = "eager = plain";  // compares with what the Program does not know
+  EXPECT_EQ(kept(f, 1, failed), "");
 }
 
 }  // namespace
