@@ -67,10 +67,10 @@ int main(int argc, char** argv) {
   check_close("gradient of the loss along a direction, against a difference", dot(ft::grad(loss_at)(model), along),
               difference(loss_at, model, along, 1e-6), 1e-7);
 
-  ft::optim::Adam adam{{.lr = 3e-3}};
-  auto state = adam.init(model);
-  auto step = ft::jit([adam](const Model& m, const ft::optim::AdamState<Model>& s, const Pairs& p) {
+  auto state = ft::optim::Adam{}.init(model);
+  auto step = ft::jit([](const Model& m, const ft::optim::AdamState<Model>& s, const Pairs& p) {
     auto [g, loss] = ft::grad_and_value(loss_of)(m, p);
+    ft::optim::Adam adam{{.lr = ft::optim::CosineAnnealingLR{3e-3, kEpochs}(s.step)}};  // small steps in the end
     return std::pair{loss, adam.step(m, g, s)};
   });
   std::vector<double> epochs, losses;
