@@ -189,3 +189,16 @@ TEST(Drawing, dot_names_operations_types_and_bodies) {
   expect_throw<ft::ValueError>([&] { fc::draw_graph(p, base + ".jpg"); }, ".svg, .png, .pdf");
   expect_throw<ft::IoError>([&] { fc::draw_graph(p, "/nowhere/p.svg"); }, "/nowhere/p.svg");
 }
+TEST(Drawing, joint_programs_show_what_is_computed_twice) {
+  auto joint = fc::joint_program(ft::make_fx([](const Tensor& x) { return ft::cos(ft::cos(x)); })(some({3})));
+  auto violet = [&](const fc::Partition& parts) {
+    std::string dot = fc::to_dot(joint, parts), colour = "fillcolor=\"#e0d3f0\"";
+    std::size_t n = 0;
+    for (std::size_t at = 0; (at = dot.find(colour, at)) != dot.npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(violet(fc::default_partition(joint)), 0u);
+  auto cut = fc::min_cut_rematerialization_partition(joint);
+  EXPECT_EQ(cut.recomputed, 1u);
+  EXPECT_EQ(violet(cut), cut.recomputed);
+}

@@ -159,9 +159,21 @@ std::string to_dot(const JointProgram& j, const Partition& parts, const DrawOpti
   Writer w(o);
   std::vector<std::uint8_t> saved(r.p.type_of.size());
   for (auto& q : parts.saved) saved[std::stoul(q.variable.substr(1))] = 1;
-  w.text += titled(
-      o, "blue: forward, green: computed again or only for the backward half, orange: backward; thick: kept, " + bytes_text(parts.saved_bytes()));
-  w.color = [&](std::size_t i) { return r.backward_eqn[i] ? "#fbe3d0" : r.forward_eqn[i] ? "#dbe9f6" : "#e1f2dd"; };
+  // What the backward half computes: from the gradients back to what is kept.
+  std::vector<std::uint8_t> needed(r.p.type_of.size()), behind(r.p.eqns.size());
+  auto need = [&](Var v) {
+    if (v >= 0 && !saved[static_cast<std::size_t>(v)]) needed[static_cast<std::size_t>(v)] = 1;
+  };
+  for (std::size_t i = j.outputs; i < r.p.outputs.size(); ++i) need(r.p.outputs[i]);
+  for (std::size_t i = r.p.eqns.size(); i-- > 0;) {
+    const Eqn& e = r.p.eqns[i];
+    for (std::uint32_t k = 0; k < e.n_out; ++k) behind[i] |= needed[e.out + k];
+    if (behind[i])
+      for (Var v : r.p.operands(e)) need(v);
+  }
+  w.text += titled(o, "blue: forward, orange: backward, green: only for the backward half, violet: in both halves; thick: kept, " +
+                          bytes_text(parts.saved_bytes()));
+  w.color = [&](std::size_t i) { return r.backward_eqn[i] ? "#fbe3d0" : !r.forward_eqn[i] ? "#e1f2dd" : behind[i] ? "#e0d3f0" : "#dbe9f6"; };
   w.marked = [&](Var v) { return saved[static_cast<std::size_t>(v)] != 0; };
   w.endpoint = [&](std::size_t i, bool input) {
     if (input) return i < j.primals ? "primal " + std::to_string(i) : "cotangent " + std::to_string(i - j.primals);
