@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <string>
 
+#include "functra/functra.h"
+#include "functra/io/npy.h"
+#include "functra/io/repro.h"
 #include "tests/laws_count.h"
 #include "tests/support/process.h"
 
@@ -41,16 +44,36 @@ TEST_F(Installed, FindPackageBuildsAProgram) {
   expect_runs(root / "cmake/consumer");
 }
 
-TEST_F(Installed, PkgConfigBuildsAProgram) {
+// A source file built by what pkg-config says of the installed library.
+void build(const fs::path& file, const fs::path& program) {
   std::string path;
-  for (const auto& e : fs::recursive_directory_iterator(prefix))
+  for (const auto& e : fs::recursive_directory_iterator(Installed::prefix))
     if (e.path().filename() == "functra.pc") path = e.path().parent_path().string();
   ASSERT_FALSE(path.empty()) << "functra.pc is not installed";
-  fs::path program = root / "pkg-config";
-  auto r = run("PKG_CONFIG_PATH=" + shell_word(path) + "; export PKG_CONFIG_PATH; " + shell_word(testing::compiler()) + " " + flags + " " +
-               shell_word((source / "main.cpp").string()) + " $(pkg-config --cflags --libs functra) -o " + shell_word(program.string()));
+  auto r = run("PKG_CONFIG_PATH=" + shell_word(path) + "; export PKG_CONFIG_PATH; " + shell_word(testing::compiler()) + " " + Installed::flags + " " +
+               shell_word(file.string()) + " $(pkg-config --cflags --libs functra) -o " + shell_word(program.string()));
   ASSERT_EQ(r.status, 0) << r.output;
-  expect_runs(program);
+}
+
+TEST_F(Installed, PkgConfigBuildsAProgram) {
+  ASSERT_NO_FATAL_FAILURE(build(source / "main.cpp", root / "pkg-config"));
+  expect_runs(root / "pkg-config");
+}
+
+// What the minifier leaves behind is a program that fails alike.
+TEST_F(Installed, AReproBuildsAndFails) {
+  Tensor x = zeros({3}, f64);
+  const std::string nan = "return any(isnan(outputs[0])).item<bool>();";
+  io::save_repro((root / "repro").string(), make_fx([](const Tensor& v) { return v / v; })(x), {x}, nan);
+  ASSERT_NO_FATAL_FAILURE(build(root / "repro/repro.cpp", root / "repro/repro"));
+  auto r = run("cd " + shell_word((root / "repro").string()) + " && ./repro");
+  EXPECT_EQ(r.status, 1) << r.output;
+  EXPECT_NE(r.output.find("nan"), r.output.npos) << r.output;
+  Tensor one = ones({3}, f64);  // other inputs, which do not fail
+  io::write_npz((root / "ones.npz").string(), {{"i0", one}});
+  r = run("cd " + shell_word((root / "repro").string()) + " && ./repro ../ones.npz");
+  EXPECT_EQ(r.status, 0) << r.output;
+  EXPECT_NE(r.output.find("does not fail"), r.output.npos) << r.output;
 }
 
 TEST_F(Installed, HoldsNoPrivateFile) {
