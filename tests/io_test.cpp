@@ -13,6 +13,7 @@
 #include "functra/io/npy.h"
 #include "functra/io/picture.h"
 #include "functra/io/png.h"
+#include "functra/ops/factories.h"
 #include "tests/laws_count.h"
 
 namespace functra {
@@ -195,6 +196,24 @@ TEST_F(Io, PicturesDrawTextCurvesAndImages) {
   same(s[static_cast<std::size_t>((10 * sheet.size(1) + 10) * 3)] == 0 && s[static_cast<std::size_t>((13 * sheet.size(1) + 12) * 3)] == 4 * 6);
   EXPECT_THROW(line_plot({{"bad", {1}, {}}}, "", "", ""), ValueError);
   EXPECT_THROW(image_sheet(images, {"one"}, 2), ValueError);
+}
+TEST_F(Io, HeatMapsColourBySizeAndSign) {
+  Tensor m = heat_maps({{"signs", tensor({{-2.0, 0.0, 1.0}, {2.0, INFINITY, 0.0}})}, {"", tensor({{1.0, 3.0}})}}, "", 30);
+  Shape s = m.sizes();
+  auto v = m.to_vector<int>();
+  auto at = [&](std::int64_t x, std::int64_t y) {
+    auto p = v.begin() + (y * s[1] + x) * 3;
+    return std::vector<int>(p, p + 3);
+  };
+  using Rgb = std::vector<int>;
+  EXPECT_EQ(at(16 + 5, 48 + 5), (Rgb{33, 102, 172}));     // -2, the least of a scale that is symmetric
+  EXPECT_EQ(at(16 + 15, 48 + 5), (Rgb{247, 247, 247}));   // 0
+  EXPECT_EQ(at(16 + 5, 48 + 15), (Rgb{178, 24, 43}));     // 2
+  EXPECT_EQ(at(16 + 15, 48 + 15), (Rgb{255, 255, 255}));  // not finite
+  std::int64_t second = 16 + 30 + 8 + 10 + 60;            // the panel before: 3 cells of 10, the scale and its numbers
+  EXPECT_EQ(at(second + 5, 48 + 5), (Rgb{68, 1, 84}));    // one sign: the least is violet
+  EXPECT_EQ(at(second + 15 + 5, 48 + 5), (Rgb{253, 231, 37}));
+  EXPECT_THROW(heat_maps({{"a", ones({3})}}, ""), ShapeError);
 }
 
 }  // namespace

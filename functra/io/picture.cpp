@@ -50,6 +50,26 @@ std::string number(double v) {
   std::snprintf(s, sizeof s, "%.6g", std::abs(v) < 1e-12 ? 0.0 : v);
   return s;
 }
+std::string short_number(double v) {
+  char s[32];
+  std::snprintf(s, sizeof s, "%.3g", v);
+  return s;
+}
+
+// t in [0, 1] on a scale of colours: blue, white, red (ColorBrewer's RdBu), or viridis.
+Colour shade(double t, bool diverging) {
+  constexpr double two[][3] = {{33, 102, 172}, {247, 247, 247}, {178, 24, 43}},
+                   one[][3] = {{68, 1, 84}, {59, 82, 139}, {33, 145, 140}, {94, 201, 98}, {253, 231, 37}};
+  int steps = diverging ? 2 : 4;
+  double at = std::clamp(t, 0.0, 1.0) * steps;
+  int i = std::min(static_cast<int>(at), steps - 1);
+  Colour c;
+  for (std::size_t k = 0; k < 3; ++k) {
+    double a = diverging ? two[i][k] : one[i][k], b = diverging ? two[i + 1][k] : one[i + 1][k];
+    c[k] = static_cast<unsigned char>(std::lround(a + (at - i) * (b - a)));
+  }
+  return c;
+}
 }  // namespace
 
 Canvas::Canvas(int width, int height)
@@ -174,6 +194,48 @@ Tensor image_sheet(const Tensor& images, const std::vector<std::string>& caption
     std::size_t cut = std::min(t.find('\n'), t.size());
     c.text(x, y + h + 4, t.substr(0, cut), kInk);
     if (cut < t.size()) c.text(x, y + h + 15, t.substr(cut + 1), kInk);
+  }
+  return c.tensor();
+}
+
+Tensor heat_maps(const std::vector<HeatMap>& maps, const std::string& title, int size) {
+  constexpr int edge = 16, top = 48, bar = 10, numbers = 60;
+  struct Panel {
+    std::vector<double> v;
+    int rows, columns, cell, x;
+    double low, high;
+  };
+  std::vector<Panel> panels;
+  int width = edge, height = 0;
+  for (const HeatMap& m : maps) {
+    Shape s = m.values.sizes();
+    if (s.size() != 2) throw ShapeError("heat_maps: expected a matrix for '" + m.name + "', got " + s.str());
+    Panel p{m.values.to_vector<double>(), static_cast<int>(s[0]), static_cast<int>(s[1]), 1, width, 0, 0};
+    p.cell = std::max(1, size / std::max({p.rows, p.columns, 1}));
+    bool any = false;
+    for (double v : p.v)
+      if (std::isfinite(v)) p.low = any ? std::min(p.low, v) : v, p.high = any ? std::max(p.high, v) : v, any = true;
+    if (p.low < 0 && p.high > 0) p.high = std::max(p.high, -p.low), p.low = -p.high;
+    width += std::max(p.columns * p.cell + 8 + bar + numbers, static_cast<int>(m.name.size()) * 6 + edge);
+    height = std::max(height, p.rows * p.cell);
+    panels.push_back(std::move(p));
+  }
+  Canvas c(std::max(width, static_cast<int>(title.size()) * 6 + 2 * edge), top + height + edge);
+  c.text((c.width() - static_cast<int>(title.size()) * 6) / 2, 10, title, kInk);
+  for (std::size_t k = 0; k < panels.size(); ++k) {
+    const Panel& p = panels[k];
+    bool diverging = p.low < 0 && p.high > 0;
+    auto colour = [&](double v) { return shade(p.high > p.low ? (v - p.low) / (p.high - p.low) : 0.5, diverging); };
+    c.text(p.x, top - 16, maps[k].name, kInk);
+    for (int i = 0; i < p.rows; ++i)
+      for (int j = 0; j < p.columns; ++j) {
+        double v = p.v[static_cast<std::size_t>(i) * static_cast<std::size_t>(p.columns) + static_cast<std::size_t>(j)];
+        if (std::isfinite(v)) c.fill(p.x + j * p.cell, top + i * p.cell, p.cell, p.cell, colour(v));
+      }
+    int at = p.x + p.columns * p.cell + 8, length = std::max(p.rows * p.cell, 24);
+    for (int y = 0; y < length; ++y) c.fill(at, top + y, bar, 1, colour(p.high + (p.low - p.high) * (y + 0.5) / length));
+    c.text(at + bar + 4, top, short_number(p.high), kInk);
+    c.text(at + bar + 4, top + length - 10, short_number(p.low), kInk);
   }
   return c.tensor();
 }

@@ -1,4 +1,4 @@
-// Simple pictures of results: a canvas with text, a plot of curves, a sheet of images with captions. Written by write_png.
+// Simple pictures of results: a canvas with text, a plot of curves, a sheet of images with captions, matrices as colours. Written by write_png.
 #pragma once
 #include <array>
 #include <string>
@@ -37,5 +37,13 @@ Tensor line_plot(const std::vector<Curve>& curves, const std::string& title, con
 // Images [n, height, width] in rows of `columns`, each enlarged `scale` times, with up to two lines of text below (split by a newline).
 // ShapeError for images of another rank; ValueError for captions of another number.
 Tensor image_sheet(const Tensor& images, const std::vector<std::string>& captions, int columns, int scale = 3);
+
+struct HeatMap {
+  std::string name;
+  Tensor values;  // [rows, columns], row 0 on top
+};
+// Matrices as colours, side by side, each with its own scale: violet to yellow, or, where signs differ, blue (negative) over white (0) to
+// red. A cell is square, of `size` / extent pixels, at least one; values that are not finite stay white. ShapeError for another rank.
+Tensor heat_maps(const std::vector<HeatMap>& maps, const std::string& title, int size = 256);
 
 }  // namespace functra::io
