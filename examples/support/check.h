@@ -5,6 +5,7 @@
 #include <functra/io/picture.h>
 #include <functra/io/png.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -22,6 +23,35 @@ inline void check(const std::string& what, bool ok) {
 inline void check_close(const std::string& what, double got, double want, double tolerance) {
   fmt::print("{}: {:.9g}, expected {:.9g}: {}\n", what, got, want, std::fabs(got - want) <= tolerance * (1 + std::fabs(want)) ? "ok" : "FAILED");
   failures += !(std::fabs(got - want) <= tolerance * (1 + std::fabs(want)));
+}
+// The largest difference of two trees of tensors, in units of the largest element of the second, is at most `tolerance`.
+template <class T> void check_same(const std::string& what, const T& got, const T& want, double tolerance) {
+  auto a = ft::tree_leaves(got), b = ft::tree_leaves(want);
+  double difference = a.size() == b.size() ? 0 : NAN, size = 1e-30;
+  for (std::size_t i = 0; i < b.size() && i < a.size(); ++i) {
+    double d = a[i].sizes() == b[i].sizes() ? double(ft::amax(ft::abs(a[i] - b[i]))) : NAN;
+    if (std::isnan(d) || d > difference) difference = d;
+    size = std::max(size, double(ft::amax(ft::abs(b[i]))));
+  }
+  fmt::print("{}: relative difference {:.1e}: {}\n", what, difference / size, difference <= tolerance * size ? "ok" : "FAILED");
+  failures += !(difference <= tolerance * size);
+}
+// Seconds per call of f: the least of `runs` rounds of `calls` calls, after one that is not counted.
+template <class F> double seconds(F f, int runs = 3, int calls = 1) {
+  f();
+  double best = INFINITY;
+  for (int r = 0; r < runs; ++r) {
+    auto start = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; ++i) f();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls);
+  }
+  return best;
+}
+// Prints the times of a loop and of the transform that replaces it, and checks that the transform is not slower.
+inline void compare_times(const std::string& what, double loop, double transform) {
+  fmt::print("{}: the loop {:.3f} ms, the transform {:.3f} ms, {:.1f} times as fast: {}\n", what, loop * 1e3, transform * 1e3, loop / transform,
+             transform <= loop ? "ok" : "FAILED");
+  failures += !(transform <= loop);
 }
 // The folder after --out, or "out"; made if it is not there.
 inline std::string out_folder(int argc, char** argv) {
