@@ -24,16 +24,18 @@ TEST_P(Examples, checks_hold) {
   EXPECT_EQ(r.output.find("FAILED"), r.output.npos) << r.output;
   for (const char* picture : GetParam().pictures) EXPECT_TRUE(std::filesystem::exists(out + "/" + picture)) << picture;
 }
-INSTANTIATE_TEST_SUITE_P(All, Examples,
-                         ::testing::Values(Example{"three_body", {"three_body.png"}}, Example{"kalman", {"kalman.png", "kalman_loss.png"}},
-                                           Example{"adaptive_ode", {"adaptive_ode.png", "adaptive_ode_steps.png"}},
-                                           Example{"neural_ode", {"neural_ode.png", "neural_ode_loss.png"}},
-                                           Example{"aot_autograd", {"aot_joint.svg", "aot_default.svg", "aot_min_cut.svg"}},
-                                           Example{"minifier", {"minifier_before.svg", "minifier_after.svg"}},
-                                           Example{"maml_sinusoid", {"maml_sinusoid.png", "maml_sinusoid_loss.png"}},
-                                           Example{"lennard_jones",
-                                                   {"lennard_jones_energy.png", "lennard_jones_force.png", "lennard_jones_loss.png"}},
-                                           Example{"parallel_training", {"parallel_training.png", "parallel_training_rates.png"}}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, Examples,
+    ::testing::Values(Example{"three_body", {"three_body.png"}}, Example{"kalman", {"kalman.png", "kalman_loss.png"}},
+                      Example{"adaptive_ode", {"adaptive_ode.png", "adaptive_ode_steps.png"}},
+                      Example{"neural_ode", {"neural_ode.png", "neural_ode_loss.png"}},
+                      Example{"aot_autograd", {"aot_joint.svg", "aot_default.svg", "aot_min_cut.svg"}},
+                      Example{"minifier", {"minifier_before.svg", "minifier_after.svg"}},
+                      Example{"maml_sinusoid", {"maml_sinusoid.png", "maml_sinusoid_loss.png"}},
+                      Example{"lennard_jones", {"lennard_jones_energy.png", "lennard_jones_force.png", "lennard_jones_loss.png"}},
+                      Example{"parallel_training", {"parallel_training.png", "parallel_training_rates.png"}}, Example{"whirlwind_tour", {}},
+                      Example{"per_sample_grads", {"per_sample_grads.png"}}, Example{"jacobians_hessians", {"jacobians_hessians.png"}},
+                      Example{"ensembling", {"ensembling.png"}}, Example{"neural_tangent_kernels", {"neural_tangent_kernels.png"}}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace functra
