@@ -50,9 +50,9 @@ int main(int argc, char** argv) {
   auto vjp_fn = ft::vjp([w = weight, b = bias](const Tensor& at) { return predict(w, b, at); }, x).second;
   check_same("vmap(vjp)", ft::vmap(vjp_fn)(ft::eye(d)), jacobian, 1e-6);
   check_same("jacrev", ft::jacrev<2>(predict)(weight, bias, x), jacobian, 1e-6);
-  double loop = seconds([&, p = x] { return compute_jac(p); }, 5, 100);
-  double vmap = seconds([&, w = weight, b = bias, p = x] { return ft::jacrev<2>(predict)(w, b, p); }, 5, 100);
-  compare_times("Jacobian 16 x 16", loop, vmap);
+  auto by_loop = [&, p = x] { return compute_jac(p); };
+  auto by_jacrev = [w = weight, b = bias, p = x] { return ft::jacrev<2>(predict)(w, b, p); };
+  compare_times("Jacobian 16 x 16", by_loop, by_jacrev, 5, 100);
 
   // With respect to the parameters: two arguments, a tuple of two Jacobians.
   auto [jac_weight, jac_bias] = ft::jacrev<0, 1>(predict)(weight, bias, x);
@@ -91,7 +91,8 @@ int main(int argc, char** argv) {
     for (const Tensor& one : ft::unbind(many.x)) each.push_back(ft::jacrev<2>(predict)(many.weight, many.bias, one));
     return ft::stack(each);
   };
-  compare_times("64 Jacobians", seconds(jacobian_loop, 5, 3), seconds([&] { return compute_batch_jacobian(many.weight, many.bias, many.x); }, 5, 3));
+  compare_times(
+      "64 Jacobians", jacobian_loop, [&] { return compute_batch_jacobian(many.weight, many.bias, many.x); }, 5, 3);
   Tensor batch_hessian = ft::vmap(ft::hessian<2>(predict), over_x)(many.weight, many.bias, many.x);
   fmt::print("a batch of Hessians {}\n", batch_hessian.sizes());
   check_same("a batch of Hessians", batch_hessian, hessian_by_hand(many.weight, many.bias, many.x), 1e-5);
