@@ -58,8 +58,8 @@ int main(int argc, char** argv) {
   check_same("the same minibatch for all", shared(stacked, minibatch), shared_loop(), 1e-5);
   auto own_vmap = [&] { return own(stacked, minibatches); };
   auto shared_vmap = [&] { return shared(stacked, minibatch); };
-  compare_times("a minibatch for each of 10 models", own_loop, own_vmap, 20, 5);
-  compare_times("the same minibatch for 10 models", shared_loop, shared_vmap, 20, 5);
+  compare_times("a minibatch for each of 10 models", own_loop, own_vmap, 50);
+  compare_times("the same minibatch for 10 models", shared_loop, shared_vmap, 50);
 
   // Training is the gradient under vmap: each model draws its own minibatches. Adam works on the stack as on any tree.
   auto gradients = ft::vmap(ft::grad_and_value(loss));

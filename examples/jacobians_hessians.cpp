@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   check_same("jacrev", ft::jacrev<2>(predict)(weight, bias, x), jacobian, 1e-6);
   auto by_loop = [&, p = x] { return compute_jac(p); };
   auto by_jacrev = [w = weight, b = bias, p = x] { return ft::jacrev<2>(predict)(w, b, p); };
-  compare_times("Jacobian 16 x 16", by_loop, by_jacrev, 5, 100);
+  compare_times("Jacobian 16 x 16", by_loop, by_jacrev, 50, 10);
 
   // With respect to the parameters: two arguments, a tuple of two Jacobians.
   auto [jac_weight, jac_bias] = ft::jacrev<0, 1>(predict)(weight, bias, x);
@@ -92,7 +92,7 @@ int main(int argc, char** argv) {
     return ft::stack(each);
   };
   compare_times(
-      "64 Jacobians", jacobian_loop, [&] { return compute_batch_jacobian(many.weight, many.bias, many.x); }, 5, 3);
+      "64 Jacobians", jacobian_loop, [&] { return compute_batch_jacobian(many.weight, many.bias, many.x); }, 50);
   Tensor batch_hessian = ft::vmap(ft::hessian<2>(predict), over_x)(many.weight, many.bias, many.x);
   fmt::print("a batch of Hessians {}\n", batch_hessian.sizes());
   check_same("a batch of Hessians", batch_hessian, hessian_by_hand(many.weight, many.bias, many.x), 1e-5);

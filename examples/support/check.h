@@ -36,24 +36,24 @@ template <class T> void check_same(const std::string& what, const T& got, const 
   fmt::print("{}: relative difference {:.1e}: {}\n", what, difference / size, difference <= tolerance * size ? "ok" : "FAILED");
   failures += !(difference <= tolerance * size);
 }
-// Seconds per call of f: the least of `runs` rounds of `calls` calls, after one that is not counted.
-template <class F> double seconds(F f, int runs = 3, int calls = 1) {
-  f();
-  double best = INFINITY;
-  for (int r = 0; r < runs; ++r) {
-    auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < calls; ++i) f();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls);
-  }
+// Seconds per call of f: of one round of `calls`, and the least of several rounds after a call that is not counted.
+template <class F> double once(F& f, int calls) {
+  auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < calls; ++i) f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
+}
+template <class F> double seconds(F f, int rounds = 3, int calls = 1) {
+  double best = (f(), INFINITY);
+  for (int r = 0; r < rounds; ++r) best = std::min(best, once(f, calls));
   return best;
 }
 // Times a loop and the transform that replaces it, in turns, prints both and checks that the transform is not slower. Other work on the
-// machine only adds to a time: where the transform seems slower, up to four times as many rounds are taken.
+// machine only adds to a time: where the transform seems slower, up to ten times as many rounds are taken.
 template <class L, class T> void compare_times(const std::string& what, L loop, T transform, int rounds, int calls = 1) {
-  double a = INFINITY, b = INFINITY;
-  for (int r = 0; r < rounds || (b > a && r < 4 * rounds); ++r) {
-    a = std::min(a, seconds(loop, 1, calls));
-    b = std::min(b, seconds(transform, 1, calls));
+  double a = (loop(), INFINITY), b = (transform(), INFINITY);
+  for (int r = 0; r < rounds || (b > a && r < 10 * rounds); ++r) {
+    a = std::min(a, once(loop, calls));
+    b = std::min(b, once(transform, calls));
   }
   fmt::print("{}: the loop {:.3f} ms, the transform {:.3f} ms, {:.1f} times as fast: {}\n", what, a * 1e3, b * 1e3, a / b, b <= a ? "ok" : "FAILED");
   failures += !(b <= a);
