@@ -57,7 +57,7 @@ struct Primitive {
   int (*n_out)(const Params&) = nullptr;  // null: one
   void (*shape)(const Call&, std::span<const Aval> in, std::span<Aval> out) = nullptr;
   void (*eval)(const Call&, Ins in, Outs out) = nullptr;
-  void (*consume)(const Call&, std::span<Tensor> in, Outs out) = nullptr;  // as eval, and releases operands as it goes; null: eval
+  void (*consume)(const Call&, std::span<Tensor> in, Outs out) = nullptr;                     // as eval, and releases operands as it goes; null: eval
   void (*jvp)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                          // t: null is a symbolic zero; not all are
   void (*linearize)(const Call&, Ins x, Ins t, Outs y, Outs dy) = nullptr;                    // as jvp, choosing residuals; for holders of Programs
   void (*transpose)(const Call&, Ins ct, std::span<const Operand> in, Outs ct_in) = nullptr;  // fills ct_in of linear operands

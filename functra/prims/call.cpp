@@ -146,8 +146,8 @@ void run_compiled(const CompiledParams& q, Vec args, Outs out) {
   Scope outside(nullptr);
   Vec r = q.run->call(std::move(args));
   if (r.size() != out.size())
-    throw ValueError("runner '" + q.run->name + "' returned " + std::to_string(r.size()) + " tensors, its program has " +
-                     std::to_string(out.size()) + " outputs");
+    throw ValueError("runner '" + q.run->name + "' returned " + std::to_string(r.size()) + " tensors, its program has " + std::to_string(out.size()) +
+                     " outputs");
   for (std::size_t i = 0; i < out.size(); ++i) {
     const Aval want = q.program->out_type(i);
     if (!r[i].defined() || !core::stands_for(r[i], want))
@@ -169,10 +169,8 @@ constexpr Primitive compiled_call_p = {
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CompiledParams>().program->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *compiled_of(c).program, in, out); },
     .eval = [](const Call& c, Ins in, Outs out) { run_compiled(compiled_of(c), Vec(in.begin(), in.end()), out); },
-    .consume =
-        [](const Call& c, std::span<Tensor> in, Outs out) {
-          run_compiled(compiled_of(c), Vec(std::make_move_iterator(in.begin()), std::make_move_iterator(in.end())), out);
-        },
+    .consume = [](const Call& c, std::span<Tensor> in,
+                  Outs out) { run_compiled(compiled_of(c), Vec(std::make_move_iterator(in.begin()), std::make_move_iterator(in.end())), out); },
     .jvp = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.jvp(p, x, t, y, dy); }); },
     .linearize = [](const Call& c, Ins x, Ins t, Outs y, Outs dy) { as_call(c, [&](const Call& p) { p.prim.linearize(p, x, t, y, dy); }); },
     .transpose = [](const Call& c, Ins ct, std::span<const Operand> in,
