@@ -64,7 +64,7 @@ double distance(const Classifier& a, const Classifier& b) {
   ft::tree_map([&](const Tensor& x, const Tensor& y) { return most = std::max(most, double(ft::amax(ft::abs(x - y)))), x; }, a, b);
   return most;
 }
-double seconds(const std::function<void()>& f) {
+double seconds_of(const std::function<void()>& f) {
   auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -103,8 +103,8 @@ int main(int argc, char** argv) {
     stacked = ft::stack_module_state(nets);
     std::vector<Classifier> each = nets;
     std::vector<Tensor> rows;
-    double at_once = seconds([&] { losses = train(together, stacked, rate); });
-    double one_by_one = seconds([&] {
+    double at_once = seconds_of([&] { losses = train(together, stacked, rate); });
+    double one_by_one = seconds_of([&] {
       for (Classifier& net : each) rows.push_back(train(alone, net, rate));
     });
     looped = ft::stack(rows, 1);
