@@ -79,7 +79,12 @@ Tensor unflatten(const Tensor& x, std::int64_t dim, const Shape& shape) {
 Tensor squeeze(const Tensor& x, DimsOrAll dims) {
   core::Site site(FUNCTRA_SITE);
   Shape s = defined(x, "squeeze").sizes(), to;
-  if (s.empty()) return firm(x);
+  if (s.empty()) {  // as in torch, a 0-d tensor has dimension 0 (or -1) to name here, and no other
+    if (dims)
+      for (std::int64_t d : *dims)
+        if (d != 0 && d != -1) wrap_dim(d, 0, "squeeze");
+    return firm(x);
+  }
   Shape drop = wrap_dims(dims, s.rank(), "squeeze");
   for (int i = 0; i < s.rank(); ++i)
     if (s[at(i)] != 1 || !drop.has(i)) to.push_back(s[at(i)]);
