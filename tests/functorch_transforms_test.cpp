@@ -348,6 +348,8 @@ TEST(FunctorchJacobian, of_matrix_functions_equals_the_other_mode_and_of_default
   auto scaled = [](const Tensor& v, int n) { return v + n; };
   both([&](auto jac) { expect_close(jac(scaled)(some({2}), 3), ft::eye(2, f64), 0); });
   both([&](auto jac) { expect_close(jac([](const Tensor& v) { return ft::square(v) * 3.0; })(some({2})), ft::diag(some({2}) * 6.0)); });
+  auto usual = [](const Tensor& u, const Tensor& v, double z = 3.0) { return u * v * z; };
+  both([&](auto jac) { expect_close(jac(usual)(some({2}), some({2}, 1)), ft::diag(some({2}, 1) * 3.0)); });
 }
 TEST(FunctorchJacobian, chunks_of_nested_ones_and_of_one_row_equal_the_whole) {
   Tensor x = some({4, 2}), y = some({1, 2}, 1);
