@@ -266,8 +266,8 @@ TEST(FunctorchLinearize, agrees_with_jvp_on_trees_under_vmap_and_of_gradients) {
       In{x, {t, x}});
   auto d = tree.second(In{t, {x, t}});
   expect_close(d.first, ft::sum(t)), expect_close(d.second.at("d"), t * x + x * t), expect_close(d.second.at("e"), ft::exp(t) * x);
-  expect_throw<ft::ShapeError>([&] { push(t.unsqueeze(0)); }, "shape");
-  expect_throw<ft::DTypeError>([&] { push(t.to(ft::f32)); }, "f32");
+  expect_throw<ft::ShapeError>([&, push = push] { push(t.unsqueeze(0)); }, "shape");
+  expect_throw<ft::DTypeError>([&, push = push] { push(t.to(ft::f32)); }, "f32");
 }
 
 // ---------------------------------------------------------------- Jacobians

@@ -155,3 +155,19 @@ TEST(FunctorchVmap, bernoulli_of_mapped_probabilities_draws_per_example) {
   EXPECT_GT(double(ft::sum(y[1])), 4);
   EXPECT_LT(double(ft::sum(y[1])), 36);
 }
+TEST(FunctorchVmap, a_draw_inside_a_jacobian_is_made_once_for_all_its_columns) {
+  auto f = [](const Tensor& x) { return x * ft::rand_like(x); };
+  Tensor x = some({4});
+  ft::manual_seed(3);
+  Tensor draw = ft::rand_like(x);
+  ft::manual_seed(3);
+  expect_close(ft::jacfwd(f)(x), ft::diag(draw));
+  ft::manual_seed(3);
+  expect_close(ft::jacrev(f)(x), ft::diag(draw));
+}
+TEST(FunctorchVmap, two_draws_of_one_kind_are_two_draws) {
+  Tensor x = some({4});
+  EXPECT_FALSE(ft::equal(ft::rand_like(x), ft::rand_like(x)));
+  auto f = [](const Tensor& v) { return ft::rand_like(v) - ft::rand_like(v); };
+  EXPECT_FALSE(bool((ft::vmap(f, {.randomness = ft::Randomness::same})(ft::stack({x, x})) == 0).any()));
+}
