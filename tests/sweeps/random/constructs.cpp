@@ -226,10 +226,12 @@ Vec library_custom_vmap(const Node&, const Fn& f, const Vec& in) {
 }
 
 // ---------------------------------------------------------------- control flow
-bool make_cond(Maker& m, Node& n) {  // operand 0 decides: its sum against reals[0]
+// What a mean within a type's bounds is compared with: not a value that it is sure to have, which rounding would decide.
+double threshold(Maker& m, const Type& t) { return t.hi - t.lo > 1e-3 ? m.real(t.lo, t.hi) : t.lo - 0.25; }
+bool make_cond(Maker& m, Node& n) {  // operand 0 decides: its mean against reals[0]
   if (!operands(m, n, m.between(2, 3))) return false;
   std::vector<Type> all = types_of_operands(m, n), params(all.begin() + 1, all.end());
-  n.reals = {m.real(all[0].lo, all[0].hi)};
+  n.reals = {threshold(m, all[0])};
   n.bodies = {m.body(n, params, 2)};
   std::vector<Type> want = n.bodies[0]->result_types();
   Node other;
@@ -322,7 +324,7 @@ bool make_loop(Maker& m, Node& n) {
     carry.push_back(joined(m.type(v), bounded({}, -1.2, 1.2)));
   }
   n.ints = {m.below(4), m.below(4)};
-  n.reals = {m.real(carry[0].lo, carry[0].hi)};
+  n.reals = {threshold(m, carry[0])};
   n.bodies = {m.body(n, carry, 2, &carry)};
   n.out = carry;
   return true;
