@@ -130,7 +130,7 @@ void write_file(const std::string& dot, const std::string& path) {
   if (!std::ofstream(path)) throw IoError("draw_graph: cannot write " + path);
   static std::mutex mutex;  // Graphviz is not thread safe
   std::lock_guard lock(mutex);
-  GVC_t* context = gvContext();
+  static GVC_t* const context = gvContext();  // never freed: its text plugin keeps pointers into it between drawings
   graph_t* graph = agmemread(dot.c_str());
   bool ok = graph && gvLayout(context, graph, "dot") == 0;
   if (ok) {
@@ -138,7 +138,6 @@ void write_file(const std::string& dot, const std::string& path) {
     gvFreeLayout(context, graph);
   }
   if (graph) agclose(graph);
-  gvFreeContext(context);
   if (!ok) throw IoError("draw_graph: Graphviz could not draw " + path);
 }
 std::string titled(const DrawOptions& o, const std::string& extra = {}) {
