@@ -3,10 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
 
 #include "tests/laws_count.h"
 #include "tests/support/process.h"
@@ -15,12 +13,6 @@ namespace functra {
 namespace {
 namespace fs = std::filesystem;
 
-std::string text_of(const fs::path& p) {
-  std::ifstream in(p);
-  std::stringstream s;
-  s << in.rdbuf();
-  return s.str();
-}
 std::vector<fs::path> pages() {
   std::vector<fs::path> r;
   for (auto& e : fs::recursive_directory_iterator(fs::path(testing::source_dir()) / "docs"))
@@ -40,14 +32,14 @@ void expect(bool ok, const fs::path& page, const std::string& what) {
 
 TEST(Docs, code_on_pages_comes_from_files_that_are_compiled_and_run) {
   const fs::path root = testing::source_dir();
-  const std::string run = text_of(root / "tests/examples_test.cpp");
+  const std::string run = testing::text_of(root / "tests/examples_test.cpp");
   std::size_t snippets = 0, programs = 0;
   for (auto& page : pages()) {
-    const std::string text = text_of(page);
+    const std::string text = testing::text_of(page);
     expect(text.find("```cpp") == text.npos && text.find("```c++") == text.npos, page, "C++ in a fence of its own; use @snippet");
     const std::regex snippet("@snippet (\\S+) (\\S+)"), include("@include (\\S+)\\.cpp");
     for (std::sregex_iterator i(text.begin(), text.end(), snippet), end; i != end; ++i, ++snippets) {
-      const std::string source = text_of(root / "tests" / (*i)[1].str());
+      const std::string source = testing::text_of(root / "tests" / (*i)[1].str());
       expect(occurrences(source, "// [" + (*i)[2].str() + "]\n") == 2, page, "no piece [" + (*i)[2].str() + "] in " + (*i)[1].str());
     }
     for (std::sregex_iterator i(text.begin(), text.end(), include), end; i != end; ++i, ++programs) {
@@ -63,7 +55,7 @@ TEST(Docs, every_example_has_a_page_and_links_lead_to_files) {
   const fs::path root = testing::source_dir();
   std::string all;
   for (auto& page : pages()) {
-    const std::string text = text_of(page);
+    const std::string text = testing::text_of(page);
     all += text;
     const std::regex link("\\]\\(([^)#:]+)[)#]");
     for (std::sregex_iterator i(text.begin(), text.end(), link), end; i != end; ++i)

@@ -14,18 +14,12 @@ namespace functra {
 namespace {
 namespace fs = std::filesystem;
 
-std::string text_of(const fs::path& p) {
-  std::ifstream in(p);
-  std::stringstream s;
-  s << in.rdbuf();
-  return s.str();
-}
 // What a macro names in the sources of a folder: "Suite.case" or "row".
 std::set<std::string> names(const fs::path& folder, const std::regex& macro) {
   std::set<std::string> r;
   for (auto& e : fs::directory_iterator(folder)) {
     if (e.path().extension() != ".cpp") continue;
-    const std::string text = text_of(e.path());
+    const std::string text = testing::text_of(e.path());
     for (std::sregex_iterator i(text.begin(), text.end(), macro), end; i != end; ++i)
       r.insert((*i)[1].str() + (macro.mark_count() == 2 ? "." + (*i)[2].str() : ""));
   }
@@ -39,7 +33,7 @@ TEST(FunctorchSuites, every_counterpart_in_the_table_is_a_test_or_a_row) {
                               rows = names(root / "tests/rows", std::regex("FUNCTRA_ROW\\((\\w+)\\)"));
   ASSERT_GT(tests.size(), 500u);
   ASSERT_GT(rows.size(), 150u);
-  std::istringstream page(text_of(root / "docs/notes/functorch_suites.md"));
+  std::istringstream page(testing::text_of(root / "docs/notes/functorch_suites.md"));
   const std::regex cells("\\| (.+) \\| (.+) \\| (.*)\\|"), quoted("(row )?`([^`]+)`");
   int counterparts = 0, without = 0;
   for (std::string line; std::getline(page, line);) {
@@ -63,7 +57,7 @@ TEST(FunctorchSuites, every_counterpart_in_the_table_is_a_test_or_a_row) {
     ++counterparts;
   }
   EXPECT_GE(counterparts, 300);
-  const std::string head = text_of(root / "docs/notes/functorch_suites.md");
+  const std::string head = testing::text_of(root / "docs/notes/functorch_suites.md");
   EXPECT_NE(head.find(std::to_string(counterparts) + " lines have one, " + std::to_string(without) + " have none"), std::string::npos)
       << counterparts << " have one, " << without << " have none";
 }

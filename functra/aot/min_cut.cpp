@@ -4,16 +4,17 @@
 #include <boost/graph/boykov_kolmogorov_max_flow.hpp>
 #include <cmath>
 #include <limits>
-#include <string_view>
 
 #include "functra/aot/halves.h"
+#include "functra/prims/host.h"
+#include "functra/prims/loop.h"
 
 namespace functra::aot {
 using namespace functra::core;
 namespace {
 
 // ---------------------------------------------------------------- what may be computed again
-bool is_call_of_user(const Eqn& e) { return has_effect(e) || std::string_view(e.prim->name) == "pure_callback"; }
+bool is_call_of_user(const Eqn& e) { return has_effect(e) || e.prim == &prims::pure_callback_p; }
 double elements(const core::Program& p, const Eqn& e) {
   double n = 0;
   for (std::uint32_t k = 0; k < e.n_out; ++k) n += static_cast<double>(p.type(static_cast<Var>(e.out + k)).shape.numel());
@@ -33,7 +34,7 @@ double cost(const core::Program& p, const Eqn& e) {
     double steps = 1;
     for (Var v : p.operands(e))
       if (Shape s = p.operand_type(v).shape; !s.empty()) steps = std::max(steps, static_cast<double>(s[0]));
-    return inner * (std::string_view(e.prim->name) == "scan" || std::string_view(e.prim->name) == "while" ? steps : 1);
+    return inner * (e.prim == &prims::scan_p || e.prim == &prims::while_p ? steps : 1);
   }
   if (e.prim->lowering.kind == Lowering::Kind::contraction) {
     auto c = e.prim->lowering.contraction(e.params);

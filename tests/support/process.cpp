@@ -1,5 +1,7 @@
 #include "tests/support/process.h"
 
+#include <fstream>
+#include <sstream>
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -22,6 +24,13 @@ std::string shell_word(const std::string& path) {
   std::string r = "'";
   for (char c : path) r += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return r + "'";
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream in(path);
+  std::stringstream s;
+  s << in.rdbuf();
+  return s.str();
 }
 
 }  // namespace functra::testing
