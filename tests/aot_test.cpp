@@ -173,6 +173,21 @@ TEST(Aot, recompilations_are_counted_and_the_cache_can_be_cleared) {
   expect_close(f(some({3}), 2.0), some({3}) * 2.0);
   EXPECT_EQ(traces, 4);
 }
+TEST(Aot, clearing_the_cache_may_release_the_last_reference_to_another_function) {
+  auto twice = [](const Tensor& x) { return x * 2.0; };
+  auto keeper = [&](const ft::Program& p, const std::vector<Tensor>& examples) -> fc::Compiled {
+    return [run = fc::nop(p, examples), other = fc::aot_function(twice)](std::vector<Tensor> args) {
+      (void)other(args[0]);
+      return run(std::move(args));
+    };
+  };
+  auto f = fc::aot_function([](const Tensor& x) { return ft::sin(x); }, {.fw_compiler = keeper});
+  for (int round = 0; round < 3; ++round) {
+    fc::clear_compile_cache();
+    expect_close(f(some({3})), ft::sin(some({3})));
+    EXPECT_EQ(fc::num_of_recompilations(), 2);  // f's and the other's
+  }
+}
 TEST(Aot, inputs_returned_outputs_that_repeat_and_outputs_without_gradient) {
   auto f = [](const Tensor& x, const Tensor& n) { return std::tuple{x, x * 2.0, x, n + 1, ft::argmax(x), ft::stop_gradient(x)}; };
   auto a = fc::aot_function(f, {.partition_fn = min_cut});

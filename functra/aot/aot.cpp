@@ -1,7 +1,7 @@
 #include "functra/aot/aot.h"
 
 #include <cstdio>
-#include <set>
+#include <map>
 
 #include "functra/aot/draw.h"
 #include "functra/aot/replay.h"
@@ -42,9 +42,10 @@ namespace functra::erased {
 using namespace functra::core;
 
 namespace {
+// Every AOT function alive. Nothing is released under the lock: what an entry held last may be another AOT function.
 std::mutex everyone_mutex;
-std::set<AotState*>& everyone() {
-  static auto* s = new std::set<AotState*>;
+std::map<AotState*, std::weak_ptr<AotState>>& everyone() {
+  static auto* s = new std::map<AotState*, std::weak_ptr<AotState>>;
   return *s;
 }
 std::atomic<std::int64_t> traced{0};
@@ -83,8 +84,6 @@ class AotState {
     if (!options.fw_compiler || !options.partition_fn) throw ValueError("aot_function: fw_compiler and partition_fn must not be empty");
     if (!options.bw_compiler) options.bw_compiler = options.fw_compiler;
     if (!options.inference_compiler) options.inference_compiler = options.fw_compiler;
-    std::lock_guard lock(everyone_mutex);
-    everyone().insert(this);
   }
   ~AotState() {
     std::lock_guard lock(everyone_mutex);
@@ -142,7 +141,12 @@ class AotState {
   }
 };
 
-AotPtr new_aot(compile::AotOptions o) { return std::make_shared<AotState>(std::move(o)); }
+AotPtr new_aot(compile::AotOptions o) {
+  auto s = std::make_shared<AotState>(std::move(o));
+  std::lock_guard lock(everyone_mutex);
+  everyone().emplace(s.get(), s);
+  return s;
+}
 void aot_call(AotState& s, Refs args, const JitHooks& hooks) {
   std::vector<Tensor*> leaves;
   auto e = s.cache.get(args, leaves, hooks);
@@ -175,8 +179,13 @@ namespace functra::compile {
 
 std::int64_t num_of_recompilations() { return erased::traced; }
 void clear_compile_cache() {
-  std::lock_guard lock(erased::everyone_mutex);
-  for (auto* s : erased::everyone()) s->cache.clear();
+  std::vector<erased::AotPtr> alive;
+  {
+    std::lock_guard lock(erased::everyone_mutex);
+    for (auto& [_, weak] : erased::everyone())
+      if (auto s = weak.lock()) alive.push_back(std::move(s));
+  }
+  for (auto& s : alive) s->cache.clear();
   erased::traced = 0;
 }
 

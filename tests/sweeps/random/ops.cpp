@@ -87,6 +87,13 @@ Op along(const char* name, double weight, int rank, std::function<std::optional<
       },
       [f](const Node& n, const Vec& x) { return f(x[0], n.ints[0]); });
 }
+// Values that may be equal but for rounding, moved apart along d: which of them is the largest must not be for rounding to decide.
+constexpr double apart = 0.01;
+Tensor told_apart(const Tensor& x, std::int64_t d) {
+  std::vector<std::int64_t> column(static_cast<std::size_t>(x.dim() - d), 1);
+  column[0] = x.size(d);
+  return x + apart * sin(1.0 + 2.4 * reshape(arange(x.size(d)).to(x.dtype()), column));
+}
 std::optional<Type> reduced(const Type& t, std::size_t d, double lo, double hi) { return bounded(t.shape.without(d), lo, hi); }
 std::optional<Type> same_type(const Type& t, std::size_t) { return t; }
 Op matrix_product(const char* name, int ra, int rb, std::function<Tensor(const Tensor&, const Tensor&)> f) {
@@ -177,8 +184,10 @@ std::vector<Op> table() {
             },
             [](const Tensor& x, std::int64_t d) { return sum(x, d); }),
       along("mean", 1, 1, [](const Type& x, std::size_t d) { return reduced(x, d, x.lo, x.hi); }, [](const Tensor& x, std::int64_t d) { return mean(x, d); }),
-      along("amax", 1, 1, [](const Type& x, std::size_t d) { return reduced(x, d, x.lo, x.hi); }, [](const Tensor& x, std::int64_t d) { return amax(x, d); }),
-      along("amin", 1, 1, [](const Type& x, std::size_t d) { return reduced(x, d, x.lo, x.hi); }, [](const Tensor& x, std::int64_t d) { return amin(x, d); }),
+      along("amax", 1, 1, [](const Type& x, std::size_t d) { return reduced(x, d, x.lo - apart, x.hi + apart); },
+            [](const Tensor& x, std::int64_t d) { return amax(told_apart(x, d), d); }),
+      along("amin", 1, 1, [](const Type& x, std::size_t d) { return reduced(x, d, x.lo - apart, x.hi + apart); },
+            [](const Tensor& x, std::int64_t d) { return amin(told_apart(x, d), d); }),
       along("prod", 1, 1,
             [](const Type& x, std::size_t d) {
               double b = std::pow(std::max(1.0, magnitude(x)), static_cast<double>(x.shape[d]));
