@@ -162,7 +162,7 @@ def chart(figures, targets):
             bars.append((w, r, of, t["ratio"] if t else None, verdict(figures["rows"][w], t)[1]))
     left, width, line, top = 230, 560, 20, 58
     values = [b[1] for b in bars] + [b[3] for b in bars if b[3]] + [0.5, 2]
-    low, high = 10 ** math.floor(math.log10(min(values))), 10 ** math.ceil(math.log10(max(values)))
+    low, high = 10 ** math.floor(math.log10(min(values) / 2)), 10 ** math.ceil(math.log10(max(values)))
     x = lambda v: left + width * math.log(v / low) / math.log(high / low)
     height = top + line * len(bars) + 14
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 70}" height="{height}" font-family="sans-serif" font-size="12">',
