@@ -100,7 +100,7 @@ def summary(figures, targets):
     lines = []
     m, n = mean(figures, targets)
     if m:
-        lines.append(f"Geometric mean of by hand / ours over {n} rows whose target is a share of the hand-written program, without "
+        lines.append(f"Geometric mean of by hand / ours over {n} row{'s' * (n > 1)} whose target is a share of the hand-written program, without "
                      f"{' and '.join(f'`{w}`' for w in APART)}: **{ratio(m)}**.")
     if any(v is not None for v in met):
         lines.append(f"Targets met: {met.count(True)} of {len(met) - met.count(None)} measured.")
@@ -190,5 +190,6 @@ def chart(figures, targets):
         if asked:
             out.append(f'<path d="M{x(asked):.1f} {y + 2}v{line - 4}" stroke="#c03030" stroke-width="2"/>')
         side = "end" if r < 1 else "start"
-        out.append(f'<text x="{x(r) + (-4 if r < 1 else 4):.1f}" y="{y + 14}" text-anchor="{side}" font-size="11">{ratio(r)}</text>')
+        out.append(f'<text x="{x(r) + (-4 if r < 1 else 4):.1f}" y="{y + 14}" text-anchor="{side}" font-size="11" '
+                   f'stroke="white" stroke-width="3" paint-order="stroke">{ratio(r)}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"
