@@ -25,6 +25,25 @@ find_library(FUNCTRA_OMP_LIBRARY NAMES gomp libgomp.so.1 REQUIRED)
 set(FUNCTRA_DEPENDENCIES Threads::Threads ZLIB::ZLIB PNG::PNG fmt::fmt PkgConfig::FUNCTRA_HWY PkgConfig::FUNCTRA_BLAS PkgConfig::FUNCTRA_GVC Functra::dnnl ${FUNCTRA_OMP_LIBRARY}
     ${CMAKE_DL_LIBS})
 
+# LLVM, the newest that is installed of those it works with. The packages that setup installs are named in ./dev.
+if(FUNCTRA_LLVM OR NOT DEFINED FUNCTRA_LLVM)
+  set(FUNCTRA_LLVM_VERSIONS 22 21 20 19)
+  foreach(version ${FUNCTRA_LLVM_VERSIONS})
+    find_library(FUNCTRA_LLVM_LIBRARY NAMES LLVM-${version} PATHS /usr/lib/llvm-${version}/lib)
+    find_path(FUNCTRA_LLVM_INCLUDE_DIR llvm/IR/Module.h PATHS /usr/lib/llvm-${version}/include NO_DEFAULT_PATH)
+    if(FUNCTRA_LLVM_LIBRARY AND FUNCTRA_LLVM_INCLUDE_DIR)
+      break()
+    endif()
+    unset(FUNCTRA_LLVM_LIBRARY CACHE)
+    unset(FUNCTRA_LLVM_INCLUDE_DIR CACHE)
+  endforeach()
+  if(NOT FUNCTRA_LLVM_LIBRARY)
+    message(FATAL_ERROR "LLVM ${FUNCTRA_LLVM_VERSIONS} not found: install llvm-22-dev, or configure with -DFUNCTRA_LLVM=OFF")
+  endif()
+  list(APPEND FUNCTRA_DEPENDENCIES ${FUNCTRA_LLVM_LIBRARY})
+  mark_as_advanced(FUNCTRA_LLVM_LIBRARY FUNCTRA_LLVM_INCLUDE_DIR)
+endif()
+
 # libdw turns the addresses kept by Programs into file and line; without it they print as addresses.
 find_library(FUNCTRA_DW_LIBRARY dw)
 find_path(FUNCTRA_DW_INCLUDE_DIR elfutils/libdwfl.h)

@@ -28,15 +28,32 @@ struct Lowering {
   enum class Kind : std::uint8_t {
     none,         // not lowered: evaluated by calling the primitive
     scalar,       // result[i] = formula(operands[i]...), operands of rank 0 repeated
+    identity,     // result k = operand k
     index,        // result[i] = operand[map(i)]
+    reshape,      // the operand's elements in row-major order
+    pieces,       // operands that stand side by side, or apart, in the result: pieces()
+    position,     // the index along position(), as a number of the result's dtype
+    convert,      // of element type, as a cast does
+    bitcast,      // the same bits as another element type
     reduction,    // over the operand's dimensions listed by `dims`, with `reduce`
     contraction,  // sum of products over the dimensions that contraction() lists
     kernel        // a call of an ahead-of-time kernel by the primitive's name
+  };
+  // result[start + step * i] = operand[i], where that lies in the result; elsewhere the 0-d operand `fill`.
+  struct Piece {
+    std::size_t operand;
+    Shape start, step;
+  };
+  struct Pieces {
+    std::vector<Piece> parts;
+    int fill = -1;  // -1: the parts cover the result
   };
   Kind kind = Kind::none;
   const Formula* formula = nullptr;
   const void* (*formula_params)(const Params&) = nullptr;  // what the formula takes besides its operands
   IndexMap (*map)(const Call&, std::span<const Aval> in) = nullptr;
+  Pieces (*pieces)(const Params&, std::span<const Aval> in) = nullptr;
+  std::int64_t (*position)(const Params&) = nullptr;
   ReduceOp reduce = ReduceOp::sum;
   Shape (*dims)(const Params&) = nullptr;
   struct Contraction {

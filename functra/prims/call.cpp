@@ -14,7 +14,7 @@ void call(const ProgramPtr& p, Ins in, Outs out) {
 void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) {
   bool concrete = core::plain();
   for (const Tensor& t : in) concrete &= t.tag() == 0;
-  if (concrete) run_consuming(p, in, out);
+  if (concrete) run_compiled(p, in, out);
   else call(p, in, out);
 }
 Vec call(const ProgramPtr& p, Ins in) {
@@ -62,8 +62,13 @@ constexpr Primitive jit_call_p = {
     .params = &param_type<CallParams>,
     .n_out = [](const Params& p) { return static_cast<int>(p.get<CallParams>().program->outputs.size()); },
     .shape = [](const Call& c, std::span<const Aval> in, std::span<Aval> out) { shapes_of(c, *program_of(c), in, out); },
-    .eval = [](const Call& c, Ins in, Outs out) { run_concrete(program_of(c), in, out); },
-    .consume = [](const Call& c, std::span<Tensor> in, Outs out) { run_consuming(program_of(c), in, out); },
+    .eval =
+        [](const Call& c, Ins in, Outs out) {
+          Buf<Tensor, 16> args(in.size());
+          std::copy(in.begin(), in.end(), args.begin());
+          run_compiled(program_of(c), args, out);
+        },
+    .consume = [](const Call& c, std::span<Tensor> in, Outs out) { run_compiled(program_of(c), in, out); },
     .jvp =
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
           auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));

@@ -53,7 +53,7 @@ constexpr Primitive convert_p = {
         [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
           out[0] = {bind1(convert_p, in[0].value, prims::ConvertParams{c.params.get<prims::ConvertParams>().dtype, false}), in[0].dim};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::convert}};
 Tensor convert(const Tensor& x, DType d) {
   if (x.raw_dtype() == d && !x.weak()) return x;
   if (x.is_scalar() && x.literal()) return Tensor::literal_of(x.item(), d);  // still a literal
@@ -99,7 +99,7 @@ constexpr Primitive bitcast_p = {.name = "bitcast",
                                        bind_prim(c, {&in[0].value, 1}, {&out[0].value, 1});
                                        out[0].dim = in[0].dim;
                                      },
-                                 .lowering = {.kind = Lowering::Kind::kernel}};
+                                 .lowering = {.kind = Lowering::Kind::bitcast}};
 Tensor bitcast(const Tensor& x, DType d) { return x.raw_dtype() == d ? x : bind1(bitcast_p, x.weak() ? convert(x, x.dtype()) : x, BitcastParams{d}); }
 
 // ---------------------------------------------------------------- stop_gradient
@@ -113,12 +113,7 @@ constexpr Primitive stop_gradient_p = {.name = "stop_gradient",
                                              bind_prim(c, {&in[0].value, 1}, {&out[0].value, 1});
                                              out[0].dim = in[0].dim;
                                            },
-                                       .lowering = {.kind = Lowering::Kind::index, .map = [](const Call&, std::span<const Aval> in) {
-                                                      core::IndexMap m;
-                                                      for (std::size_t i = 0, n = in[0].shape.size(); i < n; ++i)
-                                                        m.rows.push_back({0, Shape::filled(n, 0).without(i).with(i, 1)});
-                                                      return m;
-                                                    }}};
+                                       .lowering = {.kind = Lowering::Kind::identity}};
 Tensor stop_gradient(const Tensor& x) { return bind1(stop_gradient_p, x); }
 
 Table cast_table() {

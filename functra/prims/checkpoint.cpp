@@ -252,24 +252,23 @@ std::shared_ptr<const core::LinForm> keep_inputs_only(const ProgramPtr& body, co
 }
 
 // ---------------------------------------------------------------- names and barriers
-constexpr Primitive name_p = {
-    .name = "checkpoint_name",
-    .params = &param_type<NameParams>,
-    .n_in = 1,
-    .shape = [](const Call&, std::span<const Aval> in, std::span<Aval> out) { out[0] = in[0]; },
-    .eval = [](const Call&, Ins in, Outs out) { out[0] = in[0]; },
-    .jvp =
-        [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
-          bind_prim(c, x, y);
-          dy[0] = t[0];
-        },
-    .transpose = [](const Call&, Ins ct, std::span<const Operand>, Outs g) { g[0] = ct[0]; },
-    .batch =
-        [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
-          bind_prim(c, {&in[0].value, 1}, {&out[0].value, 1});
-          out[0].dim = in[0].dim;
-        },
-};
+constexpr Primitive name_p = {.name = "checkpoint_name",
+                              .params = &param_type<NameParams>,
+                              .n_in = 1,
+                              .shape = [](const Call&, std::span<const Aval> in, std::span<Aval> out) { out[0] = in[0]; },
+                              .eval = [](const Call&, Ins in, Outs out) { out[0] = in[0]; },
+                              .jvp =
+                                  [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+                                    bind_prim(c, x, y);
+                                    dy[0] = t[0];
+                                  },
+                              .transpose = [](const Call&, Ins ct, std::span<const Operand>, Outs g) { g[0] = ct[0]; },
+                              .batch =
+                                  [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
+                                    bind_prim(c, {&in[0].value, 1}, {&out[0].value, 1});
+                                    out[0].dim = in[0].dim;
+                                  },
+                              .lowering = {.kind = core::Lowering::Kind::identity}};
 Tensor checkpoint_name(const Tensor& x, const std::string& name) { return bind1(name_p, x, NameParams{name}); }
 
 namespace {
@@ -300,7 +299,7 @@ constexpr Primitive barrier_p = {
           bind_prim(c, x, y);
           for (std::size_t i = 0; i < in.size(); ++i) out[i] = {y[i], in[i].dim};
         },
-};
+    .lowering = {.kind = core::Lowering::Kind::identity}};
 
 Table checkpoint_table() {
   static constexpr const Primitive* t[] = {&checkpoint_p, &remat_linear_p, &name_p, &barrier_p};

@@ -45,7 +45,7 @@ constexpr Primitive iota_p = {.name = "iota",
                                     out[0] = p.shape.size() == 1 ? line : Tensor::view_of(line, p.shape, strides, 0);
                                   },
                               .jvp = jvp_zero,
-                              .lowering = {.kind = Lowering::Kind::kernel}};
+                              .lowering = {.kind = Lowering::Kind::position, .position = [](const Params& p) { return p.get<IotaParams>().dim; }}};
 Tensor iota(DType d, const Shape& shape, int dim) { return bind1(iota_p, Ins(), IotaParams{d, shape, dim}); }
 
 // ---------------------------------------------------------------- rev

@@ -148,7 +148,7 @@ constexpr Primitive reshape_p = {
         [](const Call& c, const BatchContext& ctx, std::span<Batched> in, std::span<Batched> out) {
           out[0] = {reshape(move_dim0(in[0], ctx.size), c.params.get<ShapeParams>().shape.with(0, ctx.size)), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::reshape}};
 Tensor reshape(const Tensor& x, const Shape& shape) {
   if (x.rank0() ? shape.empty() : x.sizes() == shape) return x;
   return bind1(reshape_p, x.weak() ? convert(x, x.dtype()) : x, ShapeParams{shape});
@@ -302,7 +302,12 @@ constexpr Primitive pad_p = {
                               Tensor::literal_of(Scalar(false), DType::bool_), low, high, interior);
           out[0] = {core::select(inside, y, core::broadcast_in_dim(move_dim0(in[1], ctx.size), full, {0})), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::pieces, .pieces = [](const Params& q, std::span<const Aval>) {
+                   auto& p = q.get<PadParams>();
+                   Shape step = p.interior;
+                   for (auto& v : step) ++v;
+                   return Lowering::Pieces{{{0, p.low, step}}, 1};
+                 }}};
 Tensor pad(const Tensor& x, const Tensor& value, const Shape& low, const Shape& high, const Shape& interior) {
   bool none = true;
   for (std::size_t i = 0; i < low.size(); ++i) none &= low[i] == 0 && high[i] == 0 && interior[i] == 0;
@@ -370,7 +375,16 @@ constexpr Primitive concatenate_p = {
           for (std::size_t k = 0; k < in.size(); ++k) x[k] = move_dim0(in[k], ctx.size);
           out[0] = {concatenate(x, static_cast<int>(c.params.get<DimParams>().dim) + 1), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::pieces, .pieces = [](const Params& q, std::span<const Aval> in) {
+                   auto d = static_cast<std::size_t>(q.get<DimParams>().dim);
+                   Lowering::Pieces r;
+                   Shape start = Shape::filled(in[0].shape.size(), 0);
+                   for (std::size_t k = 0; k < in.size(); ++k) {
+                     r.parts.push_back({k, start, Shape::filled(start.size(), 1)});
+                     start[d] += in[k].shape[d];
+                   }
+                   return r;
+                 }}};
 Tensor concatenate(Ins parts, int dim) { return parts.size() == 1 ? parts[0] : bind1(concatenate_p, parts, DimParams{dim}); }
 
 Table shape_table() {

@@ -1,0 +1,285 @@
+#include "functra/compiler/build.h"
+
+#include <algorithm>
+
+#include "functra/compiler/pull.h"
+
+namespace functra::compiler {
+
+using core::Eqn;
+using core::Lowering;
+using core::Mask;
+using core::Program;
+using core::Var;
+using Kind = Lowering::Kind;
+
+std::vector<std::int32_t> definitions(const Program& p) {
+  std::vector<std::int32_t> r(p.type_of.size(), -1);
+  for (std::size_t k = 0; k < p.eqns.size(); ++k)
+    for (std::uint32_t i = 0; i < p.eqns[k].n_out; ++i) r[p.eqns[k].out + i] = static_cast<std::int32_t>(k);
+  return r;
+}
+bool fusible(const Program& p, const Eqn& e) {
+  if (!can_pull(p, e)) return false;
+  for (std::uint32_t i = 0; i < e.n_out; ++i)
+    if (p.type(static_cast<Var>(e.out + i)).shape.numel() == 0) return false;
+  for (Var v : p.operands(e))
+    if (p.operand_type(v).shape.numel() == 0) return false;
+  if (e.prim->lowering.kind == Kind::contraction) {
+    std::int64_t n = terms(p, e);
+    if (n <= 2) return true;
+    auto c = e.prim->lowering.contraction(e.params);
+    const Shape l = p.operand_type(p.operands(e)[0]).shape, r = p.operand_type(p.operands(e)[1]).shape;
+    std::int64_t batch = l.pick(c.left_batch).numel(), rows = l.numel() / n / batch, columns = r.numel() / n / batch;
+    return n <= max_unrolled && (rows <= small_extent || columns <= small_extent);
+  }
+  return true;
+}
+namespace {
+Shape domain_of(const Program& p, const Eqn& e) {
+  return e.prim->lowering.kind == Kind::reduction ? p.operand_type(p.operands(e)[0]).shape : p.type(static_cast<Var>(e.out)).shape;
+}
+}  // namespace
+Shape space_of(const Program& p, const Eqn& e) {
+  Shape r;
+  for (std::int64_t n : domain_of(p, e))
+    if (n > small_extent) r.push_back(n);
+  return r;
+}
+bool sums_axes(const Program& p, const Eqn& e) { return e.prim->lowering.kind == Kind::reduction && terms(p, e) > max_unrolled; }
+
+namespace {
+
+class Builder {
+ public:
+  Builder(const Program& p, const std::vector<std::int32_t>& defines, Unit& u) : p_(p), defines_(defines), u_(u) {}
+
+  // Pull::Outcome::fine, with the nests in the unit; or why not.
+  Pull::Outcome run() {
+    bool plain = true;  // elementwise at one shape: every dimension may be an axis
+    std::int64_t largest = 0, total = 0;
+    for (std::uint32_t k : u_.eqns) {
+      Kind kind = p_.eqns[k].prim->lowering.kind;
+      plain &= kind == Kind::scalar || kind == Kind::convert || kind == Kind::bitcast || kind == Kind::identity;
+    }
+    for (Var v : u_.out) {
+      Shape d = domain_of(p_, eqn(v));
+      largest = std::max(largest, d.numel());
+      total += d.numel();
+    }
+    const Shape space = space_of(p_, eqn(u_.out[0]));
+    if (space.empty() && !(plain && largest >= 8) && total <= 1024) {
+      Pull::Outcome o = attempt(small_extent);
+      if (o == Pull::Outcome::fine) return o;
+    }
+    Pull::Outcome o = attempt(1);
+    if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || u_.nests[0].extent(u_.nests[0].axes() - 1) >= small_extent)) return o;
+    if (space.empty()) return o;
+    auto flat = std::move(u_.nests);
+    Pull::Outcome lanes = attempt(small_extent);
+    if (lanes == Pull::Outcome::fine || o != Pull::Outcome::fine) return lanes;
+    u_.nests = std::move(flat);
+    return Pull::Outcome::fine;
+  }
+
+ private:
+  const Eqn& eqn(Var v) const { return p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])]; }
+
+  // Dimensions of more than `least` become axes.
+  Pull::Outcome attempt(std::int64_t least) {
+    u_.nests.clear();
+    Shape axes;
+    for (std::size_t k = 0; k < u_.out.size(); ++k) {
+      Shape mine;
+      std::int64_t written_out = 1;
+      for (std::int64_t n : domain_of(p_, eqn(u_.out[k]))) {
+        if (n > least) mine.push_back(n);
+        else written_out *= n;
+      }
+      if (k && !(mine == axes)) return Pull::Outcome::impossible;
+      axes = mine;
+      if (written_out > 512) return Pull::Outcome::too_large;
+    }
+    if (axes.size() > 8) return Pull::Outcome::impossible;
+    struct Box {
+      std::vector<std::int64_t> lower, upper;
+    };
+    std::vector<Box> boxes{{std::vector<std::int64_t>(axes.size(), 0), {axes.begin(), axes.end()}}};
+    std::vector<Nest> done;
+    std::size_t tries = 0;
+    while (!boxes.empty()) {
+      Box b = boxes.back();
+      boxes.pop_back();
+      if (++tries > 24) return Pull::Outcome::impossible;
+      Nest n;
+      n.lower = b.lower;
+      n.upper = b.upper;
+      n.buffers = static_cast<int>(u_.in.size() + u_.out.size());
+      auto buffer = [&](Var v) { return buffer_of(v); };
+      Pull pull(p_, defines_, buffer, n, budget);
+      fill(n, pull, least);
+      if (pull.outcome() == Pull::Outcome::fine) {
+        done.push_back(std::move(n));
+        continue;
+      }
+      if (pull.outcome() != Pull::Outcome::split) return pull.outcome();
+      std::size_t a = pull.split_axis();
+      if (axes[a] <= small_extent) return Pull::Outcome::impossible;
+      Box second = b;
+      b.upper[a] = second.lower[a] = pull.split_at();
+      boxes.push_back(std::move(second));
+      boxes.push_back(std::move(b));
+    }
+    for (Nest& n : done) {
+      n.collapse();
+      for (auto& r : n.reductions) r.accumulate = done.size() > 1 || n.axes() == 1 || r.over != std::uint32_t{1} << (n.axes() - 1);
+    }
+    u_.nests = std::move(done);
+    return Pull::Outcome::fine;
+  }
+  int buffer_of(Var v) const {
+    for (std::size_t i = 0; i < u_.in.size(); ++i)
+      if (u_.in[i] == v) return static_cast<int>(i);
+    return -1;
+  }
+  // Every point of `domain`: axes run, the other dimensions take all their positions.
+  template <class F> static void each_point(const Shape& domain, std::int64_t least, const Mask& chosen, Point point, F f) {
+    Shape small;
+    std::vector<int> at;
+    int axis = 0;
+    point.rank = domain.rank();
+    for (int d = 0; d < point.rank; ++d) {
+      std::int64_t n = domain[static_cast<std::size_t>(d)];
+      if (n > least) point.at[d] = {0, 1, axis++};
+      else if (chosen[static_cast<std::size_t>(d)]) {
+        small.push_back(n);
+        at.push_back(d);
+      }
+    }
+    std::vector<std::int64_t> i(small.size(), 0);
+    for (;;) {
+      for (std::size_t k = 0; k < i.size(); ++k) point.at[at[k]] = {i[k], 0, -1};
+      f(point);
+      std::size_t d = i.size();
+      while (d > 0 && ++i[d - 1] == small[d - 1]) i[--d] = 0;
+      if (d == 0) return;
+    }
+  }
+  void fill(Nest& n, Pull& pull, std::int64_t least) {
+    for (std::size_t k = 0; k < u_.out.size(); ++k) {
+      const Var v = u_.out[k];
+      const Eqn& e = eqn(v);
+      const int buffer = static_cast<int>(u_.in.size() + k);
+      const Aval& type = p_.type(v);
+      const Shape domain = domain_of(p_, e);
+      if (e.prim->lowering.kind != Kind::reduction || !sums_axes(p_, e)) {
+        if (e.prim->lowering.kind == Kind::reduction && !axes_kept(domain, e, least)) {
+          reduce(n, pull, e, buffer, type, domain, least);
+          continue;
+        }
+        each_point(type.shape, least, Mask(type.shape.size(), 1), {}, [&](const Point& i) {
+          Id x = pull.at(v, i);
+          n.stores.push_back({pull.access(buffer, type, i), x});
+        });
+      } else {
+        reduce(n, pull, e, buffer, type, domain, least);
+      }
+      if (pull.outcome() != Pull::Outcome::fine) return;
+    }
+  }
+  // Are the axes of the domain also those of the result?
+  static bool axes_kept(const Shape& domain, const Eqn& e, std::int64_t least) {
+    for (std::int64_t d : e.prim->lowering.dims(e.params))
+      if (domain[static_cast<std::size_t>(d)] > least) return false;
+    return true;
+  }
+  void reduce(Nest& n, Pull& pull, const Eqn& e, int buffer, const Aval& type, const Shape& domain, std::int64_t least) {
+    Shape dims = e.prim->lowering.dims(e.params);
+    core::ReduceOp op = e.prim->lowering.reduce;
+    Mask kept(domain.size(), 1), summed(domain.size(), 0);
+    std::uint32_t over = 0;
+    int axis = 0;
+    for (std::size_t d = 0; d < domain.size(); ++d) {
+      bool reduced = dims.has(static_cast<std::int64_t>(d));
+      kept[d] = !reduced;
+      summed[d] = reduced;
+      if (domain[d] > least) {
+        if (reduced) over |= std::uint32_t{1} << axis;
+        ++axis;
+      }
+    }
+    each_point(domain, least, kept, {}, [&](const Point& i) {
+      Id sum = none;
+      each_point(domain, least, summed, i, [&](const Point& j) {
+        if (pull.outcome() != Pull::Outcome::fine) return;
+        Id t = pull.term(e, j);
+        sum = sum == none ? t : n.graph.combine(op, type.dtype, sum, t);
+      });
+      if (pull.outcome() != Pull::Outcome::fine) return;
+      Point o;
+      for (int d = 0; d < i.rank; ++d)
+        if (kept[static_cast<std::size_t>(d)]) o.at[o.rank++] = i.at[d];
+      Access at = pull.access(buffer, type, o);
+      if (over) n.reductions.push_back({op, sum, over, at});
+      else n.stores.push_back({at, sum});
+    });
+  }
+
+  static constexpr std::size_t budget = 6000;  // nodes: about 0.2 s of code generation
+  const Program& p_;
+  const std::vector<std::int32_t>& defines_;
+  Unit& u_;
+};
+
+// The unit of these equations, some of those of `u`; `also`: the equations of u that come after them.
+Unit part(const Program& p, const std::vector<std::int32_t>& defines, const Unit& u, std::vector<std::uint32_t> eqns,
+          std::span<const std::uint32_t> also) {
+  Unit r;
+  r.eqns = std::move(eqns);
+  auto mine = [&](Var v) {
+    std::int32_t d = v < 0 ? -1 : defines[static_cast<std::size_t>(v)];
+    return d >= 0 && std::binary_search(r.eqns.begin(), r.eqns.end(), static_cast<std::uint32_t>(d));
+  };
+  auto add = [](std::vector<Var>& to, Var v) {
+    if (std::find(to.begin(), to.end(), v) == to.end()) to.push_back(v);
+  };
+  for (std::uint32_t k : r.eqns)
+    for (Var v : p.operands(p.eqns[k]))
+      if (v >= 0 && !mine(v)) add(r.in, v);
+  for (Var v : u.out)
+    if (mine(v)) add(r.out, v);
+  for (std::uint32_t k : also)
+    for (Var v : p.operands(p.eqns[k]))
+      if (mine(v)) add(r.out, v);
+  return r;
+}
+
+}  // namespace
+
+void build(const Program& p, const std::vector<std::int32_t>& defines, Unit u, std::vector<Unit>& out) {
+  std::vector<Unit> todo{std::move(u)};
+  while (!todo.empty()) {
+    Unit now = std::move(todo.back());
+    todo.pop_back();
+    if (!now.call && now.out.empty()) continue;
+    if (now.call || Builder(p, defines, now).run() == Pull::Outcome::fine) {
+      out.push_back(std::move(now));
+      continue;
+    }
+    if (now.eqns.size() == 1) {
+      now.call = true;
+      now.out.clear();
+      for (std::uint32_t i = 0; i < p.eqns[now.eqns[0]].n_out; ++i) now.out.push_back(static_cast<Var>(p.eqns[now.eqns[0]].out + i));
+      now.nests.clear();
+      out.push_back(std::move(now));
+      continue;
+    }
+    auto middle = now.eqns.begin() + static_cast<std::ptrdiff_t>(now.eqns.size() / 2);
+    std::vector<std::uint32_t> second(middle, now.eqns.end());
+    Unit a = part(p, defines, now, {now.eqns.begin(), middle}, second), b = part(p, defines, now, second, {});
+    todo.push_back(std::move(b));
+    todo.push_back(std::move(a));
+  }
+}
+
+}  // namespace functra::compiler

@@ -1,0 +1,21 @@
+// From units of equations to loop nests: which dimensions become axes, which are written out, and where boxes are cut.
+#pragma once
+#include "functra/compiler/fuse.h"
+
+namespace functra::compiler {
+
+inline constexpr std::int64_t small_extent = 16;  // a dimension that may be written out
+
+// Per variable, the equation that defines it; -1: an input.
+std::vector<std::int32_t> definitions(const core::Program& p);
+// Can this equation stand in a nest?
+bool fusible(const core::Program& p, const core::Eqn& e);
+// The large extents of the points that the equation is computed over, those summed included.
+Shape space_of(const core::Program& p, const core::Eqn& e);
+// A reduction too long to be written out: its result exists only after a loop.
+bool sums_axes(const core::Program& p, const core::Eqn& e);
+
+// Appends u to `out`, with its nests; in parts, or as calls, where it cannot be one.
+void build(const core::Program& p, const std::vector<std::int32_t>& defines, Unit u, std::vector<Unit>& out);
+
+}  // namespace functra::compiler

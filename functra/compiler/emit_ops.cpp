@@ -1,0 +1,176 @@
+#include "functra/compiler/emit_ops.h"
+
+#include <llvm/IR/Constants.h>
+
+namespace functra::compiler {
+
+using llvm::Intrinsic::ID;
+namespace {
+bool is_real(DType d) { return is_floating(d); }
+unsigned width(DType d) { return 8 * static_cast<unsigned>(size_of(d)); }
+bool is_constant_number(llvm::Value* v) {  // a float constant that is not NaN, or a vector of one
+  if (auto* c = llvm::dyn_cast<llvm::Constant>(v)) {
+    if (auto* s = c->getType()->isVectorTy() ? c->getSplatValue() : c)
+      if (auto* f = llvm::dyn_cast<llvm::ConstantFP>(s)) return !f->isNaN();
+  }
+  return false;
+}
+}  // namespace
+
+llvm::Type* Ops::element(DType d) const {
+  if (is_bool(d)) return b_.getInt1Ty();
+  return stored(d);
+}
+llvm::Type* Ops::stored(DType d) const {
+  if (d == DType::f32) return b_.getFloatTy();
+  if (d == DType::f64) return b_.getDoubleTy();
+  return b_.getIntNTy(width(d));
+}
+llvm::Type* Ops::widened(llvm::Type* t, unsigned lanes) { return lanes == 1 ? t : llvm::FixedVectorType::get(t, lanes); }
+llvm::Value* Ops::constant(DType d, std::uint64_t bits, unsigned lanes) const {
+  llvm::Constant* c;
+  if (d == DType::f32) c = llvm::ConstantFP::get(b_.getContext(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, bits & 0xffffffffu)));
+  else if (d == DType::f64) c = llvm::ConstantFP::get(b_.getContext(), llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, bits)));
+  else c = llvm::ConstantInt::get(b_.getContext(), llvm::APInt(64, bits).trunc(is_bool(d) ? 1 : width(d)));
+  return lanes == 1 ? c : llvm::ConstantVector::getSplat(llvm::ElementCount::getFixed(lanes), c);
+}
+
+llvm::Value* Ops::unary(NumOp op, DType d, llvm::Value* x) {
+  auto call = [&](ID id) { return b_.CreateUnaryIntrinsic(id, x); };
+  switch (op) {
+    case NumOp::neg: return is_real(d) ? b_.CreateFNeg(x) : b_.CreateNeg(x);
+    case NumOp::abs:
+      if (is_real(d)) return call(llvm::Intrinsic::fabs);
+      return is_signed_int(d) ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x, b_.getFalse()) : x;
+    case NumOp::sqrt: return call(llvm::Intrinsic::sqrt);
+    case NumOp::floor: return is_real(d) ? call(llvm::Intrinsic::floor) : x;
+    case NumOp::ceil: return is_real(d) ? call(llvm::Intrinsic::ceil) : x;
+    case NumOp::rint: return is_real(d) ? call(llvm::Intrinsic::rint) : x;
+    case NumOp::trunc: return is_real(d) ? call(llvm::Intrinsic::trunc) : x;
+    default: return b_.CreateNot(x);
+  }
+}
+// Of integers, defined everywhere: by zero, zero; the least one by -1, itself.
+llvm::Value* Ops::division(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
+  llvm::Type* t = a->getType();
+  llvm::Value *zero = llvm::Constant::getNullValue(t), *one = llvm::ConstantInt::get(t, 1);
+  llvm::Value* by_zero = b_.CreateICmpEQ(b, zero);
+  if (!is_signed_int(d)) {
+    llvm::Value* safe = b_.CreateSelect(by_zero, one, b);
+    return b_.CreateSelect(by_zero, zero, op == NumOp::div ? b_.CreateUDiv(a, safe) : b_.CreateURem(a, safe));
+  }
+  llvm::Value* by_minus = b_.CreateICmpEQ(b, llvm::Constant::getAllOnesValue(t));
+  llvm::Value* safe = b_.CreateSelect(b_.CreateOr(by_zero, by_minus), one, b);
+  if (op == NumOp::rem) return b_.CreateSelect(b_.CreateOr(by_zero, by_minus), zero, b_.CreateSRem(a, safe));
+  return b_.CreateSelect(by_zero, zero, b_.CreateSelect(by_minus, b_.CreateNeg(a), b_.CreateSDiv(a, safe)));
+}
+// By the width or more: zero, but minus one for negative numbers shifted right.
+llvm::Value* Ops::shift(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
+  llvm::Type* t = a->getType();
+  llvm::Value* in = b_.CreateICmpULT(b, llvm::ConstantInt::get(t, width(d)));
+  if (op == NumOp::shr && is_signed_int(d)) return b_.CreateAShr(a, b_.CreateSelect(in, b, llvm::ConstantInt::get(t, width(d) - 1)));
+  llvm::Value *zero = llvm::Constant::getNullValue(t), *safe = b_.CreateSelect(in, b, zero);
+  return b_.CreateSelect(in, op == NumOp::shl ? b_.CreateShl(a, safe) : b_.CreateLShr(a, safe), zero);
+}
+// NaN if either is; the second of equal ones. A number as second operand needs no test of its own.
+llvm::Value* Ops::extreme(bool max, DType d, llvm::Value* a, llvm::Value* b) {
+  if (!is_real(d)) {
+    ID id = is_signed_int(d) ? (max ? llvm::Intrinsic::smax : llvm::Intrinsic::smin) : (max ? llvm::Intrinsic::umax : llvm::Intrinsic::umin);
+    return b_.CreateBinaryIntrinsic(id, a, b);
+  }
+  if (is_constant_number(b)) return b_.CreateSelect(max ? b_.CreateFCmpOGE(b, a) : b_.CreateFCmpOLE(b, a), b, a);
+  llvm::Value* r = b_.CreateSelect(max ? b_.CreateFCmpOGT(a, b) : b_.CreateFCmpOLT(a, b), a, b);
+  return is_constant_number(a) ? r : b_.CreateSelect(b_.CreateFCmpUNO(a, a), a, r);
+}
+llvm::Value* Ops::binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
+  const bool real = is_real(d), sign = is_signed_int(d);
+  switch (op) {
+    case NumOp::add: return real ? b_.CreateFAdd(a, b) : b_.CreateAdd(a, b);
+    case NumOp::sub: return real ? b_.CreateFSub(a, b) : b_.CreateSub(a, b);
+    case NumOp::mul: return real ? b_.CreateFMul(a, b) : b_.CreateMul(a, b);
+    case NumOp::div: return real ? b_.CreateFDiv(a, b) : division(op, d, a, b);
+    case NumOp::rem: return division(op, d, a, b);
+    case NumOp::min: return extreme(false, d, a, b);
+    case NumOp::max: return extreme(true, d, a, b);
+    case NumOp::copysign: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, a, b);
+    case NumOp::and_: return b_.CreateAnd(a, b);
+    case NumOp::or_: return b_.CreateOr(a, b);
+    case NumOp::xor_: return b_.CreateXor(a, b);
+    case NumOp::shl:
+    case NumOp::shr: return shift(op, d, a, b);
+    case NumOp::eq: return real ? b_.CreateFCmpOEQ(a, b) : b_.CreateICmpEQ(a, b);
+    case NumOp::ne: return real ? b_.CreateFCmpUNE(a, b) : b_.CreateICmpNE(a, b);
+    case NumOp::lt: return real ? b_.CreateFCmpOLT(a, b) : sign ? b_.CreateICmpSLT(a, b) : b_.CreateICmpULT(a, b);
+    case NumOp::le: return real ? b_.CreateFCmpOLE(a, b) : sign ? b_.CreateICmpSLE(a, b) : b_.CreateICmpULE(a, b);
+    case NumOp::gt: return real ? b_.CreateFCmpOGT(a, b) : sign ? b_.CreateICmpSGT(a, b) : b_.CreateICmpUGT(a, b);
+    default: return real ? b_.CreateFCmpOGE(a, b) : sign ? b_.CreateICmpSGE(a, b) : b_.CreateICmpUGE(a, b);
+  }
+}
+// As the cast kernels: float to integer saturates, NaN is 0; bool is x != 0.
+llvm::Value* Ops::convert(DType to, DType from, llvm::Value* x, unsigned lanes) {
+  llvm::Type* t = type(to, lanes);
+  if (is_bool(to)) {
+    llvm::Value* zero = llvm::Constant::getNullValue(x->getType());
+    return is_real(from) ? b_.CreateFCmpUNE(x, zero) : b_.CreateICmpNE(x, zero);
+  }
+  if (is_real(from)) {
+    if (is_real(to)) return b_.CreateFPCast(x, t);
+    return b_.CreateIntrinsic(is_signed_int(to) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat, {t, x->getType()}, {x});
+  }
+  const bool sign = is_signed_int(from);
+  if (is_real(to)) return sign ? b_.CreateSIToFP(x, t) : b_.CreateUIToFP(x, t);
+  return b_.CreateIntCast(x, t, sign);
+}
+llvm::Value* Ops::apply(const Node& n, llvm::Value* a, llvm::Value* b, llvm::Value* c, unsigned lanes) {
+  switch (n.op) {
+    case Op::constant: return constant(n.type, n.attr, lanes);
+    case Op::unary: return unary(n.num, n.from, a);
+    case Op::binary: return binary(n.num, n.from, a, b);
+    case Op::fma: return b_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
+    case Op::select: return b_.CreateSelect(a, b, c);
+    case Op::bitcast: return b_.CreateBitCast(a, type(n.type, lanes));
+    default: return convert(n.type, n.from, a, lanes);
+  }
+}
+llvm::Value* Ops::rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes) {
+  auto& context = b_.getContext();
+  llvm::Function* f = b_.GetInsertBlock()->getParent();
+  llvm::Module* m = f->getParent();
+  const auto& fallback = g_.fallback(n.attr);
+  llvm::Type *t = element(n.type), *ptr = b_.getPtrTy();
+  llvm::FunctionCallee target = m->getOrInsertFunction(fallback.name, llvm::FunctionType::get(t, std::vector<llvm::Type*>(args.size(), t), false));
+  std::string helper = std::string("functra_rare_") + std::string(name_of(n.type)) + "_" + std::to_string(args.size());
+  std::vector<llvm::Type*> types{ptr, b_.getInt64Ty(), ptr};
+  types.insert(types.end(), args.size(), ptr);
+  llvm::FunctionCallee call = m->getOrInsertFunction(helper, llvm::FunctionType::get(b_.getVoidTy(), types, false));
+
+  llvm::Value *bits = mask, *any = mask;
+  if (lanes > 1) {
+    bits = b_.CreateBitCast(mask, b_.getIntNTy(lanes));
+    any = b_.CreateICmpNE(bits, llvm::ConstantInt::get(bits->getType(), 0));
+  }
+  auto* before = b_.GetInsertBlock();
+  auto* odd = llvm::BasicBlock::Create(context, "odd", f);
+  auto* after = llvm::BasicBlock::Create(context, "usual", f);
+  b_.CreateCondBr(any, odd, after, llvm::MDBuilder(context).createBranchWeights(1, 100000));
+  b_.SetInsertPoint(odd);
+  auto room = [&](llvm::Value* v) {
+    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+    auto* p = entry.CreateAlloca(v->getType());
+    b_.CreateStore(v, p);
+    return p;
+  };
+  auto* result = room(value);
+  std::vector<llvm::Value*> operands{target.getCallee(), b_.CreateZExt(bits, b_.getInt64Ty()), result};
+  for (auto* a : args) operands.push_back(room(a));
+  b_.CreateCall(call, operands);
+  auto* fixed = b_.CreateLoad(value->getType(), result);
+  b_.CreateBr(after);
+  b_.SetInsertPoint(after);
+  auto* phi = b_.CreatePHI(value->getType(), 2);
+  phi->addIncoming(value, before);
+  phi->addIncoming(fixed, odd);
+  return phi;
+}
+
+}  // namespace functra::compiler

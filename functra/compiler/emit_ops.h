@@ -1,0 +1,36 @@
+// One operation of a graph as LLVM IR, on scalars or vectors.
+#pragma once
+#include <llvm/IR/IRBuilder.h>
+#include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/MDBuilder.h>
+#include <llvm/IR/Module.h>
+
+#include "functra/compiler/graph.h"
+
+namespace functra::compiler {
+
+class Ops {
+ public:
+  Ops(llvm::IRBuilder<>& b, const Graph& g) : b_(b), g_(g) {}
+
+  llvm::Type* element(DType d) const;  // in registers: i1 for bool
+  llvm::Type* stored(DType d) const;   // in memory
+  llvm::Type* type(DType d, unsigned lanes) const { return widened(element(d), lanes); }
+  static llvm::Type* widened(llvm::Type* t, unsigned lanes);  // t itself for one lane
+  llvm::Value* constant(DType d, std::uint64_t bits, unsigned lanes) const;
+  // The value of node i, but for loads, positions and results of reductions, from its operands.
+  llvm::Value* apply(const Node& n, llvm::Value* a, llvm::Value* b, llvm::Value* c, unsigned lanes);
+  llvm::Value* binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
+  llvm::Value* rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes);
+
+ private:
+  llvm::Value* unary(NumOp op, DType d, llvm::Value* x);
+  llvm::Value* division(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
+  llvm::Value* shift(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
+  llvm::Value* extreme(bool max, DType d, llvm::Value* a, llvm::Value* b);
+  llvm::Value* convert(DType to, DType from, llvm::Value* x, unsigned lanes);
+  llvm::IRBuilder<>& b_;
+  const Graph& g_;
+};
+
+}  // namespace functra::compiler

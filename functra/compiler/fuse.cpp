@@ -1,0 +1,303 @@
+#include "functra/compiler/fuse.h"
+
+#include <algorithm>
+#include <set>
+
+#include "functra/compiler/avals.h"
+#include "functra/compiler/pull.h"
+#include "functra/compiler/build.h"
+
+namespace functra::compiler {
+
+using core::Eqn;
+using core::Lowering;
+using core::Program;
+using core::Var;
+using Kind = Lowering::Kind;
+
+namespace {
+
+constexpr std::int32_t nowhere = -1;  // an equation that is computed wherever it is used
+constexpr int max_members = 600;
+
+struct Group {
+  bool call = false;
+  bool gone = false;  // merged into another
+  Shape space;        // large extents of the domain of what it computes
+  int members = 0;
+  std::set<std::int32_t> needs;  // groups whose results it reads
+};
+
+class Fusion {
+ public:
+  explicit Fusion(const Program& p) : p_(p), defines_(definitions(p)), group_(p.eqns.size(), nowhere), readers_(p.types.size()) {}
+
+  std::vector<Unit> run() {
+    index_consumers();
+    for (std::size_t k = p_.eqns.size(); k-- > 0;) place(k);
+    return ordered();
+  }
+
+ private:
+  void index_consumers() {
+    std::size_t n = p_.type_of.size();
+    first_.assign(n + 1, 0);
+    for (auto& e : p_.eqns)
+      for (Var v : p_.operands(e))
+        if (v >= 0) ++first_[static_cast<std::size_t>(v) + 1];
+    for (std::size_t i = 0; i < n; ++i) first_[i + 1] += first_[i];
+    consumers_.resize(first_[n]);
+    std::vector<std::uint32_t> at(first_.begin(), first_.end() - 1);
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
+      for (Var v : p_.operands(p_.eqns[k]))
+        if (v >= 0) consumers_[at[static_cast<std::size_t>(v)]++] = static_cast<std::uint32_t>(k);
+    is_output_.assign(n, 0);
+    for (Var v : p_.outputs)
+      if (v >= 0) is_output_[static_cast<std::size_t>(v)] = 1;
+  }
+
+  // Groups that read results of equation k; a duplicated equation's readers are those of its results.
+  void readers_of(std::size_t k, std::set<std::int32_t>& out, bool& stored) {
+    const Eqn& e = p_.eqns[k];
+    for (std::uint32_t r = 0; r < e.n_out; ++r) {
+      std::size_t v = e.out + r;
+      stored |= is_output_[v] != 0;
+      for (std::uint32_t c = first_[v]; c < first_[v + 1]; ++c) {
+        std::uint32_t j = consumers_[c];
+        if (group_[j] != nowhere) out.insert(found(group_[j]));
+        else out.insert(copies_[j].begin(), copies_[j].end());
+      }
+    }
+    std::set<std::int32_t> now;
+    for (std::int32_t g : out) now.insert(found(g));
+    out = std::move(now);
+  }
+  std::int32_t found(std::int32_t g) const {
+    while (merged_[static_cast<std::size_t>(g)] != g) g = merged_[static_cast<std::size_t>(g)];
+    return g;
+  }
+  // Does `from` need a result of `to`, directly or by others? Yes, where the search grows long.
+  bool depends(std::int32_t from, std::int32_t to, bool skip_direct = false) const {
+    std::vector<std::int32_t> stack{from};
+    std::set<std::int32_t> seen{from};
+    while (!stack.empty()) {
+      std::int32_t g = stack.back();
+      stack.pop_back();
+      for (std::int32_t raw : groups_[static_cast<std::size_t>(g)].needs) {
+        std::int32_t d = found(raw);
+        if (d == g) continue;
+        if (d == to) {
+          if (skip_direct && g == from) continue;
+          return true;
+        }
+        if (seen.insert(d).second) stack.push_back(d);
+        if (seen.size() > 200) return true;
+      }
+    }
+    return false;
+  }
+  std::int32_t fresh(bool call, Shape space) {
+    groups_.push_back({call, false, std::move(space), 0, {}});
+    merged_.push_back(static_cast<std::int32_t>(groups_.size() - 1));
+    return static_cast<std::int32_t>(groups_.size() - 1);
+  }
+  Group& at(std::int32_t g) { return groups_[static_cast<std::size_t>(g)]; }
+  bool mergeable(std::int32_t a, std::int32_t b) {
+    return !at(a).call && !at(b).call && at(a).space == at(b).space && at(a).members + at(b).members <= max_members && !depends(a, b) &&
+           !depends(b, a);
+  }
+  std::int32_t merge(std::int32_t a, std::int32_t b) {
+    merged_[static_cast<std::size_t>(b)] = a;
+    at(a).members += at(b).members;
+    at(a).needs.merge(at(b).needs);
+    at(b).gone = true;
+    return a;
+  }
+  void join(std::size_t k, std::int32_t g, const std::set<std::int32_t>& readers) {
+    group_[k] = g;
+    ++at(g).members;
+    for (std::int32_t r : readers)
+      if (r != g) at(r).needs.insert(g);
+  }
+
+  // Work per element, in simple operations; a large number for what is not worth computing twice.
+  static int cost(const Eqn& e) {
+    switch (e.prim->lowering.kind) {
+      case Kind::scalar: return cheap_formula(e.prim->name) ? 1 : 20;
+      case Kind::reduction:
+      case Kind::contraction: return 20;
+      default: return 0;
+    }
+  }
+  static bool cheap_formula(std::string_view name) {
+    for (std::string_view s :
+         {"add", "sub", "mul", "neg", "select", "eq", "ne", "lt", "le", "gt", "ge", "max", "min", "abs", "bitwise_and", "bitwise_or", "bitwise_not"})
+      if (s == name) return true;
+    return false;
+  }
+
+  void place(std::size_t k) {
+    const Eqn& e = p_.eqns[k];
+    std::set<std::int32_t> readers;
+    bool stored = false;
+    readers_of(k, readers, stored);
+    if (readers.empty() && !stored && !core::has_effect(e)) {
+      copies_[static_cast<std::uint32_t>(k)];  // nobody asks: computed nowhere
+      return;
+    }
+    if (!fusible(p_, e)) {
+      std::int32_t g = fresh(true, {});
+      join(k, g, readers);
+      return;
+    }
+    const Shape space = space_of(p_, e);
+    const bool root = sums_axes(p_, e);
+    std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();
+    bool any_call = false;
+    for (std::int32_t r : readers) any_call |= at(r).call;
+    // Inside its only reader.
+    if (!stored && !any_call && !root && readers.size() == 1) {
+      Group& g = at(*readers.begin());
+      bool repeated = g.space.numel() > 4 * mine && mine > 64 && cost(e) > 1;
+      if (!repeated && g.members < max_members) return join(k, *readers.begin(), readers);
+    }
+    // Several readers over the same space that can be one.
+    if (!any_call && readers.size() > 1) {
+      std::int32_t a = *readers.begin();
+      bool one = !root;
+      for (std::int32_t b : readers)
+        if (b != a && one) {
+          one = mergeable(found(a), b);
+          if (one) a = merge(found(a), b);
+        }
+      if (one && !stored) return place(k);
+    }
+    readers.clear();
+    readers_of(k, readers, stored);
+    // In each of its readers, where that costs less than memory.
+    if (!stored && !any_call && !root && cost(e) == 0) {
+      auto& c = copies_[static_cast<std::uint32_t>(k)];
+      c.assign(readers.begin(), readers.end());
+      return;
+    }
+    if (p_.operands(e).size() && (e.prim->lowering.kind == Kind::reshape || (e.prim->lowering.kind == Kind::identity && e.n_out == 1))) {
+      join(k, fresh(true, {}), readers);  // a view
+      return;
+    }
+    // Beside what a reader, or a neighbour, computes over the same space, so that what they share is computed once.
+    for (std::int32_t r : readers) {
+      if (root || at(r).call || !(at(r).space == space) || at(r).members >= max_members) continue;
+      bool legal = true;
+      for (std::int32_t other : readers) legal &= other == r || !depends(r, other);
+      if (legal) return join(k, r, readers);
+    }
+    std::int32_t g = fresh(false, space);
+    join(k, g, readers);
+    for (std::int32_t h = g - 1; h >= 0 && h > g - 24; --h)
+      if (!at(h).gone && shares_input(k, h) && mergeable(g, h)) {
+        merge(h, g);
+        return;
+      }
+  }
+  // Does group h read a large operand of equation k?
+  bool shares_input(std::size_t k, std::int32_t h) {
+    if (at(h).call) return false;
+    for (Var v : p_.operands(p_.eqns[k])) {
+      if (v < 0 || p_.type(v).shape.numel() < 64) continue;
+      for (std::uint32_t c = first_[static_cast<std::size_t>(v)]; c < first_[static_cast<std::size_t>(v) + 1]; ++c) {
+        std::uint32_t j = consumers_[c];
+        if (group_[j] != nowhere && found(group_[j]) == h) return true;
+      }
+    }
+    return false;
+  }
+
+  // ---------------------------------------------------------------- units from groups
+  std::vector<Unit> ordered() {
+    // Members per group, duplicates included.
+    std::map<std::int32_t, std::vector<std::uint32_t>> members;
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k) {
+      if (group_[k] != nowhere) members[found(group_[k])].push_back(static_cast<std::uint32_t>(k));
+      else
+        for (std::int32_t g : copies_[static_cast<std::uint32_t>(k)]) {
+          auto& m = members[found(g)];
+          if (m.empty() || m.back() != k) m.push_back(static_cast<std::uint32_t>(k));
+        }
+    }
+    // Depth first over what each needs; groups in program order of their first member keep the result stable.
+    std::vector<std::int32_t> order;
+    std::set<std::int32_t> done;
+    for (auto& [root, _] : members) {
+      std::vector<std::pair<std::int32_t, bool>> stack{{root, false}};
+      while (!stack.empty()) {
+        auto [g, ready] = stack.back();
+        stack.pop_back();
+        if (ready) {
+          if (done.insert(g).second) order.push_back(g);
+          continue;
+        }
+        if (done.count(g)) continue;
+        stack.emplace_back(g, true);
+        for (std::int32_t raw : at(g).needs)
+          if (std::int32_t d = found(raw); d != g && !done.count(d)) stack.emplace_back(d, false);
+      }
+    }
+    // Effects keep their order.
+    std::vector<Unit> r;
+    std::vector<std::uint8_t> needed(p_.type_of.size(), 0);
+    for (Var v : p_.outputs)
+      if (v >= 0) needed[static_cast<std::size_t>(v)] = 1;
+    for (std::int32_t g : order) {
+      Unit u;
+      u.call = at(g).call;
+      u.eqns = members[g];
+      std::sort(u.eqns.begin(), u.eqns.end());
+      r.push_back(std::move(u));
+    }
+    finish(r, needed);
+    return r;
+  }
+  void finish(std::vector<Unit>& r, std::vector<std::uint8_t>& needed) {
+    std::vector<Unit> out;
+    for (Unit& u : r) {
+      for (std::uint32_t k : u.eqns) {
+        const Eqn& e = p_.eqns[k];
+        for (Var v : p_.operands(e)) {
+          if (v < 0) continue;
+          std::int32_t d = defines_[static_cast<std::size_t>(v)];
+          bool mine = d >= 0 && std::binary_search(u.eqns.begin(), u.eqns.end(), static_cast<std::uint32_t>(d));
+          if (!mine) {
+            if (std::find(u.in.begin(), u.in.end(), v) == u.in.end()) u.in.push_back(v);
+            needed[static_cast<std::size_t>(v)] = 1;
+          }
+        }
+      }
+    }
+    for (Unit& u : r) {
+      for (std::uint32_t k : u.eqns) {
+        const Eqn& e = p_.eqns[k];
+        const bool here = u.call || (group_[k] != nowhere);
+        for (std::uint32_t i = 0; i < e.n_out; ++i)
+          if (here && (u.call || needed[e.out + i])) u.out.push_back(static_cast<Var>(e.out + i));
+      }
+      build(p_, defines_, u, out);
+    }
+    r = std::move(out);
+  }
+
+  const Program& p_;
+  std::vector<std::int32_t> defines_;
+  std::vector<std::int32_t> group_;
+  std::vector<std::vector<std::int32_t>> readers_;
+  std::map<std::uint32_t, std::vector<std::int32_t>> copies_;  // equations computed in each reader: which
+  std::vector<Group> groups_;
+  std::vector<std::int32_t> merged_;
+  std::vector<std::uint32_t> first_, consumers_;
+  std::vector<std::uint8_t> is_output_;
+};
+
+}  // namespace
+
+std::vector<Unit> units(const Program& p) { return Fusion(p).run(); }
+
+}  // namespace functra::compiler

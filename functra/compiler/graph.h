@@ -1,0 +1,91 @@
+// Scalar graphs: what one point of a loop nest computes. Nodes are hash-consed, so that equal values are one node, and simplified as
+// they are made. The formulas of elementwise primitives are evaluated into a graph: it is the compiler's Emitter.
+#pragma once
+#include <unordered_map>
+#include <vector>
+
+#include "functra/base/emitter.h"
+#include "functra/core/lowering.h"
+
+namespace functra::compiler {
+
+using Id = Emitter::Id;
+inline constexpr Id none = ~Id{0};
+
+enum class Op : std::uint8_t {
+  constant,  // attr: its bits
+  load,      // attr: which access of the nest
+  position,  // attr: the axis; the index along it, an i64
+  reduced,   // attr: which reduction of the nest; its value, once the loop over the reduced axis has ended
+  unary,     // num
+  binary,    // num
+  fma,
+  select,
+  bitcast,
+  convert,
+  rare  // a where b is false, else the C function calls()[attr] of its arguments
+};
+
+struct Node {
+  Op op;
+  NumOp num{};
+  DType type;               // of the value
+  DType from{};             // of the operands, where it may be another one
+  bool structural = false;  // of constants: a zero that stands for "nothing here" (a derivative, a pad), which annihilates products
+  Id a = none, b = none, c = none;
+  std::uint64_t attr = 0;
+  bool operator==(const Node&) const = default;
+};
+
+class Graph final : public Emitter {
+ public:
+  struct Fallback {
+    std::string name;
+    std::vector<Id> args;
+    bool operator==(const Fallback&) const = default;
+  };
+
+  std::size_t size() const { return nodes_.size(); }
+  const Node& operator[](Id i) const { return nodes_[i]; }
+  const Fallback& fallback(std::uint64_t k) const { return fallbacks_[k]; }
+  template <class F> void each_operand(Id i, F f) const {
+    const Node& n = nodes_[i];
+    for (Id o : {n.a, n.b, n.c})
+      if (o != none) f(o);
+    if (n.op == Op::rare)
+      for (Id o : fallbacks_[n.attr].args) f(o);
+  }
+
+  Id bits(DType, std::uint64_t);  // a constant by its bits
+  Id structural_zero(DType);
+  Id load(DType, std::uint64_t access);
+  Id position(std::uint64_t axis);
+  Id reduced(DType, std::uint64_t reduction);
+  // a op b for the operation of a reduction.
+  Id combine(core::ReduceOp, DType, Id a, Id b);
+  bool is_constant(Id i) const { return nodes_[i].op == Op::constant; }
+  bool is_structural_zero(Id i) const { return nodes_[i].structural; }
+
+  Id constant(DType, Scalar) override;
+  Id unary(NumOp, DType, Id x) override;
+  Id binary(NumOp, DType, Id a, Id b) override;
+  Id fma(DType, Id a, Id b, Id c) override;
+  Id select(DType, Id mask, Id yes, Id no) override;
+  Id bitcast(DType to, DType from, Id x) override;
+  Id convert(DType to, DType from, Id x) override;
+  Id rare(DType, Id mask, Id value, const char* name, std::span<const Id> args) override;
+
+ private:
+  Id add(const Node& n);
+  Id simplified(NumOp, DType, Id a, Id b);  // none where no identity applies
+  bool is(Id i, double v) const;            // the float constant v, sign of zero included; not a structural zero
+
+  std::vector<Node> nodes_;
+  std::unordered_multimap<std::size_t, Id> table_;
+  std::vector<Fallback> fallbacks_;
+};
+
+// The value that leaves others as they are, by its bits.
+std::uint64_t identity_of(core::ReduceOp, DType);
+
+}  // namespace functra::compiler

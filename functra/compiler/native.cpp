@@ -1,0 +1,200 @@
+#include "functra/compiler/native.h"
+
+#include <chrono>
+#include <mutex>
+#include <unordered_map>
+
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Verifier.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Support/CommandLine.h>
+#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/raw_ostream.h>
+#include <llvm/Target/TargetMachine.h>
+#include <llvm/TargetParser/Host.h>
+
+#include "functra/base/errors.h"
+#include "functra/compiler/emit.h"
+
+namespace functra::compiler {
+namespace {
+
+namespace orc = llvm::orc;
+
+[[noreturn]] void fail(const char* what, llvm::Error e) { throw Error(std::string("jit: ") + what + ": " + llvm::toString(std::move(e))); }
+template <class T> T need(const char* what, llvm::Expected<T> x) {
+  if (!x) fail(what, x.takeError());
+  if constexpr (std::is_reference_v<T>) return *x;
+  else return std::move(*x);
+}
+
+// The machine that code is made for: this one.
+struct Machine {
+  llvm::Triple triple;
+  std::string cpu, features;
+  Target target;
+  const llvm::Target* llvm = nullptr;
+
+  static const Machine& host() {
+    static const Machine m;
+    return m;
+  }
+  std::unique_ptr<llvm::TargetMachine> make() const {
+    llvm::TargetOptions options;
+    options.EnableFastISel = false;
+#if LLVM_VERSION_MAJOR >= 21
+    auto* tm = llvm->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Default, true);
+#else
+    auto* tm = llvm->createTargetMachine(triple.str(), cpu, features, options, llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Default, true);
+#endif
+    return std::unique_ptr<llvm::TargetMachine>(tm);
+  }
+
+ private:
+  Machine() {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    // Its time is quadratic in the length of a block, and the code it gives is no faster here.
+    auto& options = llvm::cl::getRegisteredOptions();
+    if (auto it = options.find("disable-post-ra"); it != options.end()) static_cast<llvm::cl::opt<bool>*>(it->second)->setValue(true);
+    triple = llvm::Triple(llvm::sys::getProcessTriple());
+    cpu = llvm::sys::getHostCPUName().str();
+    bool avx = false, avx512 = false;
+    for (auto& f : llvm::sys::getHostCPUFeatures()) {
+      features += (features.empty() ? "" : ",") + std::string(f.second ? "+" : "-") + f.first().str();
+      if (f.first() == "avx2") avx = f.second;
+      if (f.first() == "avx512f") avx512 = f.second;
+    }
+    target.vector_bytes = avx512 ? 64 : avx ? 32 : 16;
+    target.registers = avx512 || triple.isAArch64() ? 32 : 16;
+    std::string error;
+#if LLVM_VERSION_MAJOR >= 22
+    llvm = llvm::TargetRegistry::lookupTarget(triple, error);
+#else
+    llvm = llvm::TargetRegistry::lookupTarget(triple.str(), error);
+#endif
+    if (!llvm) throw Error("jit: LLVM has no code generator for " + triple.str() + ": " + error);
+  }
+};
+
+class Linker {
+ public:
+  static Linker& instance() {
+    static auto* l = new Linker;
+    return *l;
+  }
+  orc::LLJIT& jit() { return *jit_; }
+  orc::JITDylib& library() {
+    auto& d = need("a library for new code", jit_->createJITDylib("functra" + std::to_string(next_++)));
+    d.addToLinkOrder(jit_->getMainJITDylib());
+    return d;
+  }
+
+ private:
+  Linker() {
+    (void)Machine::host();
+    jit_ = need("the linker of compiled code", orc::LLJITBuilder().create());
+    orc::SymbolMap symbols;
+    auto add = [&](const char* name, auto* f) {
+      symbols[jit_->mangleAndIntern(name)] = {orc::ExecutorAddr::fromPtr(f), llvm::JITSymbolFlags::Exported | llvm::JITSymbolFlags::Callable};
+    };
+    add("functra_rare_f64_1", &functra_rare_f64_1);
+    add("functra_rare_f32_1", &functra_rare_f32_1);
+    add("functra_rare_f64_2", &functra_rare_f64_2);
+    add("functra_rare_f32_2", &functra_rare_f32_2);
+    if (auto e = jit_->getMainJITDylib().define(orc::absoluteSymbols(symbols))) fail("its own symbols", std::move(e));
+  }
+  std::unique_ptr<orc::LLJIT> jit_;
+  std::atomic<int> next_{0};
+};
+
+std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::vector<const Nest*>& nests, llvm::TargetMachine& tm) {
+  auto m = std::make_unique<llvm::Module>("functra", context);
+  m->setDataLayout(tm.createDataLayout());
+#if LLVM_VERSION_MAJOR >= 21
+  m->setTargetTriple(Machine::host().triple);
+#else
+  m->setTargetTriple(Machine::host().triple.str());
+#endif
+  for (std::size_t k = 0; k < nests.size(); ++k) emit(*nests[k], Machine::host().target, *m, "nest" + std::to_string(k));
+  std::string complaint;
+  llvm::raw_string_ostream out(complaint);
+  if (llvm::verifyModule(*m, &out)) throw Error("jit: the compiler made invalid code, which is a bug: " + complaint);
+  return m;
+}
+llvm::SmallVector<char, 0> machine_code(llvm::Module& m, llvm::TargetMachine& tm, bool text) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream out(bytes);
+  llvm::legacy::PassManager passes;
+  if (tm.addPassesToEmitFile(passes, out, nullptr, text ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile))
+    throw Error("jit: LLVM cannot write code for this machine");
+  passes.run(m);
+  return bytes;
+}
+
+class LinkedCode final : public Code {
+ public:
+  ~LinkedCode() override {
+    if (library) llvm::consumeError(Linker::instance().jit().getExecutionSession().removeJITDylib(*library));
+  }
+  orc::JITDylib* library = nullptr;
+};
+
+struct Cache {
+  std::mutex mutex;
+  std::unordered_map<std::string, std::weak_ptr<const Code>> known;
+  static Cache& instance() {
+    static auto* c = new Cache;
+    return *c;
+  }
+};
+
+}  // namespace
+
+CodePtr compile(const std::vector<const Nest*>& nests) {
+  std::string key;
+  for (const Nest* n : nests) key += n->str();
+  auto& cache = Cache::instance();
+  {
+    std::lock_guard lock(cache.mutex);
+    if (auto it = cache.known.find(key); it != cache.known.end())
+      if (auto code = it->second.lock()) return code;
+  }
+  auto start = std::chrono::steady_clock::now();
+  auto code = std::make_shared<LinkedCode>();
+  auto tm = Machine::host().make();
+  llvm::LLVMContext context;
+  auto m = module_of(context, nests, *tm);
+  auto& linker = Linker::instance();
+  code->library = &linker.library();
+  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(machine_code(*m, *tm, false), "functra", false);
+  if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
+  for (std::size_t k = 0; k < nests.size(); ++k)
+    code->kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
+  code->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  std::lock_guard lock(cache.mutex);
+  auto& slot = cache.known[key];
+  if (auto other = slot.lock()) return other;
+  slot = code;
+  if (cache.known.size() > 4096) std::erase_if(cache.known, [](auto& x) { return x.second.expired(); });
+  return code;
+}
+std::string llvm_ir(const std::vector<const Nest*>& nests) {
+  auto tm = Machine::host().make();
+  llvm::LLVMContext context;
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module_of(context, nests, *tm)->print(out, nullptr);
+  return text;
+}
+std::string assembly(const std::vector<const Nest*>& nests) {
+  auto tm = Machine::host().make();
+  llvm::LLVMContext context;
+  auto m = module_of(context, nests, *tm);
+  auto bytes = machine_code(*m, *tm, true);
+  return {bytes.data(), bytes.size()};
+}
+
+}  // namespace functra::compiler

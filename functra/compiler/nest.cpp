@@ -1,0 +1,93 @@
+#include "functra/compiler/nest.h"
+
+namespace functra::compiler {
+namespace {
+
+template <class F> void each_access(Nest& n, F f) {
+  for (auto& a : n.accesses) f(a);
+  for (auto& s : n.stores) f(s.at);
+  for (auto& r : n.reductions) f(r.at);
+}
+std::string text_of(const Access& a) {
+  std::string s = "b" + std::to_string(a.buffer) + ":" + std::string(name_of(a.dtype)) + "[" + std::to_string(a.offset);
+  for (std::size_t i = 0; i < a.strides.size(); ++i)
+    if (a.strides[i]) s += " + " + std::to_string(a.strides[i]) + " i" + std::to_string(i);
+  return s + "]";
+}
+constexpr const char* num_names[] = {"neg", "abs",      "sqrt", "floor", "ceil", "rint", "trunc", "not", "add", "sub", "mul", "div", "rem", "min",
+                                     "max", "copysign", "and",  "or",    "xor",  "shl",  "shr",   "eq",  "ne",  "lt",  "le",  "gt",  "ge"};
+constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "and", "or"};
+
+}  // namespace
+
+void Nest::collapse() {
+  for (std::size_t a = 0; a + 1 < axes();) {
+    const std::size_t b = a + 1;
+    bool joins = lower[b] == 0;
+    each_access(*this, [&](const Access& x) { joins &= x.strides[a] == x.strides[b] * upper[b]; });
+    for (auto& r : reductions) joins &= (r.over >> a & 1) == (r.over >> b & 1);
+    for (Id i = 0; i < graph.size() && joins; ++i) joins = graph[i].op != Op::position || (graph[i].attr != a && graph[i].attr != b);
+    if (!joins) {
+      ++a;
+      continue;
+    }
+    // Axis b takes both; the numbers of later axes in positions would change, so those nests are left alone above.
+    bool numbered = false;
+    for (Id i = 0; i < graph.size(); ++i) numbered |= graph[i].op == Op::position && graph[i].attr > b;
+    if (numbered) {
+      ++a;
+      continue;
+    }
+    lower[b] = lower[a] * upper[b];
+    upper[b] = upper[a] * upper[b];
+    lower.erase(lower.begin() + static_cast<std::ptrdiff_t>(a));
+    upper.erase(upper.begin() + static_cast<std::ptrdiff_t>(a));
+    each_access(*this, [&](Access& x) { x.strides.erase(x.strides.begin() + static_cast<std::ptrdiff_t>(a)); });
+    const std::uint32_t low = (std::uint32_t{1} << a) - 1;
+    for (auto& r : reductions) r.over = (r.over & low) | (r.over >> 1 & ~low);
+  }
+}
+
+std::string Nest::str() const {
+  std::string s = "nest";
+  for (std::size_t i = 0; i < axes(); ++i) s += " i" + std::to_string(i) + "=[" + std::to_string(lower[i]) + ", " + std::to_string(upper[i]) + ")";
+  s += "\n";
+  auto name = [](Id i) { return i == none ? std::string() : " %" + std::to_string(i); };
+  for (Id i = 0; i < graph.size(); ++i) {
+    const Node& n = graph[i];
+    s += "  %" + std::to_string(i) + " = " + std::string(name_of(n.type)) + " ";
+    switch (n.op) {
+      case Op::constant:
+        s += n.structural ? "nothing" : "bits ";
+        if (!n.structural) {
+          char text[24];
+          std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(n.attr));
+          s += text;
+        }
+        break;
+      case Op::load: s += text_of(accesses[n.attr]); break;
+      case Op::position: s += "i" + std::to_string(n.attr); break;
+      case Op::reduced: s += "reduction " + std::to_string(n.attr); break;
+      case Op::unary:
+      case Op::binary: s += std::string(num_names[static_cast<int>(n.num)]) + " " + std::string(name_of(n.from)); break;
+      case Op::fma: s += "fma"; break;
+      case Op::select: s += "select"; break;
+      case Op::bitcast: s += "bitcast " + std::string(name_of(n.from)); break;
+      case Op::convert: s += "convert " + std::string(name_of(n.from)); break;
+      case Op::rare: s += "rare " + graph.fallback(n.attr).name; break;
+    }
+    graph.each_operand(i, [&](Id o) { s += name(o); });
+    s += "\n";
+  }
+  for (auto& x : stores) s += "  " + text_of(x.at) + " =" + name(x.value) + "\n";
+  for (std::size_t k = 0; k < reductions.size(); ++k) {
+    auto& r = reductions[k];
+    s += "  reduction " + std::to_string(k) + ": " + text_of(r.at) + " = " + reduce_names[static_cast<int>(r.op)] + name(r.value) + " over";
+    for (std::size_t i = 0; i < axes(); ++i)
+      if (r.over >> i & 1) s += " i" + std::to_string(i);
+    s += "\n";
+  }
+  return s;
+}
+
+}  // namespace functra::compiler

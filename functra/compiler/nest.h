@@ -1,0 +1,49 @@
+// Loop nests: what code is generated from. A nest runs over the points of a box of axes; at each point its graph computes values from
+// elements of buffers, stores some and reduces others.
+#pragma once
+#include <string>
+
+#include "functra/compiler/graph.h"
+
+namespace functra::compiler {
+
+// An element of a buffer that depends on the point: offset + sum over axes of stride * position, in elements.
+struct Access {
+  int buffer;
+  DType dtype;
+  std::int64_t offset;
+  std::vector<std::int64_t> strides;  // one per axis
+  bool operator==(const Access&) const = default;
+};
+
+struct Store {
+  Access at;
+  Id value;
+};
+// The values of `value` over the axes marked in `over`, combined; stored at `at` (whose strides are 0 along these axes). accumulate: with
+// what stands there, which begins as the identity; otherwise `over` is the last axis alone.
+struct Reduction {
+  core::ReduceOp op;
+  Id value;
+  std::uint32_t over;
+  Access at;
+  bool accumulate = true;
+};
+
+struct Nest {
+  std::vector<std::int64_t> lower, upper;  // per axis: the box of positions; outermost first, the last one in vector lanes
+  std::vector<Access> accesses;            // of loads
+  std::vector<Store> stores;
+  std::vector<Reduction> reductions;
+  int buffers = 0;
+  Graph graph;
+
+  std::size_t axes() const { return lower.size(); }
+  std::int64_t extent(std::size_t axis) const { return upper[axis] - lower[axis]; }
+  // Joins neighbouring axes along which every access runs as along one.
+  void collapse();
+  // As text that says everything: equal text, equal code.
+  std::string str() const;
+};
+
+}  // namespace functra::compiler

@@ -1,0 +1,364 @@
+#include "functra/compiler/pull.h"
+
+#include "functra/compiler/avals.h"
+
+namespace functra::compiler {
+
+using core::Call;
+using core::Lowering;
+using core::mix;
+
+bool Point::operator==(const Point& o) const {
+  if (rank != o.rank) return false;
+  for (int k = 0; k < rank; ++k)
+    if (!(at[k] == o.at[k])) return false;
+  return true;
+}
+std::size_t Pull::KeyHash::operator()(const Key& k) const {
+  std::size_t h = static_cast<std::size_t>(k.v);
+  for (int d = 0; d < k.i.rank; ++d) h = mix(h, static_cast<std::size_t>(k.i.at[d].offset * 1000003 + k.i.at[d].step * 7919 + k.i.at[d].axis));
+  return h;
+}
+std::size_t Pull::AccessHash::operator()(const Access& a) const {
+  std::size_t h = mix(static_cast<std::size_t>(a.buffer), static_cast<std::size_t>(a.offset));
+  for (std::int64_t s : a.strides) h = mix(h, static_cast<std::size_t>(s));
+  return h;
+}
+
+// ---------------------------------------------------------------- what can be pulled
+std::int64_t terms(const core::Program& p, const Eqn& e) {
+  const Lowering& l = e.prim->lowering;
+  std::int64_t n = 1;
+  if (l.kind == Lowering::Kind::reduction)
+    for (std::int64_t d : l.dims(e.params)) n *= p.operand_type(p.operands(e)[0]).shape[static_cast<std::size_t>(d)];
+  if (l.kind == Lowering::Kind::contraction)
+    for (std::int64_t d : l.contraction(e.params).left) n *= p.operand_type(p.operands(e)[0]).shape[static_cast<std::size_t>(d)];
+  return n;
+}
+bool can_pull(const core::Program& p, const Eqn& e) {
+  using Kind = Lowering::Kind;
+  const Lowering& l = e.prim->lowering;
+  if (l.kind == Kind::none || l.kind == Kind::kernel) return false;
+  for (std::uint32_t k = 0; k < e.n_out; ++k) {
+    const Aval& t = p.type(static_cast<Var>(e.out + k));
+    if (!computes(t.dtype) || t.shape.rank() > max_rank) return false;
+  }
+  for (Var v : p.operands(e)) {
+    Aval t = p.operand_type(v);
+    if (!computes(t.dtype) || t.shape.rank() > max_rank) return false;
+  }
+  if (l.kind == Kind::reshape && p.operand_type(p.operands(e)[0]).shape.numel() == 0) return false;
+  return true;
+}
+
+// ---------------------------------------------------------------- the walk
+Id Pull::fail(Outcome o) {
+  if (outcome_ == Outcome::fine) outcome_ = o;
+  return nest_.graph.bits(DType::bool_, 0);
+}
+std::pair<std::int64_t, std::int64_t> Pull::range(const Position& i) const {
+  if (i.axis < 0) return {i.offset, i.offset};
+  auto a = static_cast<std::size_t>(i.axis);
+  std::int64_t first = i.offset + i.step * nest_.lower[a], last = i.offset + i.step * (nest_.upper[a] - 1);
+  return {std::min(first, last), std::max(first, last)};
+}
+Id Pull::literal(Var v, bool structural) {
+  const Tensor& t = p_.literals[static_cast<std::size_t>(~v)];
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, t.bytes(), size_of(t.raw_dtype()));
+  if (structural && bits == 0 && is_floating(t.raw_dtype())) return nest_.graph.structural_zero(t.raw_dtype());
+  return nest_.graph.bits(t.raw_dtype(), bits);
+}
+Access Pull::access(int buffer, const Aval& type, const Point& i) const {
+  Access a{buffer, type.dtype, 0, std::vector<std::int64_t>(nest_.axes(), 0)};
+  std::int64_t stride = 1;
+  for (int d = i.rank - 1; d >= 0; --d) {
+    a.offset += stride * i.at[d].offset;
+    if (i.at[d].axis >= 0) a.strides[static_cast<std::size_t>(i.at[d].axis)] += stride * i.at[d].step;
+    stride *= type.shape[static_cast<std::size_t>(d)];
+  }
+  return a;
+}
+
+Id Pull::value(Var v, const Point& i, bool structural) {
+  if (outcome_ != Outcome::fine) return fail(outcome_);
+  if (v < 0) return literal(v, structural);
+  if (int b = buffer_of_(v); b >= 0) {
+    const Aval& type = p_.type(v);
+    if (!computes(type.dtype) || type.shape.rank() != i.rank) return fail(Outcome::impossible);
+    Access a = access(b, type, i);
+    auto [it, fresh] = loads_.emplace(a, nest_.accesses.size());
+    if (fresh) nest_.accesses.push_back(std::move(a));
+    return nest_.graph.load(type.dtype, it->second);
+  }
+  Key key{v, i};
+  if (auto it = known_.find(key); it != known_.end()) return it->second;
+  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_) return fail(Outcome::too_large);
+  if (depth_ > 700) return fail(Outcome::too_large);
+  ++depth_;
+  const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])];
+  Id r = compute(e, static_cast<std::size_t>(v) - e.out, i);
+  --depth_;
+  if (outcome_ == Outcome::fine) known_.emplace(key, r);
+  return r;
+}
+Id Pull::compute(const Eqn& e, std::size_t result, const Point& i) {
+  using Kind = Lowering::Kind;
+  switch (e.prim->lowering.kind) {
+    case Kind::scalar: return scalar(e, i);
+    case Kind::identity: return value(p_.operands(e)[result], i, true);
+    case Kind::index: return index(e, i);
+    case Kind::reshape: return reshaped(e, i);
+    case Kind::pieces: return pieces(e, i);
+    case Kind::position: return numbered(e, i);
+    case Kind::convert: {
+      Var x = p_.operands(e)[0];
+      DType from = p_.operand_type(x).dtype;
+      return nest_.graph.convert(p_.type(static_cast<Var>(e.out)).dtype, from, value(x, i, true));
+    }
+    case Kind::bitcast: {
+      Var x = p_.operands(e)[0];
+      return nest_.graph.bitcast(p_.type(static_cast<Var>(e.out)).dtype, p_.operand_type(x).dtype, value(x, i, false));
+    }
+    case Kind::reduction: return reduction(e, i);
+    case Kind::contraction: return contraction(e, i);
+    default: return fail(Outcome::impossible);
+  }
+}
+Id Pull::scalar(const Eqn& e, const Point& i) {
+  const Lowering& l = e.prim->lowering;
+  Sym in[4];
+  auto operands = p_.operands(e);
+  if (operands.size() > 4) return fail(Outcome::impossible);
+  for (std::size_t k = 0; k < operands.size(); ++k) {
+    Aval t = p_.operand_type(operands[k]);
+    in[k] = {&nest_.graph, value(operands[k], t.shape.empty() ? Point() : i, false), t.dtype};
+    if (outcome_ != Outcome::fine) return fail(outcome_);
+  }
+  core::Params params = e.params;
+  return l.formula->emit(nest_.graph, {in, operands.size()}, l.formula_params ? l.formula_params(params) : params.value).id;
+}
+Id Pull::index(const Eqn& e, const Point& i) {
+  auto [it, fresh] = maps_.try_emplace(&e);
+  Var x = p_.operands(e)[0];
+  if (fresh) {
+    const Aval in = p_.operand_type(x);
+    it->second = e.prim->lowering.map(Call{*e.prim, e.params}, {&in, 1});
+  }
+  Point o;
+  for (auto& row : it->second.rows) {
+    Position& q = o.at[o.rank++];
+    q.offset = row.offset;
+    for (int d = 0; d < i.rank; ++d) {
+      std::int64_t s = row.steps[static_cast<std::size_t>(d)];
+      if (!s) continue;
+      q.offset += s * i.at[d].offset;
+      if (i.at[d].axis < 0) continue;
+      if (q.axis >= 0 && q.axis != i.at[d].axis) return fail(Outcome::impossible);
+      q.axis = i.at[d].axis;
+      q.step += s * i.at[d].step;
+    }
+    if (q.step == 0) q.axis = -1;
+  }
+  return value(x, o, true);
+}
+Id Pull::pieces(const Eqn& e, const Point& i) {
+  auto operands = p_.operands(e);
+  auto [it, fresh] = pieces_.try_emplace(&e);
+  if (fresh) it->second = e.prim->lowering.pieces(e.params, operand_types(p_, e));
+  for (auto& part : it->second.parts) {
+    Aval t = p_.operand_type(operands[part.operand]);
+    Point o;
+    o.rank = i.rank;
+    bool inside = true;
+    for (int d = 0; d < i.rank && inside; ++d) {
+      auto k = static_cast<std::size_t>(d);
+      Position q = i.at[d];
+      const std::int64_t step = part.step[k], end = t.shape[k] * step;
+      q.offset -= part.start[k];
+      auto [first, last] = range(q);
+      if (last < 0 || first >= end) {
+        inside = false;
+        break;
+      }
+      if (first < 0 || last >= end) {  // the box straddles the border: find where
+        auto a = static_cast<std::size_t>(q.axis);
+        auto within = [&](std::int64_t x) {
+          std::int64_t v = q.offset + q.step * x;
+          return v < 0 ? -1 : v < end ? 0 : 1;
+        };
+        std::int64_t low = nest_.lower[a], high = nest_.upper[a] - 1;  // within() differs at these two and is monotone between them
+        while (high - low > 1) {
+          std::int64_t middle = low + (high - low) / 2;
+          (within(middle) == within(low) ? low : high) = middle;
+        }
+        split_axis_ = a;
+        split_at_ = high;
+        return fail(Outcome::split);
+      }
+      if (step != 1) {
+        if (q.axis >= 0 && q.step % step != 0) return fail(Outcome::impossible);
+        if (q.offset % step != 0) inside = false;
+        q.offset /= step;
+        q.step /= step;
+      }
+      o.at[d] = q;
+    }
+    if (inside) return value(operands[part.operand], o, true);
+  }
+  return value(operands[static_cast<std::size_t>(it->second.fill)], Point(), true);
+}
+Id Pull::reshaped(const Eqn& e, const Point& i) {
+  Var x = p_.operands(e)[0];
+  const Aval from = p_.operand_type(x);
+  const Shape &to = p_.type(static_cast<Var>(e.out)).shape, &s = from.shape;
+  Point o;
+  o.rank = s.rank();
+  // Dimensions in groups of equal products, from the last.
+  int r = i.rank - 1, k = o.rank - 1;
+  while (k >= 0) {
+    std::int64_t mine = s[static_cast<std::size_t>(k)], theirs = 1;
+    int low = k, last = r;
+    if (mine == 1) {
+      o.at[k--] = {};
+      continue;
+    }
+    while (theirs != mine) {
+      if (theirs < mine) {
+        if (r < 0) return fail(Outcome::impossible);
+        theirs *= to[static_cast<std::size_t>(r--)];
+      } else {
+        if (low == 0) return fail(Outcome::impossible);
+        mine *= s[static_cast<std::size_t>(--low)];
+      }
+    }
+    Position line;  // along the whole group, row-major
+    std::int64_t stride = 1;
+    for (int d = last; d > r; --d) {
+      line.offset += stride * i.at[d].offset;
+      if (i.at[d].axis >= 0) {
+        if (line.axis >= 0 && line.axis != i.at[d].axis) return fail(Outcome::impossible);
+        line.axis = i.at[d].axis;
+        line.step += stride * i.at[d].step;
+      }
+      stride *= to[static_cast<std::size_t>(d)];
+    }
+    for (int d = k; d >= low; --d) {
+      const std::int64_t n = s[static_cast<std::size_t>(d)];
+      if (d == low) {
+        o.at[d] = line;
+      } else if (line.axis < 0 || line.step % n == 0) {
+        o.at[d] = {line.offset % n, 0, -1};
+        line.offset /= n;
+        line.step /= n;
+      } else {  // the axis stays within this dimension
+        auto [first, final] = range(line);
+        if (first / n != final / n) return fail(Outcome::impossible);
+        o.at[d] = {line.offset - first / n * n, line.step, line.axis};
+        line = {first / n, 0, -1};
+      }
+      if (o.at[d].step == 0) o.at[d].axis = -1;
+    }
+    k = low - 1;
+  }
+  return value(x, o, true);
+}
+Id Pull::numbered(const Eqn& e, const Point& i) {
+  Graph& g = nest_.graph;
+  const Position& q = i.at[e.prim->lowering.position(e.params)];
+  DType d = p_.type(static_cast<Var>(e.out)).dtype;
+  Id n = g.constant(DType::i64, Scalar(q.offset));
+  if (q.axis >= 0)
+    n = g.binary(NumOp::add, DType::i64,
+                 g.binary(NumOp::mul, DType::i64, g.position(static_cast<std::uint64_t>(q.axis)), g.constant(DType::i64, Scalar(q.step))), n);
+  return g.convert(d, DType::i64, n);
+}
+
+// ---------------------------------------------------------------- sums
+namespace {
+// All positions below `extents`, in row-major order.
+template <class F> void each_position(const Shape& extents, F f) {
+  if (extents.numel() == 0) return;
+  Shape at = Shape::filled(extents.size(), 0);
+  for (;;) {
+    f(at);
+    std::size_t d = extents.size();
+    while (d > 0 && ++at[d - 1] == extents[d - 1]) at[--d] = 0;
+    if (d == 0) return;
+  }
+}
+}  // namespace
+
+Id Pull::reduction(const Eqn& e, const Point& i) {
+  if (terms(p_, e) > max_unrolled) return fail(Outcome::impossible);
+  Graph& g = nest_.graph;
+  Var x = p_.operands(e)[0];
+  const Aval type = p_.operand_type(x);
+  Shape dims = e.prim->lowering.dims(e.params), extents = type.shape.pick(dims);
+  core::ReduceOp op = e.prim->lowering.reduce;
+  Id sum = none;
+  each_position(extents, [&](const Shape& at) {
+    if (outcome_ != Outcome::fine) return;
+    Point o;
+    o.rank = type.shape.rank();
+    for (int d = 0, k = 0; d < o.rank; ++d) {
+      int j = dims.find(d);
+      o.at[d] = j >= 0 ? Position{at[static_cast<std::size_t>(j)], 0, -1} : i.at[k++];
+    }
+    Id t = value(x, o, false);
+    sum = sum == none ? t : g.combine(op, type.dtype, sum, t);
+  });
+  return sum == none ? g.bits(type.dtype, identity_of(op, type.dtype)) : sum;
+}
+Id Pull::term(const Eqn& e, const Point& i) { return value(p_.operands(e)[0], i, false); }
+
+namespace {
+// Points of the operands of a contraction, from positions of (batch, free left, free right) and of the contracted dimensions.
+std::pair<Point, Point> factors(const Lowering::Contraction& c, int rank_left, int rank_right, const Point& out, const Position* contracted) {
+  Point l, r;
+  l.rank = rank_left;
+  r.rank = rank_right;
+  int next = c.left_batch.rank();
+  for (int d = 0; d < rank_left; ++d) {
+    int k = c.left.find(d), b = c.left_batch.find(d);
+    l.at[d] = k >= 0 ? contracted[k] : b >= 0 ? out.at[b] : out.at[next++];
+  }
+  for (int d = 0; d < rank_right; ++d) {
+    int k = c.right.find(d), b = c.right_batch.find(d);
+    r.at[d] = k >= 0 ? contracted[k] : b >= 0 ? out.at[b] : out.at[next++];
+  }
+  return {l, r};
+}
+}  // namespace
+
+Id Pull::contraction(const Eqn& e, const Point& i) {
+  if (terms(p_, e) > max_unrolled) return fail(Outcome::impossible);
+  Graph& g = nest_.graph;
+  auto operands = p_.operands(e);
+  const Aval a = p_.operand_type(operands[0]), b = p_.operand_type(operands[1]);
+  auto c = e.prim->lowering.contraction(e.params);
+  Id sum = g.structural_zero(a.dtype);
+  each_position(a.shape.pick(c.left), [&](const Shape& at) {
+    if (outcome_ != Outcome::fine) return;
+    Position contracted[max_rank];
+    for (std::size_t k = 0; k < at.size(); ++k) contracted[k] = {at[k], 0, -1};
+    auto [l, r] = factors(c, a.shape.rank(), b.shape.rank(), i, contracted);
+    Id x = value(operands[0], l, true);
+    if (outcome_ != Outcome::fine || g.is_structural_zero(x)) return;
+    Id y = value(operands[1], r, true);
+    if (outcome_ != Outcome::fine) return;
+    sum = is_floating(a.dtype) ? g.fma(a.dtype, x, y, sum) : g.binary(NumOp::add, a.dtype, sum, g.binary(NumOp::mul, a.dtype, x, y));
+  });
+  return sum;
+}
+Id Pull::product(const Eqn& e, const Point& all) {
+  auto operands = p_.operands(e);
+  const Aval a = p_.operand_type(operands[0]), b = p_.operand_type(operands[1]);
+  auto c = e.prim->lowering.contraction(e.params);
+  auto [l, r] = factors(c, a.shape.rank(), b.shape.rank(), all, all.at + (all.rank - c.left.rank()));
+  Id x = value(operands[0], l, true), y = value(operands[1], r, true);
+  if (outcome_ != Outcome::fine) return fail(outcome_);
+  return nest_.graph.binary(NumOp::mul, a.dtype, x, y);
+}
+
+}  // namespace functra::compiler

@@ -1,0 +1,100 @@
+// From equations to graphs: an element of a result is computed by pulling the elements of operands that it depends on, through index
+// maps, down to elements that lie in buffers. What is not needed is never computed: structural zeros, unused slices.
+#pragma once
+#include <optional>
+
+#include "functra/base/function_ref.h"
+#include "functra/compiler/nest.h"
+#include "functra/core/ir.h"
+
+namespace functra::compiler {
+
+using core::Eqn;
+using core::ProgramPtr;
+using core::Var;
+
+inline constexpr int max_rank = 10;
+inline constexpr std::int64_t max_unrolled = 64;  // terms of a sum that is written out
+
+// A position along one dimension: offset + step * (position along axis), or the offset alone.
+struct Position {
+  std::int64_t offset = 0, step = 0;
+  int axis = -1;
+  bool operator==(const Position&) const = default;
+};
+struct Point {
+  int rank = 0;
+  Position at[max_rank];
+  bool operator==(const Point& o) const;
+};
+
+// Element types that graphs compute with.
+constexpr bool computes(DType d) { return !is_complex(d) && d != DType::f16 && d != DType::bf16; }
+// Can elements of the results of this equation be pulled, whatever their index?
+bool can_pull(const core::Program& p, const Eqn& e);
+// The number of terms in each element of a reduction or contraction; 1 for others.
+std::int64_t terms(const core::Program& p, const Eqn& e);
+
+class Pull {
+ public:
+  enum class Outcome : std::uint8_t { fine, impossible, too_large, split };
+  // `defines`: per variable, its equation, or -1. Variables for which buffer_of gives a number are loaded from that buffer, row-major;
+  // the others are computed.
+  Pull(const core::Program& p, const std::vector<std::int32_t>& defines, function_ref<int(Var)> buffer_of, Nest& nest, std::size_t budget)
+      : p_(p), defines_(defines), buffer_of_(buffer_of), nest_(nest), budget_(budget) {}
+
+  Id at(Var v, const Point& i) { return value(v, i, false); }
+  // The k-th term of the reduction e at a point of its operand.
+  Id term(const Eqn& e, const Point& i);
+  // The product of a contraction at positions of (batch, free left, free right, contracted).
+  Id product(const Eqn& e, const Point& all);
+  // Where an element of v lies in a row-major buffer.
+  Access access(int buffer, const Aval& type, const Point& i) const;
+
+  Outcome outcome() const { return outcome_; }
+  // Outcome::split: the box must be cut here, so that a piece is either inside or outside of its operand.
+  std::size_t split_axis() const { return split_axis_; }
+  std::int64_t split_at() const { return split_at_; }
+
+ private:
+  Id value(Var v, const Point& i, bool through_structure);
+  Id compute(const Eqn& e, std::size_t result, const Point& i);
+  Id scalar(const Eqn& e, const Point& i);
+  Id index(const Eqn& e, const Point& i);
+  Id pieces(const Eqn& e, const Point& i);
+  Id reshaped(const Eqn& e, const Point& i);
+  Id numbered(const Eqn& e, const Point& i);
+  Id reduction(const Eqn& e, const Point& i);
+  Id contraction(const Eqn& e, const Point& i);
+  Id fail(Outcome o);
+  Id literal(Var v, bool structural);
+  // The range of a position over the box.
+  std::pair<std::int64_t, std::int64_t> range(const Position& i) const;
+
+  struct Key {
+    Var v;
+    Point i;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& k) const;
+  };
+  struct AccessHash {
+    std::size_t operator()(const Access& a) const;
+  };
+  const core::Program& p_;
+  const std::vector<std::int32_t>& defines_;
+  function_ref<int(Var)> buffer_of_;
+  Nest& nest_;
+  std::size_t budget_;
+  Outcome outcome_ = Outcome::fine;
+  std::size_t split_axis_ = 0;
+  std::int64_t split_at_ = 0;
+  int depth_ = 0;
+  std::unordered_map<Key, Id, KeyHash> known_;
+  std::unordered_map<Access, std::uint64_t, AccessHash> loads_;
+  std::unordered_map<const Eqn*, core::IndexMap> maps_;
+  std::unordered_map<const Eqn*, core::Lowering::Pieces> pieces_;
+};
+
+}  // namespace functra::compiler
