@@ -19,7 +19,28 @@ std::vector<std::int32_t> definitions(const Program& p) {
     for (std::uint32_t i = 0; i < p.eqns[k].n_out; ++i) r[p.eqns[k].out + i] = static_cast<std::int32_t>(k);
   return r;
 }
-bool fusible(const Program& p, const Eqn& e) {
+std::int64_t small_extent(const Program& p) {
+  constexpr std::int64_t usual = 16, little = 40, some = 128, batch = 64;
+  std::int64_t largest = 1, most = 1;
+  for (auto& t : p.types)
+    for (std::int64_t n : t.shape) largest = std::max(largest, n);
+  for (auto& t : p.types) most = std::max(most, t.shape.numel());
+  if (most <= little) return little;
+  if (largest < batch || most <= some) {
+    std::size_t structural = 0;
+    for (auto& e : p.eqns) structural += e.prim->lowering.kind != Kind::scalar && e.prim->lowering.kind != Kind::convert;
+    return most <= some && 4 * structural >= p.eqns.size() ? some : usual;
+  }
+  std::int64_t per_lane = 1, other = usual;
+  for (auto& t : p.types) {
+    const int at = t.shape.find(largest);
+    per_lane = std::max(per_lane, at < 0 ? t.shape.numel() : t.shape.numel() / largest);
+    for (std::size_t d = 0; d < t.shape.size(); ++d)
+      if (static_cast<int>(d) != at) other = std::max(other, t.shape[d]);
+  }
+  return per_lane <= some + usual && other < largest ? other : usual;
+}
+bool fusible(const Program& p, const Eqn& e, std::int64_t small) {
   if (!can_pull(p, e)) return false;
   for (std::uint32_t i = 0; i < e.n_out; ++i)
     if (p.type(static_cast<Var>(e.out + i)).shape.numel() == 0) return false;
@@ -31,7 +52,7 @@ bool fusible(const Program& p, const Eqn& e) {
     auto c = e.prim->lowering.contraction(e.params);
     const Shape l = p.operand_type(p.operands(e)[0]).shape, r = p.operand_type(p.operands(e)[1]).shape;
     std::int64_t batch = l.pick(c.left_batch).numel(), rows = l.numel() / n / batch, columns = r.numel() / n / batch;
-    return n <= max_unrolled && (rows <= small_extent || columns <= small_extent);
+    return n <= max_unrolled && (rows <= small || columns <= small);
   }
   return true;
 }
@@ -40,10 +61,10 @@ Shape domain_of(const Program& p, const Eqn& e) {
   return e.prim->lowering.kind == Kind::reduction ? p.operand_type(p.operands(e)[0]).shape : p.type(static_cast<Var>(e.out)).shape;
 }
 }  // namespace
-Shape space_of(const Program& p, const Eqn& e) {
+Shape space_of(const Program& p, const Eqn& e, std::int64_t small) {
   Shape r;
   for (std::int64_t n : domain_of(p, e))
-    if (n > small_extent) r.push_back(n);
+    if (n > small) r.push_back(n);
   return r;
 }
 bool sums_axes(const Program& p, const Eqn& e) { return e.prim->lowering.kind == Kind::reduction && terms(p, e) > max_unrolled; }
@@ -52,7 +73,7 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Program& p, const std::vector<std::int32_t>& defines, Unit& u) : p_(p), defines_(defines), u_(u) {}
+  Builder(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit& u) : p_(p), defines_(defines), small_(small), u_(u) {}
 
   // Pull::Outcome::fine, with the nests in the unit; or why not.
   Pull::Outcome run() {
@@ -67,16 +88,16 @@ class Builder {
       largest = std::max(largest, d.numel());
       total += d.numel();
     }
-    const Shape space = space_of(p_, eqn(u_.out[0]));
+    const Shape space = space_of(p_, eqn(u_.out[0]), small_);
     if (space.empty() && !(plain && largest >= 8) && total <= 1024) {
-      Pull::Outcome o = attempt(small_extent);
+      Pull::Outcome o = attempt(small_);
       if (o == Pull::Outcome::fine) return o;
     }
     Pull::Outcome o = attempt(1);
-    if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || u_.nests[0].extent(u_.nests[0].axes() - 1) >= small_extent)) return o;
+    if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || u_.nests[0].extent(u_.nests[0].axes() - 1) >= shortest_axis)) return o;
     if (space.empty()) return o;
     auto flat = std::move(u_.nests);
-    Pull::Outcome lanes = attempt(small_extent);
+    Pull::Outcome lanes = attempt(small_);
     if (lanes == Pull::Outcome::fine || o != Pull::Outcome::fine) return lanes;
     u_.nests = std::move(flat);
     return Pull::Outcome::fine;
@@ -124,7 +145,7 @@ class Builder {
       }
       if (pull.outcome() != Pull::Outcome::split) return pull.outcome();
       std::size_t a = pull.split_axis();
-      if (axes[a] <= small_extent) return Pull::Outcome::impossible;
+      if (axes[a] <= shortest_axis) return Pull::Outcome::impossible;
       Box second = b;
       b.upper[a] = second.lower[a] = pull.split_at();
       boxes.push_back(std::move(second));
@@ -225,9 +246,11 @@ class Builder {
     });
   }
 
-  static constexpr std::size_t budget = 6000;  // nodes: about 0.2 s of code generation
+  static constexpr std::int64_t shortest_axis = 16;  // that runs in vectors, or is cut in boxes, by choice
+  static constexpr std::size_t budget = 6000;        // nodes: about 0.2 s of code generation
   const Program& p_;
   const std::vector<std::int32_t>& defines_;
+  std::int64_t small_;
   Unit& u_;
 };
 
@@ -256,14 +279,22 @@ Unit part(const Program& p, const std::vector<std::int32_t>& defines, const Unit
 
 }  // namespace
 
-void build(const Program& p, const std::vector<std::int32_t>& defines, Unit u, std::vector<Unit>& out) {
+void build(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written,
+           std::vector<Unit>& out) {
+  auto add = [&](Unit&& x) {
+    for (Var v : x.out) written[static_cast<std::size_t>(v)] = 1;
+    out.push_back(std::move(x));
+  };
   std::vector<Unit> todo{std::move(u)};
   while (!todo.empty()) {
     Unit now = std::move(todo.back());
     todo.pop_back();
-    if (!now.call && now.out.empty()) continue;
-    if (now.call || Builder(p, defines, now).run() == Pull::Outcome::fine) {
-      out.push_back(std::move(now));
+    if (!now.call) {
+      std::erase_if(now.out, [&](Var v) { return written[static_cast<std::size_t>(v)]; });
+      if (now.out.empty()) continue;
+    }
+    if (now.call || Builder(p, defines, small, now).run() == Pull::Outcome::fine) {
+      add(std::move(now));
       continue;
     }
     if (now.eqns.size() == 1) {
@@ -271,7 +302,7 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, Unit u, s
       now.out.clear();
       for (std::uint32_t i = 0; i < p.eqns[now.eqns[0]].n_out; ++i) now.out.push_back(static_cast<Var>(p.eqns[now.eqns[0]].out + i));
       now.nests.clear();
-      out.push_back(std::move(now));
+      add(std::move(now));
       continue;
     }
     auto middle = now.eqns.begin() + static_cast<std::ptrdiff_t>(now.eqns.size() / 2);

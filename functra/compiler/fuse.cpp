@@ -30,7 +30,7 @@ struct Group {
 
 class Fusion {
  public:
-  explicit Fusion(const Program& p) : p_(p), defines_(definitions(p)), group_(p.eqns.size(), nowhere), readers_(p.types.size()) {}
+  explicit Fusion(const Program& p) : p_(p), defines_(definitions(p)), small_(small_extent(p)), group_(p.eqns.size(), nowhere) {}
 
   std::vector<Unit> run() {
     index_consumers();
@@ -145,12 +145,12 @@ class Fusion {
       copies_[static_cast<std::uint32_t>(k)];  // nobody asks: computed nowhere
       return;
     }
-    if (!fusible(p_, e)) {
+    if (!fusible(p_, e, small_)) {
       std::int32_t g = fresh(true, {});
       join(k, g, readers);
       return;
     }
-    const Shape space = space_of(p_, e);
+    const Shape space = space_of(p_, e, small_);
     const bool root = sums_axes(p_, e);
     std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();
     bool any_call = false;
@@ -259,6 +259,7 @@ class Fusion {
   }
   void finish(std::vector<Unit>& r, std::vector<std::uint8_t>& needed) {
     std::vector<Unit> out;
+    std::vector<std::uint8_t> written(p_.type_of.size(), 0);
     for (Unit& u : r) {
       for (std::uint32_t k : u.eqns) {
         const Eqn& e = p_.eqns[k];
@@ -280,15 +281,15 @@ class Fusion {
         for (std::uint32_t i = 0; i < e.n_out; ++i)
           if (here && (u.call || needed[e.out + i])) u.out.push_back(static_cast<Var>(e.out + i));
       }
-      build(p_, defines_, u, out);
+      build(p_, defines_, small_, u, written, out);
     }
     r = std::move(out);
   }
 
   const Program& p_;
   std::vector<std::int32_t> defines_;
+  std::int64_t small_;
   std::vector<std::int32_t> group_;
-  std::vector<std::vector<std::int32_t>> readers_;
   std::map<std::uint32_t, std::vector<std::int32_t>> copies_;  // equations computed in each reader: which
   std::vector<Group> groups_;
   std::vector<std::int32_t> merged_;

@@ -1,43 +1,41 @@
+// Running an executable.
 #include "functra/runtime/executable.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
+#include "functra/base/memory.h"
 #include "functra/base/pool.h"
 #include "functra/compiler/emit.h"
 #include "functra/core/interp.h"
+#include "functra/prims/control.h"
+#include "functra/prims/loop.h"
 
 namespace functra::runtime {
 
 using core::Eqn;
-using core::ProgramPtr;
 using core::ReduceOp;
 using core::Var;
 
 namespace {
-
-constexpr double parallel_work = 20000;  // operations on one element that pay for waking a thread
 
 // to[i] = op(to[i], from[i])
 template <class T> void combine_as(ReduceOp op, T* to, const T* from, std::int64_t n) {
   auto each = [&](auto f) {
     for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(f(to[i], from[i]));
   };
+  constexpr bool integer = std::is_integral_v<T>;
+  using Wide = std::conditional_t<integer, std::uint64_t, T>;
   switch (op) {
-    case ReduceOp::sum:
-      if constexpr (std::is_integral_v<T>) return each([](T a, T b) { return static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b); });
-      else return each([](T a, T b) { return a + b; });
-    case ReduceOp::prod:
-      if constexpr (std::is_integral_v<T>) return each([](T a, T b) { return static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b); });
-      else return each([](T a, T b) { return a * b; });
+    case ReduceOp::sum: return each([](T a, T b) { return static_cast<Wide>(a) + static_cast<Wide>(b); });
+    case ReduceOp::prod: return each([](T a, T b) { return static_cast<Wide>(a) * static_cast<Wide>(b); });
     case ReduceOp::max: return each([](T a, T b) { return a > b || a != a ? a : b; });
     case ReduceOp::min: return each([](T a, T b) { return a < b || a != a ? a : b; });
     case ReduceOp::and_:
-      if constexpr (std::is_integral_v<T>) return each([](T a, T b) { return a & b; });
+      if constexpr (integer) each([](T a, T b) { return a & b; });
       return;
     case ReduceOp::or_:
-      if constexpr (std::is_integral_v<T>) return each([](T a, T b) { return a | b; });
+      if constexpr (integer) each([](T a, T b) { return a | b; });
   }
 }
 void combine(ReduceOp op, DType d, void* to, const void* from, std::int64_t n) {
@@ -60,118 +58,147 @@ void combine(ReduceOp op, DType d, void* to, const void* from, std::int64_t n) {
     default: return;
   }
 }
-void fill(DType d, std::uint64_t bits, void* to, std::int64_t n) {
+void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes) {
   const std::size_t size = size_of(d);
-  auto* p = static_cast<std::byte*>(to);
-  if (bits == 0) std::memset(p, 0, static_cast<std::size_t>(n) * size);
-  else
-    for (std::int64_t i = 0; i < n; ++i, p += size) std::memcpy(p, &bits, size);
+  if (bits == 0) {
+    std::memset(to, 0, bytes);
+    return;
+  }
+  for (std::size_t i = 0; i < bytes; i += size) std::memcpy(static_cast<std::byte*>(to) + i, &bits, size);
 }
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+Tensor room_for(const Aval& a) {
+  return a.shape.empty() && size_of(a.dtype) <= 8 ? Tensor::scalar_bits(a.dtype, 0, a.weak) : Tensor::uninitialized(a.dtype, a.shape);
+}
+
+class Workspace {
+ public:
+  explicit Workspace(std::size_t bytes) : bytes_(bytes), p_(bytes <= sizeof in_ ? in_ : static_cast<std::byte*>(allocate(bytes))) {}
+  ~Workspace() {
+    if (p_ != in_) deallocate(p_, bytes_);
+  }
+  Workspace(const Workspace&) = delete;
+  std::byte* data() { return p_; }
+
+ private:
+  std::size_t bytes_;
+  std::byte* p_;
+  alignas(64) std::byte in_[1024];
+};
 
 }  // namespace
 
-Executable::Executable(ProgramPtr program) : program_(std::move(program)) {
-  const double start = now_ms();
-  const core::Program& p = *program_;
-  units_ = compiler::units(p);
-  std::vector<const compiler::Nest*> nests;
-  for (auto& u : units_)
-    for (auto& n : u.nests) nests.push_back(&n);
-  if (!nests.empty()) code_ = compiler::compile(nests);
-
-  std::vector<std::int32_t> last(p.type_of.size(), -1);
-  std::size_t next = 0;
-  for (auto& u : units_) {
-    Step s;
-    if (u.call) {
-      s.call = &p.eqns[u.eqns[0]];
-      auto operands = p.operands(*s.call);
-      s.in.assign(operands.begin(), operands.end());
-    } else {
-      s.in = u.in;
-    }
-    for (Var v : u.out) s.out.push_back({v, p.type(v)});
-    for (auto& n : u.nests) {
-      Part part{code_->kernels[next++], 0, 0, 0, {}};
-      double work = 1;
-      for (std::size_t a = 0; a < n.axes(); ++a) work *= static_cast<double>(n.extent(a));
-      work *= static_cast<double>(n.graph.size());
-      if (n.axes()) {
-        part.begin = n.lower[0];
-        part.end = n.upper[0];
-        if (work > 2 * parallel_work) {
-          const double each = work / static_cast<double>(n.extent(0));
-          part.grain = std::max<std::int64_t>(1, static_cast<std::int64_t>(parallel_work / each));
-          if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
-        }
-      }
-      for (auto& r : n.reductions) {
-        if (!r.accumulate) continue;
-        std::size_t k = static_cast<std::size_t>(r.at.buffer) - u.in.size();
-        s.out[k].starts = true;
-        s.out[k].op = r.op;
-        if ((r.over & 1) && (part.combined.empty() || part.combined.back() != k)) part.combined.push_back(k);
-      }
-      s.parts.push_back(std::move(part));
-    }
-    for (Var v : s.in)
-      if (v >= 0) last[static_cast<std::size_t>(v)] = static_cast<std::int32_t>(steps_.size());
-    for (auto& r : s.out)
-      if (last[static_cast<std::size_t>(r.slot)] < 0) last[static_cast<std::size_t>(r.slot)] = static_cast<std::int32_t>(steps_.size());
-    steps_.push_back(std::move(s));
-  }
-  for (Var v : p.outputs)
-    if (v >= 0) last[static_cast<std::size_t>(v)] = -1;
-  for (std::size_t v = 0; v < last.size(); ++v)
-    if (last[v] >= 0) steps_[static_cast<std::size_t>(last[v])].dead.push_back(static_cast<Var>(v));
-  compile_ms_ = now_ms() - start;
-}
-
+// ---------------------------------------------------------------- entry
 void Executable::run(std::span<Tensor> args, Outs outs) const {
   const core::Program& p = *program_;
   if (args.size() != p.inputs.size())
     throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
-  Buf<Tensor, 32> slots(p.type_of.size());
-  for (std::size_t i = 0; i < args.size(); ++i) slots[static_cast<std::size_t>(p.inputs[i])] = std::move(args[i]);
-  for (const Step& s : steps_) {
-    if (s.call) run_call(s, slots.begin());
-    else run_nests(s, slots.begin());
-    for (Var v : s.dead) slots[static_cast<std::size_t>(v)] = Tensor();
+  Buf<void*, 48> at(slots_.size());
+  Buf<Tensor, 48> tensors(slots_.size());
+  Workspace work(arena_bytes_);
+  Frame f{at.begin(), tensors.begin(), work.data(), true};
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& s = slots_[i];
+    if (s.where == Where::input) {
+      tensors[i] = std::move(args[s.at]);
+      if (!tensors[i].is_contiguous()) tensors[i] = tensors[i].contiguous();
+      at[i] = const_cast<void*>(tensors[i].bytes());
+    } else if (s.where == Where::arena) {
+      at[i] = work.data() + s.at;
+    } else if (s.where == Where::result) {
+      tensors[i] = room_for(s.type);
+      at[i] = tensors[i].mutable_bytes();
+    }
   }
+  run_steps(f);
   for (std::size_t i = 0; i < outs.size(); ++i) {
-    Var v = p.outputs[i];
-    outs[i] = v < 0 ? p.literals[static_cast<std::size_t>(~v)] : slots[static_cast<std::size_t>(v)];
+    std::int32_t k = result_slot_[i];
+    outs[i] = k < 0 ? p.literals[static_cast<std::size_t>(~p.outputs[i])] : tensors[static_cast<std::size_t>(k)];
   }
 }
+void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {
+  Buf<void*, 48> at(slots_.size());
+  Buf<Tensor, 48> tensors(slots_.size());
+  Frame f{at.begin(), tensors.begin(), workspace, false};
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    const Slot& s = slots_[i];
+    if (s.where == Where::input) at[i] = in[s.at];
+    else if (s.where == Where::arena) at[i] = workspace + s.at;
+    else if (s.where == Where::result) at[i] = out[s.at];
+  }
+  run_steps(f);
+  for (std::size_t i = 0; i < result_slot_.size(); ++i) {
+    const std::int32_t k = result_slot_[i];
+    const void* from = k < 0 ? program_->literals[static_cast<std::size_t>(~program_->outputs[i])].bytes() : at[static_cast<std::size_t>(k)];
+    if (from != out[i])
+      std::memcpy(out[i], from, static_cast<std::size_t>(program_->out_type(i).shape.numel()) * size_of(program_->out_type(i).dtype));
+  }
+}
+void Executable::run_steps(Frame& f) const {
+  for (const Step& s : steps_) {
+    switch (s.kind) {
+      case Kind::nests: run_nests(s, f); break;
+      case Kind::call: run_call(s, f); break;
+      case Kind::scan: run_scan(s, f); break;
+      case Kind::loop: run_loop(s, f); break;
+      case Kind::branch: run_branch(s, f); break;
+    }
+    for (std::int32_t k : s.dead) f.tensors[k] = Tensor();
+  }
+}
+const void* Executable::operand(const Operand& o, Frame& f) const {
+  return o.slot < 0 ? program_->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
+}
 
-void Executable::run_call(const Step& s, Tensor* slots) const {
+// ---------------------------------------------------------------- kernels that are not ours to generate
+Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
+  const Slot& s = slots_[static_cast<std::size_t>(slot)];
+  Tensor& t = f.tensors[slot];
+  if (t.defined()) return t;
+  if (s.type.shape.empty()) {
+    t = room_for(s.type);
+    std::memcpy(t.mutable_bytes(), f.at[slot], s.bytes);
+  } else if (may_keep) {
+    return Tensor::copy_of(f.at[slot], s.type.dtype, s.type.shape);
+  } else {
+    static const std::shared_ptr<void> nobody = std::make_shared<int>(0);
+    t = Tensor::borrow(f.at[slot], s.type.dtype, s.type.shape, nobody);
+  }
+  return t;
+}
+void Executable::run_call(const Step& s, Frame& f) const {
   const core::Program& p = *program_;
-  const Eqn& e = *s.call;
+  const Eqn& e = *s.eqn;
   core::Site site(core::current ? e.site : nullptr);
-  Borrowed<8> in(e.n_in);
-  for (std::uint32_t k = 0; k < e.n_in; ++k) {
-    Var v = s.in[k];
-    in.set(k, v < 0 ? p.literals[static_cast<std::size_t>(~v)] : slots[v]);
+  const bool may_keep = !f.owned && e.prim->lowering.kind == core::Lowering::Kind::none;  // it may hand its operands to the user's code
+  Buf<Tensor, 8> in(e.n_in), out(e.n_out);
+  for (std::uint32_t k = 0; k < e.n_in; ++k)
+    in[k] = s.in[k].slot < 0 ? p.literals[static_cast<std::size_t>(~s.in[k].literal)] : as_tensor(s.in[k].slot, f, may_keep);
+  core::bind_prim({*e.prim, e.params}, in, out);
+  for (std::uint32_t k = 0; k < e.n_out; ++k) {
+    Tensor& t = f.tensors[s.out[k]];
+    t = std::move(out[k]);
+    if (!t.is_contiguous()) t = t.contiguous();
+    f.at[s.out[k]] = const_cast<void*>(t.bytes());
   }
-  core::bind_prim({*e.prim, e.params}, in, {slots + e.out, e.n_out});
 }
 
-void Executable::run_nests(const Step& s, Tensor* slots) const {
+// ---------------------------------------------------------------- loop nests
+void Executable::run_nests(const Step& s, Frame& f) const {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
-  Buf<void*, 16> buffers(n);
-  for (std::size_t k = 0; k < n_in; ++k) {
-    Tensor& t = slots[s.in[k]];
-    if (!t.is_contiguous()) t = t.contiguous();
-    buffers[k] = const_cast<void*>(t.bytes());
-  }
+  Buf<void*, 24> buffers(n);
+  for (std::size_t k = 0; k < n_in; ++k) buffers[k] = f.at[s.in[k].slot];
   for (std::size_t k = 0; k < s.out.size(); ++k) {
-    const Result& r = s.out[k];
-    Tensor& t = slots[r.slot];
-    if (r.type.shape.empty()) t = Tensor::scalar_bits(r.type.dtype, 0, r.type.weak);
-    else t = Tensor::uninitialized(r.type.dtype, r.type.shape);
-    buffers[n_in + k] = t.mutable_bytes();
-    if (r.starts) fill(r.type.dtype, compiler::identity_of(r.op, r.type.dtype), buffers[n_in + k], r.type.shape.numel());
+    const std::int32_t slot = s.out[k];
+    const Slot& r = slots_[static_cast<std::size_t>(slot)];
+    if (r.where == Where::tensor) {
+      f.tensors[slot] = room_for(r.type);
+      f.at[slot] = f.tensors[slot].mutable_bytes();
+    }
+    buffers[n_in + k] = f.at[slot];
+  }
+  for (auto [k, op] : s.starts) {
+    const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
+    fill(r.type.dtype, compiler::identity_of(op, r.type.dtype), buffers[n_in + k], r.bytes);
   }
   for (const Part& part : s.parts) {
     const std::int64_t extent = part.end - part.begin;
@@ -183,17 +210,19 @@ void Executable::run_nests(const Step& s, Tensor* slots) const {
     const std::int64_t unit = part.grain % compiler::part_grain == 0 ? compiler::part_grain : 1;
     const std::int64_t step = ((extent + pieces - 1) / pieces + unit - 1) / unit * unit;
     pieces = (extent + step - 1) / step;
-    // Results that parts add up to: the first part's are in place.
+    // What parts add up to: the first part's is in place.
     std::vector<Tensor> partial;
+    auto op_of = [&](std::size_t k) { return std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second; };
     for (std::int64_t i = 1; i < pieces; ++i)
       for (std::size_t k : part.combined) {
-        Tensor t = Tensor::uninitialized(s.out[k].type.dtype, Shape{std::max<std::int64_t>(1, s.out[k].type.shape.numel())});
-        fill(s.out[k].type.dtype, compiler::identity_of(s.out[k].op, s.out[k].type.dtype), t.mutable_bytes(), t.numel());
+        const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
+        Tensor t = Tensor::uninitialized(r.type.dtype, Shape{r.type.shape.numel()});
+        fill(r.type.dtype, compiler::identity_of(op_of(k), r.type.dtype), t.mutable_bytes(), r.bytes);
         partial.push_back(std::move(t));
       }
     parallel_for(pieces, 1, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t i = from; i < to; ++i) {
-        Buf<void*, 16> mine(n);
+        Buf<void*, 24> mine(n);
         std::copy(buffers.begin(), buffers.end(), mine.begin());
         if (i > 0)
           for (std::size_t j = 0; j < part.combined.size(); ++j)
@@ -203,25 +232,127 @@ void Executable::run_nests(const Step& s, Tensor* slots) const {
     });
     for (std::size_t i = 0; i < partial.size(); ++i) {
       std::size_t k = part.combined[i % part.combined.size()];
-      combine(s.out[k].op, s.out[k].type.dtype, buffers[n_in + k], partial[i].bytes(), partial[i].numel());
+      combine(op_of(k), partial[i].raw_dtype(), buffers[n_in + k], partial[i].bytes(), partial[i].numel());
     }
   }
 }
 
+// ---------------------------------------------------------------- loops and branches
 namespace {
-struct Lazy {
-  std::once_flag once;
-  ExecutablePtr made;
+// The carry of a loop, in two places that take turns.
+class Turns {
+ public:
+  Turns(std::byte* at, std::span<const std::size_t> bytes) : bytes_(bytes) {
+    for (std::size_t b : bytes) {
+      const std::size_t room = (b + 63) / 64 * 64;
+      for (auto* list : {&even_, &odd_}) {
+        list->push_back(at);
+        at += room;
+      }
+    }
+  }
+  const std::vector<void*>& next(bool odd) const { return odd ? odd_ : even_; }
+
+ private:
+  std::span<const std::size_t> bytes_;
+  std::vector<void*> even_, odd_;
 };
 }  // namespace
-ExecutablePtr executable(const ProgramPtr& p) {
-  static const std::string key = "native";
-  auto lazy = std::static_pointer_cast<const Lazy>(p->forms->find(key));
-  if (!lazy) lazy = std::static_pointer_cast<const Lazy>(p->forms->insert(key, std::make_shared<const Lazy>()));
-  auto& l = const_cast<Lazy&>(*lazy);
-  // A Program owns its forms: the executable refers to it without owning it.
-  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get())); });
-  return l.made;
+
+void Executable::run_scan(const Step& s, Frame& f) const {
+  const core::Params params = s.eqn->params;
+  const auto& q = params.get<prims::ScanParams>();
+  const Executable& body = *s.bodies[0];
+  const std::size_t n_const = static_cast<std::size_t>(q.n_const), n_carry = static_cast<std::size_t>(q.n_carry), fixed = n_const + n_carry,
+                    skip = q.counted, n_in = s.in.size() - skip, n_out = s.out.size();
+  std::int64_t steps = q.length;
+  if (q.counted) {
+    Var v = program_->operands(*s.eqn)[0];
+    Aval t = program_->operand_type(v);
+    steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0, q.length);
+  }
+  Buf<void*, 32> in(n_in), out(n_out);
+  Buf<std::size_t, 32> stride(n_in), out_bytes(n_out);
+  for (std::size_t i = 0; i < n_in; ++i) {
+    in[i] = const_cast<void*>(operand(s.in[skip + i], f));
+    if (i >= fixed) {
+      const Aval t = program_->operand_type(program_->operands(*s.eqn)[skip + i]);
+      stride[i] = static_cast<std::size_t>(t.shape.numel() / std::max<std::int64_t>(1, q.length)) * size_of(t.dtype);
+    }
+  }
+  for (std::size_t i = 0; i < n_out; ++i) {
+    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
+    out_bytes[i] = i < n_carry ? r.bytes : r.bytes / static_cast<std::size_t>(std::max<std::int64_t>(1, q.length));
+    if (r.where == Where::tensor) {
+      f.tensors[s.out[i]] = room_for(r.type);
+      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
+    }
+    if (i >= n_carry && steps < q.length) std::memset(f.at[s.out[i]], 0, r.bytes);
+  }
+  std::byte* work = f.arena + s.work;
+  Turns turns(work + (body.workspace_bytes() + 63) / 64 * 64, std::span(out_bytes.begin(), n_carry));
+  std::vector<void*> slices(in.begin() + static_cast<std::ptrdiff_t>(fixed), in.end());
+  for (std::int64_t k = 0; k < steps; ++k) {
+    const auto at = static_cast<std::size_t>(q.reverse ? steps - 1 - k : k);
+    for (std::size_t i = fixed; i < n_in; ++i) in[i] = static_cast<std::byte*>(slices[i - fixed]) + at * stride[i];
+    const bool last = k + 1 == steps;
+    for (std::size_t i = 0; i < n_carry; ++i) out[i] = last ? f.at[s.out[i]] : turns.next(k & 1)[i];
+    for (std::size_t i = n_carry; i < n_out; ++i) out[i] = static_cast<std::byte*>(f.at[s.out[i]]) + at * out_bytes[i];
+    body.run_raw(in.begin(), out.begin(), work);
+    for (std::size_t i = 0; i < n_carry; ++i) in[n_const + i] = out[i];
+  }
+  if (steps == 0)
+    for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], in[n_const + i], out_bytes[i]);
+}
+void Executable::run_loop(const Step& s, Frame& f) const {
+  const core::Params params = s.eqn->params;
+  const auto& q = params.get<prims::WhileParams>();
+  const Executable &body = *s.bodies[0], &cond = *s.bodies[1];
+  const std::size_t n_cond = static_cast<std::size_t>(q.n_cond_const), n_const = static_cast<std::size_t>(q.n_const),
+                    n_carry = static_cast<std::size_t>(q.n_carry);
+  Buf<void*, 32> in(n_const + n_carry), cond_in(n_cond + n_carry), out(n_carry);
+  Buf<std::size_t, 32> bytes(n_carry);
+  for (std::size_t i = 0; i < n_cond; ++i) cond_in[i] = const_cast<void*>(operand(s.in[i], f));
+  for (std::size_t i = 0; i < n_const + n_carry; ++i) in[i] = const_cast<void*>(operand(s.in[n_cond + i], f));
+  for (std::size_t i = 0; i <= n_carry; ++i) {
+    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
+    if (i < n_carry) bytes[i] = r.bytes;
+    if (r.where == Where::tensor) {
+      f.tensors[s.out[i]] = room_for(r.type);
+      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
+    }
+  }
+  std::byte* work = f.arena + s.work;
+  Turns turns(work + (std::max(body.workspace_bytes(), cond.workspace_bytes()) + 63) / 64 * 64, std::span(bytes.begin(), n_carry));
+  std::int64_t steps = 0;
+  for (;; ++steps) {
+    for (std::size_t i = 0; i < n_carry; ++i) cond_in[n_cond + i] = in[n_const + i];
+    std::uint8_t go = 0;
+    void* result = &go;
+    cond.run_raw(cond_in.begin(), &result, work);
+    if (!go) break;
+    for (std::size_t i = 0; i < n_carry; ++i) out[i] = turns.next(steps & 1)[i];
+    body.run_raw(in.begin(), out.begin(), work);
+    for (std::size_t i = 0; i < n_carry; ++i) in[n_const + i] = out[i];
+  }
+  for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], in[n_const + i], bytes[i]);
+  std::memcpy(f.at[s.out[n_carry]], &steps, sizeof steps);
+}
+void Executable::run_branch(const Step& s, Frame& f) const {
+  const Aval t = program_->operand_type(program_->operands(*s.eqn)[0]);
+  const auto k = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0,
+                                          static_cast<std::int64_t>(s.bodies.size()) - 1);
+  Buf<void*, 32> in(s.in.size() - 1), out(s.out.size());
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = const_cast<void*>(operand(s.in[1 + i], f));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
+    if (r.where == Where::tensor) {
+      f.tensors[s.out[i]] = room_for(r.type);
+      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
+    }
+    out[i] = f.at[s.out[i]];
+  }
+  s.bodies[static_cast<std::size_t>(k)]->run_raw(in.begin(), out.begin(), f.arena + s.work);
 }
 
 }  // namespace functra::runtime

@@ -1,4 +1,8 @@
-// A compiled Program: steps that run native loop nests or call ahead-of-time kernels, and the places of values between them.
+// A compiled Program: steps that run native loop nests, loops over other executables, or ahead-of-time kernels, and the places of the
+// values between them. Immutable; any number of threads may run it at a time.
+//
+// Places. Values that only nests and loops touch lie in one arena, where they share memory as their lifetimes allow; values that a
+// kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them.
 #pragma once
 #include <memory>
 
@@ -8,46 +12,83 @@
 
 namespace functra::runtime {
 
+class Executable;
+using ExecutablePtr = std::shared_ptr<const Executable>;
+
 class Executable {
  public:
   explicit Executable(core::ProgramPtr program);
   // Concrete arguments, which are released after their last use.
   void run(std::span<Tensor> args, Outs outs) const;
+  // The same on memory: contiguous operands, room for the results, which overlaps no operand, and a workspace of workspace_bytes().
+  void run_raw(void* const* in, void* const* out, std::byte* workspace) const;
 
   const core::ProgramPtr& program() const { return program_; }
   const std::vector<compiler::Unit>& units() const { return units_; }
-  double compile_ms() const { return compile_ms_; }
+  std::size_t workspace_bytes() const { return arena_bytes_; }
+  double compile_ms() const { return compile_ms_; }  // of this program, without those of loops
+  std::string nests() const;                         // its loop nests as text
+  std::vector<const compiler::Nest*> all_nests() const;
 
  private:
+  enum class Where : std::uint8_t { input, arena, result, tensor };
+  struct Slot {
+    Where where;
+    Aval type;
+    std::size_t bytes;
+    std::size_t at = 0;  // number of the input or result; offset in the arena
+  };
   struct Part {  // one nest
     compiler::Kernel kernel;
     std::int64_t begin, end;            // of its first axis
     std::int64_t grain;                 // 0: not worth several threads
     std::vector<std::size_t> combined;  // results (by number) whose parts are added up
   };
-  struct Result {
-    core::Var slot;
-    Aval type;
-    bool starts = false;  // begins as the identity of `op`
-    core::ReduceOp op{};
+  struct Operand {
+    std::int32_t slot;  // -1: a literal
+    core::Var literal = 0;
   };
+  enum class Kind : std::uint8_t { nests, call, scan, loop, branch };
   struct Step {
-    const core::Eqn* call = nullptr;
-    std::vector<core::Var> in;  // a negative one is a literal
-    std::vector<Result> out;
+    Kind kind = Kind::nests;
+    const core::Eqn* eqn = nullptr;  // of all but nests
+    std::vector<Operand> in;
+    std::vector<std::int32_t> out;                               // slots
+    std::vector<std::pair<std::size_t, core::ReduceOp>> starts;  // results (by number) that begin as the identity
     std::vector<Part> parts;
-    std::vector<core::Var> dead;  // after it
+    std::vector<std::int32_t> dead;        // tensors to release after it
+    std::vector<ExecutablePtr> bodies;     // of a loop: body, condition; of a branch: each
+    std::size_t work = 0, work_bytes = 0;  // the bodies' memory, an offset in the arena
   };
-  void run_nests(const Step& s, Tensor* slots) const;
-  void run_call(const Step& s, Tensor* slots) const;
+  struct Frame {
+    void** at;        // per slot
+    Tensor* tensors;  // per slot, where it has one
+    std::byte* arena;
+    bool owned;  // are the operands tensors?
+  };
+  void plan();
+  std::int32_t slot_of(core::Var v);
+  Step nest_step(const compiler::Unit& u, std::size_t& next);
+  Step eqn_step(const compiler::Unit& u);
+  void run_steps(Frame& f) const;
+  void run_nests(const Step& s, Frame& f) const;
+  void run_call(const Step& s, Frame& f) const;
+  void run_scan(const Step& s, Frame& f) const;
+  void run_loop(const Step& s, Frame& f) const;
+  void run_branch(const Step& s, Frame& f) const;
+  const void* operand(const Operand& o, Frame& f) const;
+  Tensor as_tensor(std::int32_t slot, Frame& f, bool may_keep) const;
 
   core::ProgramPtr program_;
   std::vector<compiler::Unit> units_;
   compiler::CodePtr code_;
   std::vector<Step> steps_;
+  std::vector<Slot> slots_;
+  std::vector<std::int32_t> slot_of_var_;
+  std::vector<std::int32_t> result_slot_;  // per output; -1: a literal
+  std::size_t arena_bytes_ = 0;
   double compile_ms_ = 0;
 };
-using ExecutablePtr = std::shared_ptr<const Executable>;
 
 // The executable of a program, made at the first call; kept with the program.
 ExecutablePtr executable(const core::ProgramPtr& p);

@@ -1,0 +1,211 @@
+// Making an executable: code for its nests, steps, and the memory plan.
+#include <algorithm>
+#include <chrono>
+
+#include "functra/compiler/emit.h"
+#include "functra/prims/control.h"
+#include "functra/prims/loop.h"
+#include "functra/runtime/executable.h"
+
+namespace functra::runtime {
+
+using compiler::Unit;
+using core::Eqn;
+using core::ProgramPtr;
+using core::Var;
+
+namespace {
+
+constexpr double parallel_work = 20000;  // operations that pay for waking a thread
+constexpr std::size_t alignment = 64;
+
+double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(a.shape.numel()) * size_of(a.dtype); }
+std::size_t aligned(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
+
+// Offsets for blocks with lifetimes: the lowest gap among those alive at the same time.
+class Arena {
+ public:
+  struct Block {
+    std::size_t bytes;
+    std::int32_t born, dies;  // steps
+    std::size_t* at;
+  };
+  void add(Block b) { blocks_.push_back(b); }
+  std::size_t place() {
+    std::sort(blocks_.begin(), blocks_.end(), [](auto& a, auto& b) { return a.born < b.born; });
+    std::vector<const Block*> alive;  // by offset
+    std::size_t top = 0;
+    for (auto& b : blocks_) {
+      std::erase_if(alive, [&](const Block* x) { return x->dies < b.born; });
+      std::size_t at = 0, k = 0;
+      while (k < alive.size() && *alive[k]->at < at + b.bytes) {
+        at = std::max(at, *alive[k]->at + alive[k]->bytes);
+        ++k;
+      }
+      *b.at = at;
+      alive.insert(std::upper_bound(alive.begin(), alive.end(), &b, [](auto* x, auto* y) { return *x->at < *y->at; }), &b);
+      top = std::max(top, at + b.bytes);
+    }
+    return top;
+  }
+
+ private:
+  std::vector<Block> blocks_;
+};
+
+// Programs that a step runs itself; none where the primitive's own kernel does.
+std::vector<ProgramPtr> bodies_of(const core::Program& p, const Eqn& e) {
+  core::Params q = e.params;
+  if (e.prim == &prims::scan_p) return {q.get<prims::ScanParams>().body};
+  if (e.prim == &prims::while_p && q.get<prims::WhileParams>().max_steps == 0) {
+    auto& w = q.get<prims::WhileParams>();
+    return {w.body, w.cond};
+  }
+  if (e.prim == &prims::cond_p && p.operand_type(p.operands(e)[0]).shape.empty()) return q.get<prims::CondParams>().branches;
+  return {};
+}
+
+}  // namespace
+
+Executable::Executable(ProgramPtr program) : program_(std::move(program)) {
+  const double start = now_ms();
+  units_ = compiler::units(*program_);
+  auto nests = all_nests();
+  if (!nests.empty()) code_ = compiler::compile(nests);
+  compile_ms_ = now_ms() - start;
+  plan();
+}
+std::vector<const compiler::Nest*> Executable::all_nests() const {
+  std::vector<const compiler::Nest*> r;
+  for (auto& u : units_)
+    for (auto& n : u.nests) r.push_back(&n);
+  return r;
+}
+std::string Executable::nests() const {
+  std::string s;
+  for (auto* n : all_nests()) s += n->str();
+  return s;
+}
+
+std::int32_t Executable::slot_of(Var v) {
+  auto& s = slot_of_var_[static_cast<std::size_t>(v)];
+  if (s < 0) {
+    s = static_cast<std::int32_t>(slots_.size());
+    const Aval& type = program_->type(v);
+    slots_.push_back({Where::arena, type, bytes_of(type)});
+  }
+  return s;
+}
+
+Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
+  Step s{};
+  for (Var v : u.in) s.in.push_back({slot_of(v)});
+  for (Var v : u.out) s.out.push_back(slot_of(v));
+  for (auto& n : u.nests) {
+    Part part{code_->kernels[next++], 0, 0, 0, {}};
+    double work = static_cast<double>(n.graph.size());
+    for (std::size_t a = 0; a < n.axes(); ++a) work *= static_cast<double>(n.extent(a));
+    if (n.axes()) {
+      part.begin = n.lower[0];
+      part.end = n.upper[0];
+      if (work > 2 * parallel_work) {
+        const double each = work / static_cast<double>(n.extent(0));
+        part.grain = std::max<std::int64_t>(1, static_cast<std::int64_t>(parallel_work / each));
+        if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
+      }
+    }
+    for (auto& r : n.reductions) {
+      if (!r.accumulate) continue;
+      const std::size_t k = static_cast<std::size_t>(r.at.buffer) - u.in.size();
+      if (std::none_of(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })) s.starts.emplace_back(k, r.op);
+      if ((r.over & 1) && std::find(part.combined.begin(), part.combined.end(), k) == part.combined.end()) part.combined.push_back(k);
+    }
+    s.parts.push_back(std::move(part));
+  }
+  return s;
+}
+Executable::Step Executable::eqn_step(const Unit& u) {
+  const Eqn& e = program_->eqns[u.eqns[0]];
+  Step s{};
+  s.kind = Kind::call;
+  s.eqn = &e;
+  for (Var v : program_->operands(e)) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
+  for (Var v : u.out) s.out.push_back(slot_of(v));
+  auto bodies = bodies_of(*program_, e);
+  if (bodies.empty()) return s;
+  s.kind = e.prim == &prims::scan_p ? Kind::scan : e.prim == &prims::while_p ? Kind::loop : Kind::branch;
+  for (auto& b : bodies) {
+    s.bodies.push_back(executable(b));
+    s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
+  }
+  if (s.kind != Kind::branch)  // the carry, twice: a step reads one and writes the other
+    for (std::uint32_t i = 0; i < e.n_out; ++i) s.work_bytes += 2 * aligned(bytes_of(program_->type(static_cast<Var>(e.out + i))));
+  return s;
+}
+
+void Executable::plan() {
+  const core::Program& p = *program_;
+  slot_of_var_.assign(p.type_of.size(), -1);
+  for (std::size_t i = 0; i < p.inputs.size(); ++i) {
+    auto& s = slots_[static_cast<std::size_t>(slot_of(p.inputs[i]))];
+    s.where = Where::input;
+    s.at = i;
+  }
+  std::size_t next = 0;
+  for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u, next));
+  // What kernels read or make are tensors.
+  for (auto& s : steps_) {
+    if (s.kind != Kind::call) continue;
+    for (auto& o : s.in)
+      if (o.slot >= 0 && slots_[static_cast<std::size_t>(o.slot)].where == Where::arena)
+        slots_[static_cast<std::size_t>(o.slot)].where = Where::tensor;
+    for (std::int32_t o : s.out) slots_[static_cast<std::size_t>(o)].where = Where::tensor;
+  }
+  std::vector<std::int32_t> born(slots_.size(), -1), dies(slots_.size(), -1);
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    for (std::int32_t o : steps_[k].out) born[static_cast<std::size_t>(o)] = dies[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(k);
+    for (auto& o : steps_[k].in)
+      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = static_cast<std::int32_t>(k);
+  }
+  for (std::size_t i = 0; i < p.outputs.size(); ++i) {
+    Var v = p.outputs[i];
+    result_slot_.push_back(v < 0 ? -1 : slot_of(v));
+    if (v < 0) continue;
+    auto k = static_cast<std::size_t>(result_slot_.back());
+    if (k >= born.size()) throw Error("jit: a result that nothing defines");
+    dies[k] = static_cast<std::int32_t>(steps_.size());
+    if (slots_[k].where == Where::arena) {
+      slots_[k].where = Where::result;
+      slots_[k].at = i;
+    }
+  }
+  Arena arena;
+  for (std::size_t k = 0; k < slots_.size(); ++k) {
+    auto& s = slots_[k];
+    if (s.where == Where::arena && s.bytes) arena.add({aligned(s.bytes), born[k], dies[k], &s.at});
+    if ((s.where == Where::tensor || s.where == Where::input) && dies[k] >= 0 && dies[k] < static_cast<std::int32_t>(steps_.size()))
+      steps_[static_cast<std::size_t>(dies[k])].dead.push_back(static_cast<std::int32_t>(k));
+  }
+  for (std::size_t k = 0; k < steps_.size(); ++k)
+    if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
+  arena_bytes_ = arena.place();
+}
+
+namespace {
+struct Lazy {
+  std::once_flag once;
+  ExecutablePtr made;
+};
+}  // namespace
+ExecutablePtr executable(const ProgramPtr& p) {
+  static const std::string key = "native";
+  auto lazy = std::static_pointer_cast<const Lazy>(p->forms->find(key));
+  if (!lazy) lazy = std::static_pointer_cast<const Lazy>(p->forms->insert(key, std::make_shared<const Lazy>()));
+  auto& l = const_cast<Lazy&>(*lazy);
+  // A Program owns its forms: the executable refers to it without owning it.
+  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get())); });
+  return l.made;
+}
+
+}  // namespace functra::runtime
