@@ -91,16 +91,42 @@ Id Pull::value(Var v, const Point& i, bool structural) {
     if (fresh) nest_.accesses.push_back(std::move(a));
     return nest_.graph.load(type.dtype, it->second);
   }
-  Key key{v, i};
-  if (auto it = known_.find(key); it != known_.end()) return it->second;
-  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_) return fail(Outcome::too_large);
-  if (depth_ > 700) return fail(Outcome::too_large);
+  if (auto it = known_.find(Key{v, i}); it != known_.end()) return it->second;
+  return elementwise(v) ? chain(v, i) : computed(v, i);
+}
+bool Pull::elementwise(Var v) const {
+  using Kind = Lowering::Kind;
+  Kind k = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])].prim->lowering.kind;
+  return k == Kind::scalar || k == Kind::convert || k == Kind::identity;
+}
+Id Pull::computed(Var v, const Point& i) {
+  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_ || depth_ > 150) return fail(Outcome::too_large);
   ++depth_;
   const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])];
   Id r = compute(e, static_cast<std::size_t>(v) - e.out, i);
   --depth_;
-  if (outcome_ == Outcome::fine) known_.emplace(key, r);
+  if (outcome_ == Outcome::fine) known_.emplace(Key{v, i}, r);
   return r;
+}
+// A chain of elementwise equations, however long, at one point: operands first, without recursion.
+Id Pull::chain(Var v, const Point& i) {
+  std::vector<Var> stack{v};
+  auto point_of = [&](Var x) { return p_.type(x).shape.empty() ? Point() : i; };
+  Id r = none;
+  while (!stack.empty() && outcome_ == Outcome::fine) {
+    const Var x = stack.back();
+    const Point at = point_of(x);
+    const std::size_t before = stack.size();
+    const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(x)])];
+    if (known_.find(Key{x, at}) == known_.end())
+      for (Var o : p_.operands(e))
+        if (o >= 0 && buffer_of_(o) < 0 && elementwise(o) && known_.find(Key{o, point_of(o)}) == known_.end()) stack.push_back(o);
+    if (stack.size() != before) continue;
+    auto it = known_.find(Key{x, at});
+    r = it != known_.end() ? it->second : computed(x, at);
+    stack.pop_back();
+  }
+  return outcome_ == Outcome::fine ? r : fail(outcome_);
 }
 Id Pull::compute(const Eqn& e, std::size_t result, const Point& i) {
   using Kind = Lowering::Kind;

@@ -58,6 +58,9 @@ class Pull {
 
  private:
   Id value(Var v, const Point& i, bool through_structure);
+  bool elementwise(Var v) const;
+  Id chain(Var v, const Point& i);
+  Id computed(Var v, const Point& i);
   Id compute(const Eqn& e, std::size_t result, const Point& i);
   Id scalar(const Eqn& e, const Point& i);
   Id index(const Eqn& e, const Point& i);
