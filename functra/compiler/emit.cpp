@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "functra/compiler/emit_ops.h"
+#include "functra/compiler/emit_ops-inl.h"
 
 namespace functra::compiler {
 namespace {

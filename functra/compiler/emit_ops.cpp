@@ -1,4 +1,4 @@
-#include "functra/compiler/emit_ops.h"
+#include "functra/compiler/emit_ops-inl.h"
 
 #include <llvm/IR/Constants.h>
 

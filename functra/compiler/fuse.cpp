@@ -148,6 +148,10 @@ class Fusion {
     if (!fusible(p_, e, small_)) {
       std::int32_t g = fresh(true, {});
       join(k, g, readers);
+      if (core::has_effect(e)) {  // effects keep their order
+        if (next_effect_ >= 0) at(found(next_effect_)).needs.insert(g);
+        next_effect_ = g;
+      }
       return;
     }
     const Shape space = space_of(p_, e, small_);
@@ -242,7 +246,6 @@ class Fusion {
           if (std::int32_t d = found(raw); d != g && !done.count(d)) stack.emplace_back(d, false);
       }
     }
-    // Effects keep their order.
     std::vector<Unit> r;
     std::vector<std::uint8_t> needed(p_.type_of.size(), 0);
     for (Var v : p_.outputs)
@@ -289,6 +292,7 @@ class Fusion {
   const Program& p_;
   std::vector<std::int32_t> defines_;
   std::int64_t small_;
+  std::int32_t next_effect_ = nowhere;  // the group of the one after
   std::vector<std::int32_t> group_;
   std::map<std::uint32_t, std::vector<std::int32_t>> copies_;  // equations computed in each reader: which
   std::vector<Group> groups_;

@@ -11,12 +11,15 @@ void call(const ProgramPtr& p, Ins in, Outs out) {
   CallParams q{p};
   bind_prim({jit_call_p, core::params(q)}, in, out);
 }
-void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) {
-  bool concrete = core::plain();
-  for (const Tensor& t : in) concrete &= t.tag() == 0;
-  if (concrete) run_compiled(p, in, out);
-  else call(p, in, out);
+namespace {
+bool concrete(std::span<Tensor> in) {
+  bool r = core::plain();
+  for (const Tensor& t : in) r &= t.tag() == 0;
+  return r;
 }
+}  // namespace
+void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_consuming(p, in, out) : call(p, in, out); }
+void call_compiled(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_compiled(p, in, out) : call(p, in, out); }
 Vec call(const ProgramPtr& p, Ins in) {
   Vec r(p->outputs.size());
   call(p, in, r);

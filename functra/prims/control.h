@@ -14,6 +14,7 @@ extern const Primitive jit_call_p;
 void call(const ProgramPtr& p, Ins in, Outs out);
 Vec call(const ProgramPtr& p, Ins in);
 void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out);  // may release operands after their last use
+void call_compiled(const ProgramPtr& p, std::span<Tensor> in, Outs out);   // the same by native code, where there is a compiler
 
 // A call of a Program that somebody compiled: on concrete operands `run` does the work, and may consume them. Derivatives and batches
 // are those of the Program. In text, which names the runner, one that is gone is replaced by evaluation.

@@ -173,7 +173,9 @@ void Executable::run_call(const Step& s, Frame& f) const {
   Buf<Tensor, 8> in(e.n_in), out(e.n_out);
   for (std::uint32_t k = 0; k < e.n_in; ++k)
     in[k] = s.in[k].slot < 0 ? p.literals[static_cast<std::size_t>(~s.in[k].literal)] : as_tensor(s.in[k].slot, f, may_keep);
-  core::bind_prim({*e.prim, e.params}, in, out);
+  for (std::int32_t k : s.dead) f.tensors[k] = Tensor();  // the operands are now those of `in` alone
+  if (e.prim->consume && !core::current) e.prim->consume({*e.prim, e.params}, in, out);
+  else core::bind_prim({*e.prim, e.params}, in, out);
   for (std::uint32_t k = 0; k < e.n_out; ++k) {
     Tensor& t = f.tensors[s.out[k]];
     t = std::move(out[k]);

@@ -38,7 +38,7 @@ void jit_call(JitState& j, Refs args, const JitHooks& hooks) {
     tree::clear(args[static_cast<std::size_t>(d)]);  // the caller's copies: the last reference may now be ours
   }
   Vec out(e->closed.program->outputs.size());
-  prims::call_consuming(e->closed.program, in, out);
+  prims::call_compiled(e->closed.program, in, out);
   put_results(*e, tree::pointers(hooks.restore(e->kept.get())), out);
 }
 JitStats jit_stats(const JitState& j) { return const_cast<JitState&>(j).cache.stats(); }
@@ -93,7 +93,7 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
   }
   if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
   for (auto& u : b.entry->refs) b.args.push_back(ref_get(u.ref));
-  prims::call_consuming(b.entry->closed.program, b.args, b.outs);
+  prims::call_compiled(b.entry->closed.program, b.args, b.outs);
   b.leaves.clear();
   result.visit(g);
   put_results(*b.entry, b.leaves, b.outs);
