@@ -57,13 +57,14 @@ bool fusible(const Program& p, const Eqn& e, std::int64_t small) {
   return true;
 }
 namespace {
-Shape domain_of(const Program& p, const Eqn& e) {
-  return e.prim->lowering.kind == Kind::reduction ? p.operand_type(p.operands(e)[0]).shape : p.type(static_cast<Var>(e.out)).shape;
+// The points that result v of e is computed over.
+Shape domain_of(const Program& p, const Eqn& e, Var v) {
+  return e.prim->lowering.kind == Kind::reduction ? p.operand_type(p.operands(e)[0]).shape : p.type(v).shape;
 }
 }  // namespace
 Shape space_of(const Program& p, const Eqn& e, std::int64_t small) {
   Shape r;
-  for (std::int64_t n : domain_of(p, e))
+  for (std::int64_t n : domain_of(p, e, static_cast<Var>(e.out)))
     if (n > small) r.push_back(n);
   return r;
 }
@@ -84,7 +85,7 @@ class Builder {
       plain &= kind == Kind::scalar || kind == Kind::convert || kind == Kind::bitcast || kind == Kind::identity;
     }
     for (Var v : u_.out) {
-      Shape d = domain_of(p_, eqn(v));
+      Shape d = domain_of(p_, eqn(v), v);
       largest = std::max(largest, d.numel());
       total += d.numel();
     }
@@ -113,7 +114,7 @@ class Builder {
     for (std::size_t k = 0; k < u_.out.size(); ++k) {
       Shape mine;
       std::int64_t written_out = 1;
-      for (std::int64_t n : domain_of(p_, eqn(u_.out[k]))) {
+      for (std::int64_t n : domain_of(p_, eqn(u_.out[k]), u_.out[k])) {
         if (n > least) mine.push_back(n);
         else written_out *= n;
       }
@@ -192,7 +193,7 @@ class Builder {
       const Eqn& e = eqn(v);
       const int buffer = static_cast<int>(u_.in.size() + k);
       const Aval& type = p_.type(v);
-      const Shape domain = domain_of(p_, e);
+      const Shape domain = domain_of(p_, e, v);
       if (e.prim->lowering.kind != Kind::reduction || !sums_axes(p_, e)) {
         if (e.prim->lowering.kind == Kind::reduction && !axes_kept(domain, e, least)) {
           reduce(n, pull, e, buffer, type, domain, least);
