@@ -124,15 +124,44 @@ std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::v
   if (llvm::verifyModule(*m, &out)) throw Error("jit: the compiler made invalid code, which is a bug: " + complaint);
   return m;
 }
-llvm::SmallVector<char, 0> machine_code(llvm::Module& m, llvm::TargetMachine& tm, bool text) {
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream out(bytes);
-  llvm::legacy::PassManager passes;
-  if (tm.addPassesToEmitFile(passes, out, nullptr, text ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile))
-    throw Error("jit: LLVM cannot write code for this machine");
-  passes.run(m);
-  return bytes;
-}
+// Code generators are kept for reuse: making one takes longer than a small nest does.
+class Generator {
+ public:
+  Generator() : machine(Machine::host().make()), out_(bytes_) {
+    if (machine->addPassesToEmitFile(passes_, out_, nullptr, llvm::CodeGenFileType::ObjectFile)) throw Error("jit: LLVM cannot write code for this machine");
+  }
+  llvm::SmallVector<char, 0> object(llvm::Module& m) {
+    passes_.run(m);
+    return std::exchange(bytes_, {});
+  }
+  std::unique_ptr<llvm::TargetMachine> machine;
+
+  static std::unique_ptr<Generator> take() {
+    std::lock_guard lock(mutex());
+    auto& idle = pool();
+    if (idle.empty()) return std::make_unique<Generator>();
+    auto g = std::move(idle.back());
+    idle.pop_back();
+    return g;
+  }
+  static void give_back(std::unique_ptr<Generator> g) {
+    std::lock_guard lock(mutex());
+    if (pool().size() < 8) pool().push_back(std::move(g));
+  }
+
+ private:
+  static std::mutex& mutex() {
+    static auto* m = new std::mutex;
+    return *m;
+  }
+  static std::vector<std::unique_ptr<Generator>>& pool() {
+    static auto* p = new std::vector<std::unique_ptr<Generator>>;
+    return *p;
+  }
+  llvm::SmallVector<char, 0> bytes_;
+  llvm::raw_svector_ostream out_;
+  llvm::legacy::PassManager passes_;
+};
 
 class LinkedCode final : public Code {
  public:
@@ -164,12 +193,15 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   }
   auto start = std::chrono::steady_clock::now();
   auto code = std::make_shared<LinkedCode>();
-  auto tm = Machine::host().make();
   llvm::LLVMContext context;
-  auto m = module_of(context, nests, *tm);
+  auto generator = Generator::take();
+  auto m = module_of(context, nests, *generator->machine);
+  auto object = generator->object(*m);
+  m.reset();
+  Generator::give_back(std::move(generator));
   auto& linker = Linker::instance();
   code->library = &linker.library();
-  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(machine_code(*m, *tm, false), "functra", false);
+  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
   if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
   for (std::size_t k = 0; k < nests.size(); ++k)
     code->kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
@@ -193,8 +225,12 @@ std::string assembly(const std::vector<const Nest*>& nests) {
   auto tm = Machine::host().make();
   llvm::LLVMContext context;
   auto m = module_of(context, nests, *tm);
-  auto bytes = machine_code(*m, *tm, true);
-  return {bytes.data(), bytes.size()};
+  llvm::SmallVector<char, 0> text;
+  llvm::raw_svector_ostream out(text);
+  llvm::legacy::PassManager passes;
+  if (tm->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile)) throw Error("jit: LLVM cannot write assembly for this machine");
+  passes.run(*m);
+  return {text.data(), text.size()};
 }
 
 }  // namespace functra::compiler
