@@ -199,8 +199,8 @@ TEST(Threads, CallersOfOneCompiledFunctionShareItsCache) {
       else if (k == 1) f.trace(some({3}), n).program().verify();
       else if (k == 2) {
         auto call = f.bind(some({4}), n);
-        for (int i = 0; i < 3; ++i) expect_close(call(some({4}), n), plain(some({4}), n), 0);
-      } else expect_close(f(some({5}), n), plain(some({5}), n), 0);
+        for (int i = 0; i < 3; ++i) expect_close(call(some({4}), n), plain(some({4}), n), 1e-14);
+      } else expect_close(f(some({5}), n), plain(some({5}), n), 1e-14);
     }
   });
 }
