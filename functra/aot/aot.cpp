@@ -4,7 +4,8 @@
 #include <map>
 
 #include "functra/aot/draw.h"
-#include "functra/aot/replay.h"
+#include "functra/compiler/passes.h"
+#include "functra/core/replay.h"
 #include "functra/core/executor.h"
 #include "functra/prims/control.h"
 #include "functra/transforms/trace_cache.h"
@@ -95,7 +96,7 @@ class AotState {
   Derived& derived(const TraceCache::Entry& e) {
     std::call_once(e.once, [&] {
       auto d = std::make_shared<Derived>();
-      ProgramPtr p = aot::inline_calls(e.closed.program);
+      ProgramPtr p = compiler::inline_calls(e.closed.program);
       if (!options.decompositions.empty()) p = compile::decompose(functra::Program(p), options.decompositions).ir();
       d->program = p;
       d->inference = {p, lazily(options.inference_compiler, p)};

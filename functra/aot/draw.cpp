@@ -109,7 +109,7 @@ class Writer {
     if (v < 0) return;
     const Aval& a = p.type(v);
     std::string label = o_.shapes ? a.str() : "";
-    if (o_.bytes) label += (label.empty() ? "" : "\n") + bytes_text(aot::bytes_of(a));
+    if (o_.bytes) label += (label.empty() ? "" : "\n") + bytes_text(core::bytes_of(a));
     bool thick = depth == 0 && marked && marked(v);
     text += "  " + maker[static_cast<std::size_t>(v)] + " -> " + to + " [label=" + quoted(label) +
             (thick ? ", penwidth=2.5, color=\"#c0392b\"" : "") + "];\n";

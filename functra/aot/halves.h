@@ -1,9 +1,13 @@
 // What partitioners share: which variables of a joint program belong where, and the two halves for a set of residuals.
 #pragma once
 #include "functra/aot/partition.h"
-#include "functra/aot/replay.h"
+#include "functra/core/replay.h"
 
 namespace functra::aot {
+
+using core::Eqn;
+using core::ProgramPtr;
+using core::Var;
 
 struct Roles {
   explicit Roles(const compile::JointProgram& j);

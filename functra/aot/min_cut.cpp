@@ -170,7 +170,7 @@ Partitioner min_cut_rematerialization(MinCutOptions o) {
     std::vector<Item> items;
     for (std::size_t i : expensive) {
       std::int64_t bytes = 0;
-      for (std::uint32_t k = 0; k < r.p.eqns[i].n_out; ++k) bytes += aot::bytes_of(r.p.type(static_cast<Var>(r.p.eqns[i].out + k)));
+      for (std::uint32_t k = 0; k < r.p.eqns[i].n_out; ++k) bytes += core::bytes_of(r.p.type(static_cast<Var>(r.p.eqns[i].out + k)));
       items.push_back({i, static_cast<std::size_t>(std::ceil(static_cast<double>(bytes) / unit)), aot::cost(r.p, r.p.eqns[i])});
     }
     std::vector<std::vector<double>> best(items.size() + 1, std::vector<double>(steps + 1));

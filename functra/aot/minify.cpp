@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "functra/aot/replay.h"
+#include "functra/compiler/passes.h"
+#include "functra/core/replay.h"
 #include "functra/core/interp.h"
 #include "functra/prims/control.h"
 
@@ -53,12 +54,12 @@ class Search {
     return e;
   }
   bool attempt(const std::vector<Var>& in, const Vec& values, const std::vector<Var>& out, const std::vector<std::uint8_t>& keep) {
-    ProgramPtr q = aot::extract(*p_, in, out, keep);
+    ProgramPtr q = core::extract(*p_, in, out, keep);
     return try_program(q, values);
   }
 
   bool inline_calls() {
-    ProgramPtr q = aot::inline_calls(p_);
+    ProgramPtr q = compiler::inline_calls(p_);
     return q != p_ && try_program(q, inputs_);
   }
   // Ends after n equations: its outputs are what those computed and later ones, or the outputs, use.
@@ -111,7 +112,7 @@ class Search {
       if (effect && !std::ranges::count(keep, 1)) break;
       if (effect) keep.assign(size(), 0);
       std::vector<std::uint8_t> taken, used(p_->type_of.size());
-      aot::extract(*p_, p_->inputs, p_->outputs, keep, &taken);
+      core::extract(*p_, p_->inputs, p_->outputs, keep, &taken);
       for (std::size_t i = 0; i < size(); ++i)
         if (taken[i])
           for (Var v : p_->operands(p_->eqns[i]))
@@ -218,7 +219,7 @@ class Search {
   static ProgramPtr bypassed(const core::Program& p, std::size_t from, std::size_t to, bool operand) {
     auto index = [&](const Eqn& e) { return static_cast<std::size_t>(&e - p.eqns.data()); };
     bool all = true;
-    ProgramPtr q = aot::retrace(p, [&](const Eqn& e, Ins in, Outs out) {
+    ProgramPtr q = core::retrace(p, [&](const Eqn& e, Ins in, Outs out) {
       if (index(e) < from || index(e) >= to) return false;
       for (std::uint32_t k = 0; k < e.n_out; ++k) {
         const Aval& want = p.type(static_cast<Var>(e.out + k));

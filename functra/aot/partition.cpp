@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "functra/aot/halves.h"
+#include "functra/compiler/passes.h"
 #include "functra/core/symbols.h"
 #include "functra/prims/checkpoint.h"
 
@@ -102,7 +103,7 @@ std::int64_t Partition::saved_bytes() const {
 
 JointProgram joint_program(const Program& p) {
   if (!p.ir()) throw ValueError("joint_program: this program is empty (default constructed)");
-  ProgramPtr f = aot::inline_calls(p.ir());
+  ProgramPtr f = compiler::inline_calls(p.ir());
   const std::size_t n_in = f->inputs.size(), n_out = f->outputs.size();
   Mask nonzero;
   for (Var v : f->inputs) nonzero.push_back(is_differentiable(f->type(v).dtype));
@@ -124,7 +125,7 @@ JointProgram joint_program(const Program& p) {
     r.insert(r.end(), g.begin(), g.end());
     return r;
   });
-  return {Program(aot::inline_calls(joint)), n_in, n_out};
+  return {Program(compiler::inline_calls(joint)), n_in, n_out};
 }
 
 std::string to_string(const JointProgram& j) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "functra/aot/replay.h"
+#include "functra/core/replay.h"
 #include "functra/core/interp.h"
 
 namespace functra::compile {
@@ -29,7 +29,7 @@ void check_results(const char* who, const core::Program& p, const Eqn& e, std::v
 }
 ProgramPtr rewritten(const ProgramPtr& p, const Rule& rule, const RewriteOptions& o) {
   const Program walk(p);
-  return aot::retrace(*p, [&](const Eqn& e, Ins in, Outs out) {
+  return core::retrace(*p, [&](const Eqn& e, Ins in, Outs out) {
     if (auto r = rule(walk.equation(static_cast<std::size_t>(&e - p->eqns.data())), Vec(in.begin(), in.end()))) {
       check_results("rewrite", *p, e, *r);
       std::ranges::move(*r, out.begin());
@@ -78,7 +78,7 @@ class Matcher {
   // The pattern with its last equation at equation i of the program, none of the taken ones in it.
   bool at(std::size_t i, const std::vector<std::uint8_t>& taken) {
     taken_ = &taken;
-    to_.assign(q_.type_of.size(), aot::unknown);
+    to_.assign(q_.type_of.size(), core::unknown);
     eqn_.assign(q_.eqns.size(), p_.eqns.size());
     return match(q_.eqns.size() - 1, i) && rest(q_.eqns.size() - 1) && closed();
   }
@@ -95,7 +95,7 @@ class Matcher {
     const Aval &want = q_.type(pattern), got = p_.operand_type(v);
     if (want.dtype != got.dtype || !(want.shape == got.shape)) return false;
     Var& slot = to_[static_cast<std::size_t>(pattern)];
-    if (slot == aot::unknown) slot = v;
+    if (slot == core::unknown) slot = v;
     return slot == v || (slot < 0 && v < 0 && equal_bits(p_.literals[static_cast<std::size_t>(~slot)], p_.literals[static_cast<std::size_t>(~v)]));
   }
   static bool equal_bits(const Tensor& a, const Tensor& b) {
@@ -125,7 +125,7 @@ class Matcher {
       bool fits = true;  // where a result is known already, it says which equation this is
       for (std::uint32_t n = 0; n < a.n_out; ++n) {
         Var v = to_[a.out + n];
-        fits &= v == aot::unknown || v == static_cast<Var>(p_.eqns[i].out + n);
+        fits &= v == core::unknown || v == static_cast<Var>(p_.eqns[i].out + n);
       }
       if (fits && match(k, i) && rest(k)) return true;
       to_ = to;
@@ -176,15 +176,15 @@ Replaced replace_pattern(const Program& program, const Program& pattern, const P
     bool inputs = true;
     for (Var v : q.inputs) {
       f.in.push_back(m.variables()[static_cast<std::size_t>(v)]);
-      inputs &= f.in.back() != aot::unknown;
+      inputs &= f.in.back() != core::unknown;
     }
     if (!inputs) throw ValueError("replace_pattern: the pattern does not use one of its inputs, which could then stand for anything");
-    for (Var v : q.outputs) f.out.push_back(v < 0 ? aot::unknown : m.variables()[static_cast<std::size_t>(v)]);
+    for (Var v : q.outputs) f.out.push_back(v < 0 ? core::unknown : m.variables()[static_cast<std::size_t>(v)]);
     for (std::size_t k : m.equations()) taken[k] = 1;
     found.emplace(*std::ranges::max_element(m.equations()), std::move(f));
   }
-  aot::Builder b;
-  std::vector<Var> to(p.type_of.size(), aot::unknown);
+  core::Builder b;
+  std::vector<Var> to(p.type_of.size(), core::unknown);
   for (Var v : p.inputs) {
     Var w = b.input(p.type(v));
     to[static_cast<std::size_t>(v)] = w;
@@ -199,7 +199,7 @@ Replaced replace_pattern(const Program& program, const Program& pattern, const P
       for (Var v : at->second.in) in.push_back(b.operand(p, v, to));
       auto out = b.splice(r, in);
       for (std::size_t k = 0; k < out.size(); ++k)
-        if (at->second.out[k] != aot::unknown) to[static_cast<std::size_t>(at->second.out[k])] = out[k];
+        if (at->second.out[k] != core::unknown) to[static_cast<std::size_t>(at->second.out[k])] = out[k];
     }
   }
   for (Var v : p.outputs) {
@@ -248,7 +248,7 @@ std::vector<std::string> ProgramEditor::insert(std::size_t at, const std::vector
   }
   ProgramPtr added = trace_program(types, [&](Ins a) { return f(Vec(a.begin(), a.end())); });
   if (added->n_hidden) throw ValueError("ProgramEditor: the inserted function closes over traced tensors; name them among its operands");
-  aot::Builder b;
+  core::Builder b;
   b.q = copy(p);
   std::vector<Eqn> after(b.q.eqns.begin() + static_cast<std::ptrdiff_t>(at), b.q.eqns.end());
   b.q.eqns.resize(at);

@@ -1,10 +1,8 @@
-#include "functra/aot/replay.h"
+#include "functra/core/replay.h"
 
 #include "functra/core/interp.h"
-#include "functra/prims/control.h"
 
-namespace functra::aot {
-using namespace functra::core;
+namespace functra::core {
 
 namespace {
 struct AtSite {  // source locations of what is bound
@@ -15,7 +13,7 @@ struct AtSite {  // source locations of what is bound
 };
 }  // namespace
 
-void replay(const core::Program& p, Ins args, Outs outs, Hook hook) {
+void replay(const Program& p, Ins args, Outs outs, Hook hook) {
   Vec env(p.type_of.size());
   for (std::size_t i = 0; i < args.size(); ++i) env[static_cast<std::size_t>(p.inputs[i])] = args[i];
   auto value = [&](Var v) { return v < 0 ? p.literals[static_cast<std::size_t>(~v)] : env[static_cast<std::size_t>(v)]; };
@@ -30,7 +28,7 @@ void replay(const core::Program& p, Ins args, Outs outs, Hook hook) {
   for (std::size_t i = 0; i < outs.size(); ++i) outs[i] = value(p.outputs[i]);
 }
 
-ProgramPtr retrace(const core::Program& p, Hook hook) {
+ProgramPtr retrace(const Program& p, Hook hook) {
   ProgramPtr r = trace_program(p.in_types(), [&](Ins a) {
     Vec out(p.outputs.size());
     replay(p, a, out, hook);
@@ -46,38 +44,23 @@ ProgramPtr retrace(const core::Program& p, Hook hook) {
   return seal(compact(*r, r->inputs, p.n_hidden, r->outputs, live_vars(*r, r->outputs)), false);
 }
 
-namespace {
-struct Inline {
-  bool operator()(const Eqn& e, Ins in, Outs out) const {
-    if (e.prim != &prims::jit_call_p) return false;
-    Params q = e.params;
-    replay(*q.get<prims::CallParams>().program, in, out, *this);
-    return true;
-  }
-};
-}  // namespace
-ProgramPtr inline_calls(const ProgramPtr& p) {
-  for (const Eqn& e : p->eqns)
-    if (e.prim == &prims::jit_call_p) return retrace(*p, Inline{});
-  return p;
-}
-
-Var Builder::operand(const core::Program& p, Var v, const std::vector<Var>& to) {
+Var Builder::operand(const Program& p, Var v, const std::vector<Var>& to) {
   if (v < 0) return q.new_literal(p.literals[static_cast<std::size_t>(~v)]);
   Var w = to[static_cast<std::size_t>(v)];
   if (w == unknown) throw ValueError("a part of a program needs variable v" + std::to_string(v) + ", which is neither computed in it nor given");
   return w;
 }
-std::uint32_t Builder::append(const core::Program& p, const Eqn& e, const std::vector<Var>& to) {
-  std::vector<Var> in;
-  for (Var v : p.operands(e)) in.push_back(operand(p, v, to));
+std::uint32_t Builder::append(const Program& p, const Eqn& e, const std::vector<Var>& to) {
   auto at = static_cast<std::uint32_t>(q.pool.size()), first = static_cast<std::uint32_t>(q.type_of.size());
-  q.pool.insert(q.pool.end(), in.begin(), in.end());
+  for (Var v : p.operands(e)) {
+    Var w = operand(p, v, to);
+    q.pool.push_back(w);
+  }
   for (std::uint32_t k = 0; k < e.n_out; ++k) q.new_var(p.type(static_cast<Var>(e.out + k)));
   q.eqns.push_back({e.prim, e.params, at, first, e.n_in, e.n_out, e.site});
   return first;
 }
-std::vector<Var> Builder::splice(const core::Program& p, std::span<const Var> in) {
+std::vector<Var> Builder::splice(const Program& p, std::span<const Var> in) {
   std::vector<Var> to(p.type_of.size(), unknown), out;
   for (std::size_t i = 0; i < in.size(); ++i) to[static_cast<std::size_t>(p.inputs[i])] = in[i];
   for (const Eqn& e : p.eqns) {
@@ -88,7 +71,7 @@ std::vector<Var> Builder::splice(const core::Program& p, std::span<const Var> in
   return out;
 }
 
-ProgramPtr extract(const core::Program& p, const std::vector<Var>& inputs, const std::vector<Var>& outputs, const std::vector<std::uint8_t>& keep,
+ProgramPtr extract(const Program& p, const std::vector<Var>& inputs, const std::vector<Var>& outputs, const std::vector<std::uint8_t>& keep,
                    std::vector<std::uint8_t>* which) {
   std::vector<std::uint8_t> given(p.type_of.size()), live(p.type_of.size()), taken(p.eqns.size());
   for (Var v : inputs) given[static_cast<std::size_t>(v)] = 1;
@@ -127,4 +110,4 @@ ProgramPtr extract(const core::Program& p, const std::vector<Var>& inputs, const
 
 std::int64_t bytes_of(const Aval& a) { return a.shape.numel() * static_cast<std::int64_t>(size_of(a.dtype)); }
 
-}  // namespace functra::aot
+}  // namespace functra::core

@@ -1,0 +1,76 @@
+#include "functra/compiler/passes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <unordered_map>
+
+namespace functra::compiler {
+
+std::span<const Pass> passes() {
+  static constexpr Pass list[] = {
+      {"inline", "Puts the equations of called Programs in place of calls, and a select of all branches in place of a choice per lane.", inline_all},
+      {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
+      {"cse", "Computes equal values once.", merge_equal},
+      {"simplify", "Applies identities that keep the meaning of IEEE arithmetic: of arithmetic, masks, movement of elements, reductions.", simplify},
+      {"cse", "Computes equal values once.", merge_equal},
+      {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
+  };
+  return list;
+}
+
+namespace {
+std::size_t count_in(const core::Program& p, std::unordered_map<const core::Program*, std::size_t>& known) {
+  std::size_t n = p.eqns.size();
+  for (const core::Eqn& e : p.eqns)
+    for (auto& inner : core::inner_programs(e)) {
+      auto at = known.find(inner.get());
+      if (at == known.end()) at = known.emplace(inner.get(), count_in(*inner, known)).first;
+      n += at->second;
+    }
+  return n;
+}
+void check_names(std::span<const std::string> off) {
+  for (auto& name : off) {
+    auto list = passes();
+    if (std::ranges::any_of(list, [&](auto& p) { return name == p.name; })) continue;
+    std::string all;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (std::any_of(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(i), [&](auto& p) { return std::string(p.name) == list[i].name; }))
+        continue;
+      all += (all.empty() ? "" : ", ") + std::string(list[i].name);
+    }
+    throw ValueError("optimize: there is no pass '" + name + "'; the passes are " + all);
+  }
+}
+void check(const Pass& pass, const core::Program& before, const core::Program& after) {
+  auto fail = [&](const std::string& what) { throw ValueError("the pass " + std::string(pass.name) + " made a wrong program: " + what); };
+  try {
+    core::verify(after);
+  } catch (const Error& e) { fail(e.what()); }
+  if (before.n_hidden != after.n_hidden || before.in_types() != after.in_types()) fail("its inputs are not those it had");
+  if (before.out_types() != after.out_types()) fail("its outputs have other types");
+  if (before.effects && !after.effects) fail("an effect is lost");
+}
+}  // namespace
+
+std::size_t count_equations(const core::Program& p) {
+  std::unordered_map<const core::Program*, std::size_t> known;
+  return count_in(p, known);
+}
+
+ProgramPtr optimize(const ProgramPtr& program, std::span<const std::string> off, PassReport* report) {
+  check_names(off);
+  ProgramPtr p = program;
+  for (const Pass& pass : passes()) {
+    if (std::ranges::find(off, pass.name) != off.end()) continue;
+    auto start = std::chrono::steady_clock::now();
+    ProgramPtr q = pass.run(p);
+    double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    if (q != p) check(pass, *p, *q);
+    if (report) report->lines.push_back({pass.name, ms, count_equations(*p), count_equations(*q), report->keep_text ? q->str() : std::string()});
+    p = std::move(q);
+  }
+  return p;
+}
+
+}  // namespace functra::compiler

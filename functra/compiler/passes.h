@@ -1,0 +1,50 @@
+// The passes: Program -> Program, in one flat list. Each keeps the inputs, the types and the number of the outputs, and what the Program
+// computes: values as IEEE 754 has them, but for what a pass says of itself. Bodies of control flow are passed over too. Effects and
+// draws from the stateful generator are neither merged, moved nor dropped; equations keep the source location of what they came from.
+//
+// A new pass is a function here and a line in the list (passes.cpp). A new identity is a rule in one of the tables that a pass walks
+// with (rules.h).
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "functra/core/ir.h"
+
+namespace functra::compiler {
+
+using core::ProgramPtr;
+
+struct Pass {
+  const char* name;
+  const char* what;  // one sentence
+  ProgramPtr (*run)(const ProgramPtr&);
+};
+std::span<const Pass> passes();  // in the order they run; a name may come twice
+
+struct PassReport {
+  struct Line {
+    const char* pass;
+    double ms;
+    std::size_t before, after;  // equations, at every depth
+    std::string text;           // the program after it, where `keep_text` asks for that
+  };
+  std::vector<Line> lines;
+  bool keep_text = false;
+};
+// All passes but those named in `off` (ValueError for a name that is none, with the list of names). The Program is verified after each; a
+// pass that made a wrong one is a ValueError that names it.
+ProgramPtr optimize(const ProgramPtr& p, std::span<const std::string> off = {}, PassReport* report = nullptr);
+
+std::size_t count_equations(const core::Program& p);  // at every depth
+
+// ---- the passes
+ProgramPtr inline_all(const ProgramPtr& p);      // inline.cpp
+ProgramPtr eliminate_dead(const ProgramPtr& p);  // dead.cpp
+ProgramPtr merge_equal(const ProgramPtr& p);     // cse.cpp
+ProgramPtr simplify(const ProgramPtr& p);        // simplify.cpp
+
+// Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
+ProgramPtr inline_calls(const ProgramPtr& p);
+
+}  // namespace functra::compiler
