@@ -115,4 +115,64 @@ TEST(PassCorpus, control_flow_nested_and_its_derivatives) {
   }
 }
 
+TEST(PassCorpus, jacobians_and_hessians) {
+  const Tensor w = seeds({zeros({4, 3}, f64)}, 0.7)[0], x = seeds({zeros({3}, f64)}, 0.1)[0], m = seeds({zeros({3, 3}, f64)}, 0.9)[0];
+  auto rotation = [](const Tensor& q) {
+    Tensor c = cos(q), s = sin(q), z = zeros_like(q), o = ones_like(q);
+    return stack({stack({c, -s, z}), stack({s, c, z}), stack({z, z, o})});
+  };
+  using F = std::function<Tensor(const Tensor&)>;
+  const std::vector<std::pair<std::string, F>> functions{
+      {"elementwise", [](const Tensor& v) { return sin(v) * v - v / (1.0 + v * v); }},
+      {"affine", [=](const Tensor& v) { return matmul(w, v) + 1.0; }},
+      {"layer", [=](const Tensor& v) { return tanh(matmul(w, v)); }},
+      {"two layers", [=](const Tensor& v) { return tanh(matmul(w.t(), tanh(matmul(w, v)))) * v; }},
+      {"arm",
+       [=](const Tensor& q) {
+         Tensor t = rotation(q[0]);
+         for (int i = 1; i < 3; ++i) t = matmul(t, rotation(q[i]));
+         return t[0];
+       }},
+      {"norm", [](const Tensor& v) { return v / sqrt(sum(v * v)); }},
+      {"powers", [](const Tensor& v) { return pow(v * v + 0.1, 1.5) + pow(sum(v * v), -1.5) * v; }},
+      {"quadratic", [=](const Tensor& v) { return matmul(v, matmul(m, v)); }},
+      {"outer", [=](const Tensor& v) { return sum(v.unsqueeze(1) * v.unsqueeze(0) * m, {0}); }},
+      {"softmax", [](const Tensor& v) { return softmax(v, 0); }},
+      {"pieces",
+       [](const Tensor& v) {
+         return cat({v[0] * v, exp(v.index({Slice(1, 3)})), zeros({2}, f64)}, 0);
+       }},
+      {"selected", [](const Tensor& v) { return where(v > 0.1, v * v, 3.0 * v) + maximum(v, 0.2); }},
+      {"scan",
+       [](const Tensor& v) {
+         return scan([&](const Tensor& c, const Tensor& a) { return std::pair{c * a + sin(c), c * c}; }, v[0], v).second;
+       }},
+      {"conditional",
+       [](const Tensor& v) {
+         return cond(
+             sum(v) > 0.0, [](const Tensor& u) { return u * u; }, [](const Tensor& u) { return sin(u); }, v);
+       }},
+      {"cumulative", [](const Tensor& v) { return cumsum(v * v, 0) * v; }},
+      {"solve", [=](const Tensor& v) { return linalg::solve(m + 4.0 * eye(3, f64), v * v); }},
+      {"indexed",
+       [](const Tensor& v) {
+         return v[tensor({2, 0, 1, 2})] * v[tensor({0, 1, 2, 0})];
+       }},
+      {"matrix", [=](const Tensor& v) { return matmul(v.unsqueeze(1) * m, m) + transpose(m * v, 0, 1); }},
+  };
+  Corpus corpus;
+  const Vec in{x}, lanes{stack({x, x + 0.3, x - 0.2})};
+  for (auto& [name, f] : functions) {
+    auto one = [](auto g) -> Fn { return [g](const Vec& v) { return Vec{g(v[0])}; }; };
+    F jf = [f](const Tensor&v) { return jacfwd(f)(v); }, jr = [f](const Tensor&v) { return jacrev(f)(v); },
+      h = [f](const Tensor&v) { return hessian([f](const Tensor& u) { return sum(sin(f(u))); })(v); },
+      chunks = [f](const Tensor&v) { return jacfwd(f, {.chunk_size = 2})(v); };
+    for (auto& [kind, g] : std::vector<std::pair<std::string, F>>{{"", f}, {"jacfwd ", jf}, {"jacrev ", jr}, {"hessian ", h}, {"chunks ", chunks}}) {
+      corpus.check(kind + name, one(g), in, 1e-11);
+      corpus.check("vmap " + kind + name, one([g = g](const Tensor& v) { return vmap(g)(v); }), lanes, 1e-11);
+      for (auto& pass : compiler::passes()) corpus.check(kind + name + " without " + pass.name, one(g), in, 1e-11, {pass.name});
+    }
+  }
+}
+
 }  // namespace functra::testing

@@ -12,6 +12,10 @@ std::span<const Pass> passes() {
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
       {"cse", "Computes equal values once.", merge_equal},
       {"simplify", "Applies identities that keep the meaning of IEEE arithmetic: of arithmetic, masks, movement of elements, reductions.", simplify},
+      {"zeros", "Drops work on structural zeros, which annihilate whatever they multiply, and turns products with one-hot seeds into movement.",
+       annihilate_zeros},
+      {"contractions", "Brings contractions to their cheapest form: operands as they are stored, chains in the order of least cost.",
+       canonical_contractions},
       {"cse", "Computes equal values once.", merge_equal},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
   };

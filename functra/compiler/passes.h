@@ -39,10 +39,12 @@ ProgramPtr optimize(const ProgramPtr& p, std::span<const std::string> off = {}, 
 std::size_t count_equations(const core::Program& p);  // at every depth
 
 // ---- the passes
-ProgramPtr inline_all(const ProgramPtr& p);      // inline.cpp
-ProgramPtr eliminate_dead(const ProgramPtr& p);  // dead.cpp
-ProgramPtr merge_equal(const ProgramPtr& p);     // cse.cpp
-ProgramPtr simplify(const ProgramPtr& p);        // simplify.cpp
+ProgramPtr inline_all(const ProgramPtr& p);              // inline.cpp
+ProgramPtr eliminate_dead(const ProgramPtr& p);          // dead.cpp
+ProgramPtr merge_equal(const ProgramPtr& p);             // cse.cpp
+ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp
+ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
+ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
 ProgramPtr inline_calls(const ProgramPtr& p);

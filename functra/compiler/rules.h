@@ -84,13 +84,17 @@ using Fired = std::map<std::string, std::size_t>;  // how often each rule was ap
 core::ProgramPtr rewrite(const core::ProgramPtr& p, std::initializer_list<Rules> tables, Fired* fired = nullptr);
 
 // ---- the tables
-Rules arithmetic_rules();  // simplify_arithmetic.cpp
-Rules power_rules();       // simplify_power.cpp
-Rules logic_rules();       // simplify_logic.cpp
-Rules movement_rules();    // simplify_movement.cpp
-Rules pieces_rules();      // simplify_pieces.cpp
-Rules reduction_rules();   // simplify_reduction.cpp
-Rules control_rules();     // simplify_control.cpp
+Rules arithmetic_rules();   // simplify_arithmetic.cpp
+Rules power_rules();        // simplify_power.cpp
+Rules logic_rules();        // simplify_logic.cpp
+Rules movement_rules();     // simplify_movement.cpp
+Rules pieces_rules();       // simplify_pieces.cpp
+Rules reduction_rules();    // simplify_reduction.cpp
+Rules control_rules();      // simplify_control.cpp
+Rules zero_rules();         // zeros.cpp
+Rules seed_rules();         // seeds.cpp
+Rules product_rules();      // contractions.cpp: contractions that sum nothing
+Rules contraction_rules();  // contractions.cpp
 
 // ---- what rules share
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }

@@ -159,6 +159,8 @@ Tensor repeated_numbers(const Match& m) {  // numbers need not be repeated; if t
   bool any = false, full = false;
   for (std::size_t k = 0; k < m.size(); ++k) {
     x[k] = m.scalar_of(m[k]);
+    // Zeros that are added are for the pass that knows structural zeros: a 0 in their place would be added as written.
+    if ((&m.prim() == &add_p || &m.prim() == &sub_p) && !m[k].rank0() && floating(x[k]) && m.is(x[k], 0)) x[k] = m[k];
     any |= x[k].rank0() && !m[k].rank0();
     full |= !x[k].rank0();
   }
@@ -192,21 +194,28 @@ Tensor repeated_operands(const Match& m) {
   }
   return core::broadcast_in_dim(apply(m, x), shape, varies);
 }
-Tensor transposed_operands(const Match& m) {  // f(x^T, y^T) = f(x, y)^T
-  const Shape* perm = nullptr;
-  Buf<Made, 4> made(m.size());
-  for (std::size_t k = 0; k < m.size(); ++k) {
-    if (m[k].rank0()) continue;
-    made[k] = m.made(m[k], core::transpose_p);
-    if (!made[k] || !m.once(m[k])) return {};
-    const Shape& p = made[k].params<PermParams>().perm;
-    if (perm && !(*perm == p)) return {};
-    perm = &p;
+Tensor transposed_operands(const Match& m) {  // f(x^T, y^T) = f(x, y)^T; what is repeated goes with either
+  Shape perm;
+  for (const Tensor& t : m.operands()) {
+    Made made = m.made(t, core::transpose_p);
+    if (!made) continue;
+    const Shape p = made.params<PermParams>().perm;
+    if (!m.once(t) || (!perm.empty() && !(perm == p))) return {};
+    perm = p;
   }
-  if (!perm) return {};
+  if (perm.empty()) return {};
   Buf<Tensor, 4> x(m.size());
-  for (std::size_t k = 0; k < m.size(); ++k) x[k] = made[k] ? made[k][0] : m[k];
-  return core::permute(apply(m, x), Shape(*perm));
+  for (std::size_t k = 0; k < m.size(); ++k) {
+    Made made = m.made(m[k], core::transpose_p), repeated = m.made(m[k], core::broadcast_in_dim_p);
+    if (m[k].rank0()) x[k] = m[k];
+    else if (made) x[k] = made[0];
+    else if (repeated) {
+      const Shape dims = perm.pick(repeated.params<BroadcastParams>().dims), back = inverse(perm);
+      if (!std::is_sorted(dims.begin(), dims.end())) return {};
+      x[k] = core::broadcast_in_dim(repeated[0], repeated.params<BroadcastParams>().shape.pick(back), dims);
+    } else return {};
+  }
+  return core::permute(apply(m, x), perm);
 }
 
 constexpr Rule rules[] = {

@@ -1,6 +1,8 @@
 // Jacobians: vmap of the pullback or the pushforward over one-hot seeds.
 #include "functra/core/basis.h"
 #include "functra/kernels/strided.h"
+#include "functra/prims/index.h"
+#include "functra/prims/math.h"
 #include "functra/prims/shape.h"
 #include "functra/transforms/linear.h"
 
@@ -9,9 +11,15 @@ using namespace functra::core;
 
 namespace {
 
-// Rows from..from+n of the identity on `numel` elements, shaped [n, shape...].
+// Rows from..from+n of the identity on `numel` elements, shaped [n, shape...]. While a function is traced they are operations, so that
+// the Program shows where the zeros are.
 Tensor seeds(const Aval& a, std::int64_t from, std::int64_t n) {
   std::int64_t numel = a.shape.numel();
+  if (!plain()) {
+    Tensor row = prims::iota(DType::i64, {n, numel}, 0), column = prims::iota(DType::i64, {n, numel}, 1);
+    if (from) row = add(row, Tensor::literal_of(Scalar(from), DType::i64));
+    return prims::reshape(convert(prims::eq(row, column), a.dtype), a.shape.with(0, n));
+  }
   Tensor e = Tensor::uninitialized(a.dtype, {n, numel});
   std::size_t size = size_of(a.dtype);
   auto* p = static_cast<std::byte*>(e.mutable_bytes());
