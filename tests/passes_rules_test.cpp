@@ -372,6 +372,36 @@ const Row rules_rows[] = {
      "= dot_general(v0, v5) {left=[1, 2] right=[1, 0] left_batch=[] right_batch=[]}\n v7: f64[2, 3, 4] = dot_general(v5, v0) "
      "{left=[2] right=[1] left_batch=[0] right_batch=[2]}\n return v6, v7, v1 }",
      rounds},
+    // ---- gathers
+    {"gather_of_known",
+     "(v0: f64[5, 4]) { v1: i64[3, 1] = iota() {dtype=i64 shape=[3, 1] dim=0}\n v2: i64[3, 1] = add(v1, 1:i64)\n v3: f64[4, 3] = "
+     "gather(v0, v2) {offset_dims=[0] collapsed=[0] start_map=[0] operand_batch=[] indices_batch=[] sizes=[1, 4] fill=false value=0}\n "
+     "return v3 }"},
+    {"gather_of_known",
+     "(v0: f64[6, 7]) { v1: i64[3, 1] = iota() {dtype=i64 shape=[3, 1] dim=0}\n v2: i64[3, 1] = mul(2:i64, v1)\n v3: i64[3, 1] = "
+     "broadcast_in_dim(4:i64) {shape=[3, 1] dims=[]}\n v4: i64[3, 2] = concatenate(v2, v3) {dim=1}\n v5: f64[3, 1, 2] = gather(v0, v4) "
+     "{offset_dims=[1, 2] collapsed=[] start_map=[0, 1] operand_batch=[] indices_batch=[] sizes=[1, 2] fill=true value=0}\n return v5 }"},
+    {"gather_of_known",
+     "(v0: f64[3, 5]) { v1: i64[3, 2, 1] = broadcast_in_dim(2:i64) {shape=[3, 2, 1] dims=[]}\n v2: f64[3, 2] = gather(v0, v1) "
+     "{offset_dims=[] collapsed=[1] start_map=[1] operand_batch=[0] indices_batch=[0] sizes=[1, 1] fill=false value=0}\n return v2 }"},
+    {"scatter_onto_zeros",
+     "(v0: f64[3, 2]) { v1: f64[7, 4] = broadcast_in_dim(0.0:f64) {shape=[7, 4] dims=[]}\n v2: i64[3, 1] = iota() {dtype=i64 "
+     "shape=[3, 1] dim=0}\n v3: i64[3, 1] = mul(v2, 3:i64)\n v4: i64[3, 1] = broadcast_in_dim(1:i64) {shape=[3, 1] dims=[]}\n v5: "
+     "i64[3, 2] = concatenate(v3, v4) {dim=1}\n v6: f64[7, 4] = scatter(v1, v5, v0) {window_dims=[1] inserted=[0] scatter_map=[0, 1] "
+     "operand_batch=[] indices_batch=[] drop=true unique=false}\n return v6 }"},
+    {"scatter_add_onto_zeros",
+     "(v0: f64[3, 2]) { v1: f64[5, 2] = broadcast_in_dim(0.0:f64) {shape=[5, 2] dims=[]}\n v2: i64[3, 1] = broadcast_in_dim(2:i64) "
+     "{shape=[3, 1] dims=[]}\n v3: f64[5, 2] = scatter_add(v1, v2, v0) {window_dims=[1] inserted=[0] scatter_map=[0] "
+     "operand_batch=[] indices_batch=[] drop=false unique=false}\n return v3 }",
+     rounds},
+    {"dynamic_slice_of_known", "(v0: f64[5, 4], v1: i64[]) { v2: f64[2, 4] = dynamic_slice(v0, 7:i64, v1) {sizes=[2, 4]}\n return v2 }"},
+    {"dynamic_slice_of_repeated",
+     "(v0: f64[5], v1: i64[]) { v2: f64[5, 4] = broadcast_in_dim(v0) {shape=[5, 4] dims=[0]}\n v3: f64[2, 3] = "
+     "dynamic_slice(v2, v1, v1) {sizes=[2, 3]}\n return v3 }"},
+    {"update_of_known",
+     "(v0: f64[5, 4], v1: f64[2, 4], v2: f64[2, 2]) { v3: f64[5, 4] = dynamic_update_slice(v0, v1, 1:i64, 0:i64)\n v4: f64[5, 4] = "
+     "broadcast_in_dim(0.0:f64) {shape=[5, 4] dims=[]}\n v5: f64[5, 4] = dynamic_update_slice(v4, v2, 9:i64, 1:i64)\n v6: f64[5, 4] = "
+     "dynamic_update_slice(v0, v3, 2:i64, 2:i64)\n return v3, v5, v6 }"},
     // ---- contractions
     {"product_of_arrays",
      "(v0: f64[2, 3], v1: f64[4, 2]) { v2: f64[2, 3, 4] = dot_general(v0, v1) {left=[] right=[] left_batch=[0] right_batch=[1]}\n "
@@ -449,9 +479,9 @@ Tensor input(const Aval& a, std::size_t k) {
   return tensor(v, f64).reshape(a.shape).to(a.dtype);
 }
 std::vector<Rules> tables() {
-  return {compiler::arithmetic_rules(), compiler::power_rules(),     compiler::logic_rules(),      compiler::movement_rules(),
-          compiler::pieces_rules(),     compiler::reduction_rules(), compiler::control_rules(),    compiler::zero_rules(),
-          compiler::seed_rules(),       compiler::product_rules(),   compiler::contraction_rules()};
+  return {compiler::arithmetic_rules(), compiler::power_rules(),     compiler::logic_rules(),       compiler::movement_rules(),
+          compiler::pieces_rules(),     compiler::reduction_rules(), compiler::control_rules(),     compiler::zero_rules(),
+          compiler::seed_rules(),       compiler::product_rules(),   compiler::contraction_rules(), compiler::gather_rules()};
 }
 std::string differs_in_bits(const Vec& a, const Vec& b) {
   for (std::size_t k = 0; k < a.size(); ++k) {

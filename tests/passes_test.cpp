@@ -230,6 +230,106 @@ TEST(PassEqual, bodies_effects_draws_and_barriers) {
   EXPECT_EQ(count(optimised(body, {"cse"}), "sin"), 1u);
 }
 
+// ---------------------------------------------------------------- loops
+TEST(PassHoist, invariant_work_leaves_scans_and_whiles) {
+  Tensor w = some({3, 3});
+  auto f = [&](const Tensor& v) {
+    return ft::scan(
+               [&](const Tensor& c, const Tensor& a) {
+                 return std::pair{ft::tanh(ft::matmul(ft::matmul(w, w), c)) + a * ft::exp(v[0]), c};
+               },
+               v, ft::stack({v, v + 1.0, v * 2.0}))
+        .first;
+  };
+  Program p = ft::make_fx(f)(some({3})), q = optimised(p, {"inline", "hoist", "dce"});
+  auto body = [](const Program& x) {
+    for (auto& e : x.ir()->eqns)
+      if (auto inner = ft::core::inner_programs(e); !inner.empty()) return Program(inner[0]);
+    return Program();
+  };
+  EXPECT_EQ(count(body(p), "dot_general"), 2u);
+  EXPECT_EQ(count(body(q), "dot_general"), 1u) << q;
+  EXPECT_EQ(count(body(q), "exp"), 0u);
+  EXPECT_EQ(count(q, "exp"), 1u);
+  EXPECT_EQ(optimised_differs(p, {some({3})}, 1e-14), "");
+  auto g = [&](const Tensor& v, const Tensor& u) {
+    return ft::while_loop([&](const Tensor& c) { return ft::sum(c) < ft::sum(ft::sin(u)) + 9.0; }, [&](const Tensor& c) { return c + ft::exp(u); },
+                          v);
+  };
+  p = ft::make_fx(g)(some({3}), some({3}));
+  q = optimised(p, {"inline", "hoist", "dce"});
+  const auto& last = q.ir()->eqns.back();
+  for (auto& inner : ft::core::inner_programs(last)) EXPECT_EQ(count(Program(inner), "exp") + count(Program(inner), "sin"), 0u) << q;
+  EXPECT_EQ(optimised_differs(p, {some({3}), some({3})}, 1e-14), "");
+}
+TEST(PassHoist, what_does_not_change_is_no_carry_no_slice_and_no_stack) {
+  Program p = Program::parse(R"(program(v0: f64[3], v1: f64[], v2: f64[3]) {
+    v3: f64[4, 3] = broadcast_in_dim(v2) {shape=[4, 3] dims=[1]}
+    v4: f64[3], v5: f64[], v6: f64[4, 3], v7: f64[4, 3], v8: f64[4] = scan(v0, v0, v1, v3, v3) {body=program(v0: f64[3], v1: f64[3], v2: f64[], v3: f64[3], v4: f64[3]) {
+      v5: f64[3] = mul(v1, v3)
+      v6: f64[3] = add(v5, v4)
+      v7: f64[3] = sin(v0)
+      v8: f64[3] = mul(v6, v2)
+      return v8, v2, v7, v8, v2
+    } n_const=1 n_carry=2 length=4 reverse=false counted=false unroll=1}
+    return v4, v5, v6, v7, v8
+  })");
+  Program q = optimised(p, {"hoist", "dce"});
+  ASSERT_EQ(count(q, "scan"), 1u);
+  for (auto& e : q.ir()->eqns)
+    if (std::string(e.prim->name) == "scan") {
+      auto body = ft::core::inner_programs(e)[0];
+      EXPECT_EQ(body->inputs.size(), 3u) << q;  // the slice that is one at every step, the number, the carry
+      EXPECT_EQ(body->outputs.size(), 2u);
+      EXPECT_EQ(count(Program(body), "sin"), 0u);
+    }
+  EXPECT_EQ(optimised_differs(p, {some({3}), Tensor(0.5), some({3})}, 0), "");
+}
+TEST(PassHoist, loops_that_may_make_no_step_keep_what_may_not_end) {
+  auto f = [](const Tensor& n, const Tensor& v) {
+    return ft::fori_loop(0, n,
+                         [&](const Tensor&, const Tensor& c) {
+                           Tensor endless = ft::while_loop([&](const Tensor& u) { return ft::sum(u) < ft::sum(v); },
+                                                           [](const Tensor& u) { return u * 0.5; }, v - 1.0);
+                           return c + endless;
+                         },
+                         v, {.max_steps = 3});
+  };
+  Program p = ft::make_fx(f)(ft::tensor(0), some({3})), q = optimised(p);
+  expect_close(q({ft::tensor(0), some({3})})[0], some({3}), 0);
+}
+TEST(PassHoist, effects_and_cheap_values_stay) {
+  auto f = [](const Tensor& v) {
+    return ft::scan(
+               [&](const Tensor& c, const Tensor& a) {
+                 ft::debug::print("x");
+                 return std::pair{c * ft::sum(ft::arange(0, 3, 1, ft::f64)) + a, c};
+               },
+               ft::tensor(1.0, ft::f64), v)
+        .first;
+  };
+  Program p = ft::make_fx(f)(some({4})), q = optimised(p, {"hoist"});
+  for (auto& e : q.ir()->eqns)
+    if (auto inner = ft::core::inner_programs(e); !inner.empty()) EXPECT_EQ(count(Program(inner[0]), "debug_print"), 1u);
+}
+TEST(Passes, of_a_scan_and_its_gradient_keep_values_each_alone) {
+  Tensor w = some({3, 3});
+  auto loss = [&](const Tensor& v, const Tensor& xs) {
+    return ft::sum(ft::scan(
+                       [&](const Tensor& c, const Tensor& a) {
+                         return std::pair{ft::tanh(ft::matmul(w, c) + a), ft::exp(c) * v};
+                       },
+                       v, xs)
+                       .second);
+  };
+  Program p = ft::make_fx(ft::grad(loss))(some({3}), some({5, 3}));
+  for (auto& pass : fc::passes()) {
+    EXPECT_EQ(optimised_differs(p, {some({3}), some({5, 3})}, 1e-13, {pass.name}), "") << "without " << pass.name;
+    Program q = optimised(p, {pass.name});
+    expect_close(q({some({3}), some({5, 3})})[0], p({some({3}), some({5, 3})})[0], 1e-13);
+  }
+}
+
 // ---------------------------------------------------------------- size
 TEST(Passes, a_chain_of_a_million_equations) {  // behaviour 43
   const int n = 1000000;

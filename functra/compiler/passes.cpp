@@ -14,8 +14,10 @@ std::span<const Pass> passes() {
       {"simplify", "Applies identities that keep the meaning of IEEE arithmetic: of arithmetic, masks, movement of elements, reductions.", simplify},
       {"zeros", "Drops work on structural zeros, which annihilate whatever they multiply, and turns products with one-hot seeds into movement.",
        annihilate_zeros},
+      {"gathers", "Turns gathers and scatters at places that are known into slices and pads.", simplify_gathers},
       {"contractions", "Brings contractions to their cheapest form: operands as they are stored, chains in the order of least cost.",
        canonical_contractions},
+      {"hoist", "Moves what does not change from step to step out of loops.", hoist_invariants},
       {"cse", "Computes equal values once.", merge_equal},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
   };

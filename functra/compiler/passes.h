@@ -45,6 +45,8 @@ ProgramPtr merge_equal(const ProgramPtr& p);             // cse.cpp
 ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp
 ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
 ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
+ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
+ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
 ProgramPtr inline_calls(const ProgramPtr& p);

@@ -95,6 +95,7 @@ Rules zero_rules();         // zeros.cpp
 Rules seed_rules();         // seeds.cpp
 Rules product_rules();      // contractions.cpp: contractions that sum nothing
 Rules contraction_rules();  // contractions.cpp
+Rules gather_rules();       // gathers.cpp
 
 // ---- what rules share
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
