@@ -208,6 +208,21 @@ const Row rules_rows[] = {
      "(v0: f64[3, 2], v1: f64[2, 2], v2: f64[4, 2]) { v3: f64[9, 2] = concatenate(v0, v1, v2) {dim=0}\n v4: f64[1, 1] = slice(v3) "
      "{start=[3, 1] limit=[4, 2] stride=[1, 1]}\n v5: f64[3, 2] = slice(v3) {start=[4, 0] limit=[7, 2] stride=[1, 1]}\n return v4, "
      "v5 }"},
+    {"reshape_of_concatenate",
+     "(v0: f64[3], v1: f64[]) { v2: f64[1, 3] = reshape(v0) {shape=[1, 3]}\n v3: f64[2, 3] = broadcast_in_dim(v1) {shape=[2, 3] "
+     "dims=[]}\n v4: f64[3, 3] = concatenate(v2, v3) {dim=0}\n v5: f64[1, 3, 1, 3] = reshape(v4) {shape=[1, 3, 1, 3]}\n return v5 }"},
+    {"slice_of_elementwise",
+     "(v0: f64[81], v1: f64[]) { v2: f64[81] = mul(v0, v1)\n v3: f64[40] = slice(v2) {start=[1] limit=[81] stride=[2]}\n return v3 }"},
+    {"slice_of_reduction",
+     "(v0: f64[3, 4, 5]) { v1: f64[3, 5] = reduce_max(v0) {dims=[1]}\n v2: f64[1, 2] = slice(v1) {start=[1, 1] limit=[2, 4] stride=[1, "
+     "2]}\n return v2 }"},
+    {"slice_of_contraction",
+     "(v0: f64[2, 5, 3], v1: f64[2, 3, 4]) { v2: f64[2, 5, 4] = dot_general(v0, v1) {left=[2] right=[1] left_batch=[0] "
+     "right_batch=[0]}\n v3: f64[1, 2, 1] = slice(v2) {start=[1, 1, 3] limit=[2, 4, 4] stride=[1, 2, 1]}\n return v3 }",
+     rounds},
+    {"slice_of_parts",
+     "(v0: f64[2, 5], v1: f64[3, 5]) { v2: f64[5, 5] = concatenate(v0, v1) {dim=0}\n v3: f64[5, 2] = slice(v2) {start=[0, 1] limit=[5, 4] "
+     "stride=[1, 2]}\n return v3 }"},
     // ---- reductions
     {"over_ones", "(v0: f64[1, 81, 1]) { v1: f64[1] = reduce_sum(v0) {dims=[0, 1]}\n v2: f64[81] = reduce_max(v0) {dims=[0, 2]}\n return v1, v2 }",
      rounds},
@@ -429,6 +444,10 @@ const Row rules_rows[] = {
      "(v0: f64[4], v1: f64[3, 6]) { v2: f64[3, 4, 2] = broadcast_in_dim(v0) {shape=[3, 4, 2] dims=[1]}\n v3: f64[4, 2, 6] = "
      "dot_general(v2, v1) {left=[0] right=[0] left_batch=[] right_batch=[]}\n return v3 }",
      rounds},
+    {"contraction_of_broadcast",
+     "(v0: f64[3, 4], v1: f64[]) { v2: f64[2, 3] = broadcast_in_dim(v1) {shape=[2, 3] dims=[]}\n v3: f64[2, 4] = "
+     "dot_general(v2, v0) {left=[1] right=[0] left_batch=[] right_batch=[]}\n return v3 }",
+     rounds},
     {"contraction_of_negative",
      "(v0: f64[2, 3], v1: f64[3, 4]) { v2: f64[2, 3] = neg(v0)\n v3: f64[3, 4] = neg(v1)\n v4: f64[2, 4] = dot_general(v2, v3) "
      "{left=[1] right=[0] left_batch=[] right_batch=[]}\n return v4 }",
@@ -479,9 +498,9 @@ Tensor input(const Aval& a, std::size_t k) {
   return tensor(v, f64).reshape(a.shape).to(a.dtype);
 }
 std::vector<Rules> tables() {
-  return {compiler::arithmetic_rules(), compiler::power_rules(),     compiler::logic_rules(),       compiler::movement_rules(),
-          compiler::pieces_rules(),     compiler::reduction_rules(), compiler::control_rules(),     compiler::zero_rules(),
-          compiler::seed_rules(),       compiler::product_rules(),   compiler::contraction_rules(), compiler::gather_rules()};
+  return {compiler::arithmetic_rules(),  compiler::power_rules(),   compiler::logic_rules(),    compiler::movement_rules(), compiler::pieces_rules(),
+          compiler::reduction_rules(),   compiler::control_rules(), compiler::zero_rules(),     compiler::seed_rules(),     compiler::product_rules(),
+          compiler::contraction_rules(), compiler::gather_rules(),  compiler::narrowing_rules()};
 }
 std::string differs_in_bits(const Vec& a, const Vec& b) {
   for (std::size_t k = 0; k < a.size(); ++k) {

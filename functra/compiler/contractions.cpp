@@ -111,7 +111,7 @@ Tensor contraction_of_transpose(const Match& m) {
 Tensor contraction_of_broadcast(const Match& m) {
   for (std::size_t k : {0u, 1u}) {
     Made b = m.made(m[k], broadcast_in_dim_p);
-    if (!b || b[0].rank0()) continue;
+    if (!b) continue;
     Sides s = sides(m);
     const Shape dims = b.params<BroadcastParams>().dims, mine = m.shape(m[k]), theirs = m.shape(m[1 - k]);
     Side own, their;
@@ -300,7 +300,8 @@ Rules product_rules() { return products; }
 Rules contraction_rules() { return rules; }
 
 ProgramPtr canonical_contractions(const ProgramPtr& p) {
-  return rewrite(p, {product_rules(), contraction_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(), reduction_rules()});
+  return rewrite(p, {product_rules(), contraction_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(), narrowing_rules(),
+                     reduction_rules()});
 }
 
 }  // namespace functra::compiler

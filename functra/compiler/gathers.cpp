@@ -247,7 +247,7 @@ constexpr Rule rules[] = {
 Rules gather_rules() { return rules; }
 
 ProgramPtr simplify_gathers(const ProgramPtr& p) {
-  return rewrite(p, {gather_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(), reduction_rules()});
+  return rewrite(p, {gather_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(), narrowing_rules(), reduction_rules()});
 }
 
 }  // namespace functra::compiler

@@ -89,6 +89,7 @@ Rules power_rules();        // simplify_power.cpp
 Rules logic_rules();        // simplify_logic.cpp
 Rules movement_rules();     // simplify_movement.cpp
 Rules pieces_rules();       // simplify_pieces.cpp
+Rules narrowing_rules();    // simplify_narrowing.cpp
 Rules reduction_rules();    // simplify_reduction.cpp
 Rules control_rules();      // simplify_control.cpp
 Rules zero_rules();         // zeros.cpp

@@ -5,7 +5,8 @@
 namespace functra::compiler {
 
 ProgramPtr simplify(const ProgramPtr& p) {
-  return rewrite(p, {arithmetic_rules(), power_rules(), logic_rules(), movement_rules(), pieces_rules(), reduction_rules(), control_rules()});
+  return rewrite(
+      p, {arithmetic_rules(), power_rules(), logic_rules(), movement_rules(), pieces_rules(), narrowing_rules(), reduction_rules(), control_rules()});
 }
 
 }  // namespace functra::compiler

@@ -111,12 +111,13 @@ Tensor concatenate_of_few(const Match& m) {  // one part, or parts without eleme
   return parts.empty() ? m[0] : prims::concatenate(parts, static_cast<int>(d));
 }
 Tensor concatenate_of_concatenate(const Match& m) {
+  constexpr std::size_t most = 1024;  // parts: a long chain of concatenations is not copied at every link
   auto d = m.params<DimParams>().dim;
   bool any = false;
   Vec parts;
   for (const Tensor& t : m.operands()) {
     Made c = m.made(t, concatenate_p);
-    if (c && c.params<DimParams>().dim == d && m.once(t)) {
+    if (c && c.params<DimParams>().dim == d && m.once(t) && parts.size() + c.size() <= most) {
       any = true;
       for (std::size_t k = 0; k < c.size(); ++k) parts.push_back(c[k]);
     } else parts.push_back(t);
@@ -186,7 +187,35 @@ Tensor slice_of_concatenate(const Match& m) {
   return prims::concatenate(parts, static_cast<int>(d));
 }
 
+// The reshape of an array of parts that are reshaped, or repeated, already.
+Tensor reshape_of_concatenate(const Match& m) {
+  Made c = m.made(m[0], concatenate_p);
+  if (!c || c.size() > 64 || !m.once(m[0])) return {};
+  const Shape &to = m.params<ShapeParams>().shape, from = m.shape(m[0]);
+  auto d = at(c.params<DimParams>().dim);
+  std::size_t place = to.size(), j = 0;  // of the joined dimension
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    if (from[i] == 1) continue;
+    while (j < to.size() && to[j] == 1) ++j;
+    if (j == to.size() || to[j] != from[i]) return {};
+    if (i == d) place = j;
+    ++j;
+  }
+  for (; j < to.size(); ++j)
+    if (to[j] != 1) return {};
+  if (place == to.size()) return {};
+  Vec parts;
+  for (std::size_t k = 0; k < c.size(); ++k) {
+    if (!m.made(c[k], reshape_p) && !m.made(c[k], core::broadcast_in_dim_p)) return {};
+    Shape s = to;
+    s[place] = m.shape(c[k])[d];
+    parts.push_back(prims::reshape(c[k], s));
+  }
+  return prims::concatenate(parts, static_cast<int>(place));
+}
+
 constexpr Rule rules[] = {
+    {&reshape_p, "reshape_of_concatenate", "parts that are reshaped already", reshape_of_concatenate},
     {&pad_p, "pad_of_nothing", "a pad by nothing, or of nothing", pad_of_nothing},
     {&pad_p, "pad_that_crops", "what is cropped is sliced off first", pad_that_crops},
     {&pad_p, "pad_of_pad", "two pads with one value are one", pad_of_pad},

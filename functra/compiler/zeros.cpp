@@ -87,33 +87,32 @@ Tensor sum_of_pads(const Match& m) {
   if (!a || !b) return {};
   const Shape sa = m.shape(a->x), sb = m.shape(b->x);
   Shape low = a->low, high = a->high;
-  int differ = -1, dims = 0;  // the dimension in which the boxes differ, and how many there are
-  bool full = true;
+  bool full = true, same = true;
   for (std::size_t d = 0; d < low.size(); ++d) {
-    if (a->low[d] != b->low[d] || a->high[d] != b->high[d]) {
-      differ = static_cast<int>(d);
-      ++dims;
-    }
+    same &= a->low[d] == b->low[d] && a->high[d] == b->high[d];
     low[d] = std::min(a->low[d], b->low[d]);
     high[d] = std::min(a->high[d], b->high[d]);
     full &= low[d] == 0 && high[d] == 0;
   }
-  if (dims == 0) return pad_zeros(combine(m, a->x, b->x), a->low, a->high);
-  if (dims == 1) {  // one after the other: put together
-    auto d = static_cast<std::size_t>(differ);
+  if (same) return pad_zeros(combine(m, a->x, b->x), a->low, a->high);
+  for (std::size_t d = 0; d < low.size(); ++d) {  // one after the other: put together, in the box that holds both
     bool first = a->low[d] + sa[d] <= b->low[d], second = b->low[d] + sb[d] <= a->low[d];
-    if (first || second) {
-      Tensor y = &m.prim() == &sub_p ? neg(b->x) : b->x;
-      Vec parts{first ? a->x : y};
-      std::int64_t gap = first ? b->low[d] - a->low[d] - sa[d] : a->low[d] - b->low[d] - sb[d];
-      if (gap) {
-        Shape s = sa;
-        s[d] = gap;
-        parts.push_back(zeros_of(m[0], s));
-      }
-      parts.push_back(first ? y : a->x);
-      return pad_zeros(prims::concatenate(parts, differ), low, high);
+    if (!first && !second) continue;
+    auto beside = [&](const Tensor& x, const Padded& p) {
+      Shape l = p.low, h = p.high;
+      for (std::size_t k = 0; k < l.size(); ++k) l[k] = k == d ? 0 : l[k] - low[k], h[k] = k == d ? 0 : h[k] - high[k];
+      return pad_zeros(x, l, h);
+    };
+    Tensor x = beside(a->x, *a), y = beside(&m.prim() == &sub_p ? neg(b->x) : b->x, *b);
+    Vec parts{first ? x : y};
+    if (std::int64_t gap = first ? b->low[d] - a->low[d] - sa[d] : a->low[d] - b->low[d] - sb[d]) {
+      Shape s = m.shape(m[0]);
+      for (std::size_t k = 0; k < s.size(); ++k) s[k] -= low[k] + high[k];
+      s[d] = gap;
+      parts.push_back(zeros_of(m[0], s));
     }
+    parts.push_back(first ? y : x);
+    return pad_zeros(prims::concatenate(parts, static_cast<int>(d)), low, high);
   }
   if (full) return {};
   auto within = [&](const Padded& p) {  // in the box that holds both
@@ -308,8 +307,8 @@ constexpr Rule rules[] = {
 Rules zero_rules() { return rules; }
 
 ProgramPtr annihilate_zeros(const ProgramPtr& p) {
-  return rewrite(
-      p, {zero_rules(), seed_rules(), product_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(), reduction_rules()});
+  return rewrite(p, {zero_rules(), seed_rules(), product_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(),
+                     narrowing_rules(), reduction_rules()});
 }
 
 }  // namespace functra::compiler
