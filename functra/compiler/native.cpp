@@ -128,7 +128,8 @@ std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::v
 class Generator {
  public:
   Generator() : machine(Machine::host().make()), out_(bytes_) {
-    if (machine->addPassesToEmitFile(passes_, out_, nullptr, llvm::CodeGenFileType::ObjectFile)) throw Error("jit: LLVM cannot write code for this machine");
+    if (machine->addPassesToEmitFile(passes_, out_, nullptr, llvm::CodeGenFileType::ObjectFile))
+      throw Error("jit: LLVM cannot write code for this machine");
   }
   llvm::SmallVector<char, 0> object(llvm::Module& m) {
     passes_.run(m);
@@ -228,7 +229,8 @@ std::string assembly(const std::vector<const Nest*>& nests) {
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream out(text);
   llvm::legacy::PassManager passes;
-  if (tm->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile)) throw Error("jit: LLVM cannot write assembly for this machine");
+  if (tm->addPassesToEmitFile(passes, out, nullptr, llvm::CodeGenFileType::AssemblyFile))
+    throw Error("jit: LLVM cannot write assembly for this machine");
   passes.run(*m);
   return {text.data(), text.size()};
 }

@@ -17,13 +17,14 @@ using ExecutablePtr = std::shared_ptr<const Executable>;
 
 class Executable {
  public:
-  explicit Executable(core::ProgramPtr program);
+  // optimised: the passes have been over it, as part of the program that holds it.
+  explicit Executable(core::ProgramPtr program, bool optimised = false);
   // Concrete arguments, which are released after their last use.
   void run(std::span<Tensor> args, Outs outs) const;
   // The same on memory: contiguous operands, room for the results, which overlaps no operand, and a workspace of workspace_bytes().
   void run_raw(void* const* in, void* const* out, std::byte* workspace) const;
 
-  const core::ProgramPtr& program() const { return program_; }
+  const core::ProgramPtr& program() const { return program_; }  // after the passes
   const std::vector<compiler::Unit>& units() const { return units_; }
   std::size_t workspace_bytes() const { return arena_bytes_; }
   double compile_ms() const { return compile_ms_; }  // of this program, without those of loops
@@ -91,6 +92,6 @@ class Executable {
 };
 
 // The executable of a program, made at the first call; kept with the program.
-ExecutablePtr executable(const core::ProgramPtr& p);
+ExecutablePtr executable(const core::ProgramPtr& p, bool optimised = false);
 
 }  // namespace functra::runtime

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "functra/compiler/emit.h"
+#include "functra/compiler/passes.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
 #include "functra/runtime/executable.h"
@@ -54,6 +55,18 @@ class Arena {
   std::vector<Block> blocks_;
 };
 
+// FUNCTRA_PASSES_OFF=cse,hoist: to find out which pass does what.
+std::vector<std::string> passes_off() {
+  std::vector<std::string> r;
+  const char* list = std::getenv("FUNCTRA_PASSES_OFF");
+  for (std::string s = list ? list : ""; !s.empty();) {
+    auto comma = s.find(',');
+    r.push_back(s.substr(0, comma));
+    s = comma == s.npos ? "" : s.substr(comma + 1);
+  }
+  return r;
+}
+
 // Programs that a step runs itself; none where the primitive's own kernel does.
 std::vector<ProgramPtr> bodies_of(const core::Program& p, const Eqn& e) {
   core::Params q = e.params;
@@ -68,8 +81,9 @@ std::vector<ProgramPtr> bodies_of(const core::Program& p, const Eqn& e) {
 
 }  // namespace
 
-Executable::Executable(ProgramPtr program) : program_(std::move(program)) {
+Executable::Executable(ProgramPtr program, bool optimised) {
   const double start = now_ms();
+  program_ = optimised ? std::move(program) : compiler::optimize(program, passes_off());
   units_ = compiler::units(*program_);
   auto nests = all_nests();
   if (!nests.empty()) code_ = compiler::compile(nests);
@@ -136,7 +150,7 @@ Executable::Step Executable::eqn_step(const Unit& u) {
   if (bodies.empty()) return s;
   s.kind = e.prim == &prims::scan_p ? Kind::scan : e.prim == &prims::while_p ? Kind::loop : Kind::branch;
   for (auto& b : bodies) {
-    s.bodies.push_back(executable(b));
+    s.bodies.push_back(executable(b, true));
     s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
   }
   if (s.kind != Kind::branch)  // the carry, twice: a step reads one and writes the other
@@ -198,13 +212,13 @@ struct Lazy {
   ExecutablePtr made;
 };
 }  // namespace
-ExecutablePtr executable(const ProgramPtr& p) {
-  static const std::string key = "native";
+ExecutablePtr executable(const ProgramPtr& p, bool optimised) {
+  const std::string key = optimised ? "native body" : "native";
   auto lazy = std::static_pointer_cast<const Lazy>(p->forms->find(key));
   if (!lazy) lazy = std::static_pointer_cast<const Lazy>(p->forms->insert(key, std::make_shared<const Lazy>()));
   auto& l = const_cast<Lazy&>(*lazy);
   // A Program owns its forms: the executable refers to it without owning it.
-  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get())); });
+  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get()), optimised); });
   return l.made;
 }
 
