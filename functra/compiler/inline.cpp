@@ -51,10 +51,17 @@ ProgramPtr all_branches(const LanesParams& q, const std::vector<Aval>& types) {
   });
 }
 
-bool is_call(const Primitive* p, bool calls_only) {
+// Of what somebody else compiled, only those whose maker is gone.
+bool is_call(const Eqn& e, bool calls_only) {
+  const Primitive* p = e.prim;
   if (calls_only) return p == &jit_call_p;
-  static const Primitive* const all[] = {&jit_call_p,     &compiled_call_p, &custom_jvp_p,   &custom_vjp_p, &checkpoint_p,
-                                         &remat_linear_p, &custom_vmap_p,   &linear_solve_p, &root_p,       &lanes_p};
+  if (p == &compiled_call_p) {
+    Params q = e.params;
+    const RunnerPtr& run = q.get<CompiledParams>().run;
+    return !run || !run->call;
+  }
+  static const Primitive* const all[] = {&jit_call_p,    &custom_jvp_p,   &custom_vjp_p, &checkpoint_p, &remat_linear_p,
+                                         &custom_vmap_p, &linear_solve_p, &root_p,       &lanes_p};
   return std::ranges::find(all, p) != std::end(all);
 }
 Callee callee(const Program& p, const Eqn& e) {
@@ -104,7 +111,7 @@ class Inliner {
         e, [this](const ProgramPtr& p) { return run(p); }, changed);
   }
   bool changes(const Eqn& e) {
-    if (is_call(e.prim, calls_only_)) return true;
+    if (is_call(e, calls_only_)) return true;
     bool changed = false;
     (void)params(e, changed);
     return changed;
@@ -128,7 +135,7 @@ class Inliner {
     std::vector<Var> to(p.type_of.size(), unknown), out;
     for (std::size_t i = 0; i < in.size(); ++i) to[static_cast<std::size_t>(p.inputs[i])] = as(b.q, in[i], p.type(p.inputs[i]), nullptr);
     for (const Eqn& e : p.eqns) {
-      if (!is_call(e.prim, calls_only_)) {
+      if (!is_call(e, calls_only_)) {
         bool changed = false;
         auto first = b.append(p, e, to);
         b.q.eqns.back().params = params(e, changed);

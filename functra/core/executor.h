@@ -1,17 +1,32 @@
 // Who runs the Programs of compiled calls and of control flow. runtime/ defines the one in use; the meaning is that of eval_program.
 #pragma once
+#include <string>
+
 #include "functra/core/ir.h"
 
 namespace functra::core {
 
 class Executor {
  public:
+  // What a compiled call looks like on the way to machine code. steps: nests and kernels in the order they run.
+  enum class Form { steps, llvm_ir, assembly };
+  struct Figures {
+    double compile_ms = 0;               // passes, code generation and linking, of loops' bodies too
+    double flops = 0, bytes = 0;         // of one call, a step of each loop: arithmetic operations; operands and results of nests and kernels
+    std::size_t nests = 0, kernels = 0;  // generated loop nests; calls of ahead-of-time kernels
+    std::size_t workspace = 0;           // bytes of the arena
+  };
+
   virtual ~Executor() = default;
   virtual const char* name() const = 0;
   // A compiled call. Concrete arguments; entries of `args` are consumed: released, or reused, after their last use.
   virtual void run(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const = 0;
   // A body of control flow: compiled where it runs as part of a compiled call, evaluated otherwise.
   virtual void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const = 0;
+  // What `run` makes of the program; Error where the build has no compiler.
+  virtual ProgramPtr optimised(const ProgramPtr& program) const = 0;
+  virtual std::string text(const ProgramPtr& program, Form form) const = 0;
+  virtual Figures figures(const ProgramPtr& program) const = 0;
 };
 const Executor& executor();
 

@@ -8,7 +8,7 @@
 
 #include "functra/compiler/fuse.h"
 #include "functra/compiler/native.h"
-#include "functra/core/ir.h"
+#include "functra/core/executor.h"
 
 namespace functra::runtime {
 
@@ -27,9 +27,8 @@ class Executable {
   const core::ProgramPtr& program() const { return program_; }  // after the passes
   const std::vector<compiler::Unit>& units() const { return units_; }
   std::size_t workspace_bytes() const { return arena_bytes_; }
-  double compile_ms() const { return compile_ms_; }  // of this program, without those of loops
-  std::string nests() const;                         // its loop nests as text
-  std::vector<const compiler::Nest*> all_nests() const;
+  std::string text(core::Executor::Form form) const;
+  core::Executor::Figures figures() const;
 
  private:
   enum class Where : std::uint8_t { input, arena, result, tensor };
@@ -67,6 +66,7 @@ class Executable {
     std::byte* arena;
     bool owned;  // are the operands tensors?
   };
+  std::vector<const compiler::Nest*> all_nests() const;
   void plan();
   std::int32_t slot_of(core::Var v);
   Step nest_step(const compiler::Unit& u, std::size_t& next);

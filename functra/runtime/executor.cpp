@@ -1,48 +1,63 @@
-// The executor in use: compiled calls run native code; without LLVM, and for what eager evaluation runs, equations are evaluated one by
-// one with the eager kernels.
+// The executor in use. Compiled calls run native code; in a build without LLVM they evaluate the optimised program. What eager control
+// flow runs is evaluated as it is.
 #include "functra/core/executor.h"
+#include "functra/core/forms.h"
 #include "functra/core/interp.h"
 #if FUNCTRA_HAVE_LLVM
 #include "functra/runtime/executable.h"
+#else
+#include "functra/compiler/passes.h"
 #endif
 
 namespace functra::core {
 namespace {
 
-thread_local bool in_compiled_code = false;
+thread_local bool in_compiled_code = false;  // a body is compiled where the program that holds it is
 
-class InterpretingExecutor final : public Executor {
- public:
-  const char* name() const override { return "interpreter"; }
-  void run(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override { eval_program_consuming(*program, args, outs); }
-  void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override { eval_program_consuming(*program, args, outs); }
-};
 #if FUNCTRA_HAVE_LLVM
-class NativeExecutor final : public Executor {
+void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) { runtime::executable(p, body)->run(args, outs); }
+constexpr const char* kind = "native";
+ProgramPtr optimised_form(const ProgramPtr& p) { return runtime::executable(p)->program(); }
+std::string text_of(const ProgramPtr& p, Executor::Form form) { return runtime::executable(p)->text(form); }
+Executor::Figures figures_of(const ProgramPtr& p) { return runtime::executable(p)->figures(); }
+#else
+// Kept with the program, which it must not own.
+ProgramPtr optimised_form(const ProgramPtr& p) {
+  return *cached<ProgramPtr>(*p, "optimised", [&] { return compiler::optimize(ProgramPtr(ProgramPtr(), p.get())); });
+}
+void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) {
+  eval_program_consuming(body ? *p : *optimised_form(p), args, outs);
+}
+[[noreturn]] void no_compiler() { throw Error("this build of Functra has no compiler: it was configured with FUNCTRA_LLVM=OFF"); }
+std::string text_of(const ProgramPtr&, Executor::Form) { no_compiler(); }
+Executor::Figures figures_of(const ProgramPtr&) { no_compiler(); }
+constexpr const char* kind = "interpreter";
+#endif
+
+class TheExecutor final : public Executor {
  public:
-  const char* name() const override { return "native"; }
+  const char* name() const override { return kind; }
   void run(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override {
-    bool before = std::exchange(in_compiled_code, true);
-    struct Restore {
-      bool v;
-      ~Restore() { in_compiled_code = v; }
-    } restore{before};
-    runtime::executable(program)->run(args, outs);
+    struct Inside {
+      bool before = std::exchange(in_compiled_code, true);
+      ~Inside() { in_compiled_code = before; }
+    } inside;
+    compiled(program, false, args, outs);
   }
   void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override {
-    if (in_compiled_code) runtime::executable(program)->run(args, outs);
+    if (in_compiled_code) compiled(program, true, args, outs);
     else eval_program_consuming(*program, args, outs);
   }
+  ProgramPtr optimised(const ProgramPtr& program) const override { return optimised_form(program); }
+  std::string text(const ProgramPtr& program, Form form) const override { return text_of(program, form); }
+  Figures figures(const ProgramPtr& program) const override { return figures_of(program); }
 };
-#endif
+
 }  // namespace
 
 const Executor& executor() {
-#if FUNCTRA_HAVE_LLVM
-  static const NativeExecutor e;
-#else
-  static const InterpretingExecutor e;
-#endif
+  static const TheExecutor e;
   return e;
 }
+
 }  // namespace functra::core

@@ -96,11 +96,6 @@ std::vector<const compiler::Nest*> Executable::all_nests() const {
     for (auto& n : u.nests) r.push_back(&n);
   return r;
 }
-std::string Executable::nests() const {
-  std::string s;
-  for (auto* n : all_nests()) s += n->str();
-  return s;
-}
 
 std::int32_t Executable::slot_of(Var v) {
   auto& s = slot_of_var_[static_cast<std::size_t>(v)];

@@ -2,19 +2,10 @@
 #pragma once
 #include "functra/transforms/callable.h"
 #include "functra/transforms/disable_jit.h"
+#include "functra/transforms/stages.h"
 #include "functra/transforms/vjp.h"
 
 namespace functra {
-
-// What jit(f).trace(args...) gives: the program of f at arguments like these.
-class Stages {
- public:
-  explicit Stages(Program p) : program_(std::move(p)) {}
-  const Program& program() const { return program_; }
-
- private:
-  Program program_;
-};
 
 namespace detail {
 

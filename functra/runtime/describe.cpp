@@ -1,0 +1,83 @@
+// Executables as text and figures.
+#include "functra/runtime/executable.h"
+
+namespace functra::runtime {
+
+using core::Executor;
+using core::Var;
+
+std::string Executable::text(Executor::Form form) const {
+  if (form != Executor::Form::steps) {
+    std::string s = all_nests().empty() ? "" : form == Executor::Form::llvm_ir ? compiler::llvm_ir(all_nests()) : compiler::assembly(all_nests());
+    for (auto& step : steps_)
+      for (auto& b : step.bodies) s += b->text(form);
+    return s;
+  }
+  std::string s;
+  auto names = [](const std::vector<Var>& v) {
+    std::string r;
+    for (Var x : v) r += (r.empty() ? "v" : ", v") + std::to_string(x);
+    return r;
+  };
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    const Step& step = steps_[k];
+    const compiler::Unit& u = units_[k];
+    if (!u.call) {
+      s += names(u.out) + " = " + std::to_string(u.nests.size()) + (u.nests.size() == 1 ? " nest" : " nests") + " of " +
+           std::to_string(u.eqns.size()) + " equations (" + names(u.in) + ")\n";
+      for (auto& n : u.nests) s += n.str();
+      continue;
+    }
+    s += names(u.out) + " = " + (step.bodies.empty() ? "kernel " : "") + step.eqn->prim->name + "(";
+    std::vector<Var> in;
+    for (Var v : program_->operands(*step.eqn))
+      if (v >= 0) in.push_back(v);
+    s += names(in) + ")\n";
+    for (auto& b : step.bodies) s += "{\n" + b->text(form) + "}\n";
+  }
+  return s;
+}
+
+Executor::Figures Executable::figures() const {
+  Executor::Figures f;
+  f.compile_ms = compile_ms_;
+  f.workspace = arena_bytes_;
+  auto bytes = [&](Var v) {
+    return v < 0 ? 0.0 : static_cast<double>(program_->type(v).shape.numel()) * static_cast<double>(size_of(program_->type(v).dtype));
+  };
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    const compiler::Unit& u = units_[k];
+    for (Var v : u.in) f.bytes += bytes(v);
+    for (Var v : u.out) f.bytes += bytes(v);
+    f.nests += u.nests.size();
+    for (auto& n : u.nests) {
+      double points = 1, work = static_cast<double>(n.reductions.size());
+      for (std::size_t a = 0; a < n.axes(); ++a) points *= static_cast<double>(n.extent(a));
+      for (compiler::Id i = 0; i < n.graph.size(); ++i) {
+        const compiler::Op op = n.graph[i].op;
+        work += op == compiler::Op::fma ? 2 : op == compiler::Op::unary || op == compiler::Op::binary;
+      }
+      f.flops += work * points;
+    }
+    if (!u.call) continue;
+    const core::Eqn& e = *steps_[k].eqn;
+    if (e.prim->lowering.kind == core::Lowering::Kind::contraction) {
+      double terms = 1;
+      const Aval left = program_->operand_type(program_->operands(e)[0]);
+      for (std::int64_t d : e.prim->lowering.contraction(e.params).left) terms *= static_cast<double>(left.shape[static_cast<std::size_t>(d)]);
+      f.flops += 2 * terms * static_cast<double>(program_->type(static_cast<Var>(e.out)).shape.numel());
+    }
+    f.kernels += steps_[k].bodies.empty();
+    for (auto& b : steps_[k].bodies) {
+      auto g = b->figures();
+      f.flops += g.flops;
+      f.bytes += g.bytes;
+      f.nests += g.nests;
+      f.kernels += g.kernels;
+      f.compile_ms += g.compile_ms;
+    }
+  }
+  return f;
+}
+
+}  // namespace functra::runtime
