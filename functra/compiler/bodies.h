@@ -14,6 +14,7 @@ class Bodies {
   core::ParamRef map(const core::Eqn& e, Run f, bool& changed) {
     core::Params q = e.params;
     if (!q.type) return {};
+    if (e.prim->derives) return e.params;
     inner_.clear();
     q.type->programs(q.value, inner_);
     if (inner_.empty()) return e.params;

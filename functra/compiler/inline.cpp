@@ -19,13 +19,8 @@ using namespace functra::prims;
 
 // What evaluation of a call runs: a Program, on these of its operands.
 struct Callee {
-  ProgramPtr program;
-  std::size_t first = 0, middle = 0, last = 0;  // operands [first, middle), and from `last` on
-  std::vector<Var> pick(std::span<const Var> in) const {
-    std::vector<Var> r(in.begin() + static_cast<std::ptrdiff_t>(first), in.begin() + static_cast<std::ptrdiff_t>(middle));
-    r.insert(r.end(), in.begin() + static_cast<std::ptrdiff_t>(last), in.end());
-    return r;
-  }
+  ProgramPtr program;  // null: it is no call
+  std::vector<Var> in;
 };
 
 // A choice per lane: every branch on all lanes, then a select, as evaluation does it.
@@ -60,21 +55,34 @@ bool is_call(const Eqn& e, bool calls_only) {
     const RunnerPtr& run = q.get<CompiledParams>().run;
     return !run || !run->call;
   }
-  static const Primitive* const all[] = {&jit_call_p,    &custom_jvp_p,   &custom_vjp_p, &checkpoint_p, &remat_linear_p,
-                                         &custom_vmap_p, &linear_solve_p, &root_p,       &lanes_p};
+  static const Primitive* const all[] = {&jit_call_p,     &custom_jvp_p,   &custom_vjp_p, &custom_linear_p, &checkpoint_p,
+                                         &remat_linear_p, &custom_vmap_p,   &linear_solve_p, &root_p,       &lanes_p};
   return std::ranges::find(all, p) != std::end(all);
 }
 Callee callee(const Program& p, const Eqn& e) {
   Params q = e.params;
-  if (e.prim == &jit_call_p) return {q.get<CallParams>().program};
-  if (e.prim == &compiled_call_p) return {q.get<CompiledParams>().program};
-  if (e.prim == &custom_jvp_p) return {q.get<CustomJvpParams>().primal};
-  if (e.prim == &custom_vjp_p) return {q.get<CustomVjpParams>().primal};
-  if (e.prim == &checkpoint_p || e.prim == &remat_linear_p) return {q.get<CheckpointParams>().program};
-  if (e.prim == &custom_vmap_p) return {q.get<CustomVmapParams>().program};
+  auto operands = p.operands(e);
+  std::vector<Var> all(operands.begin(), operands.end());
+  if (e.prim == &jit_call_p) return {q.get<CallParams>().program, all};
+  if (e.prim == &compiled_call_p) return {q.get<CompiledParams>().program, all};
+  if (e.prim == &custom_jvp_p) return {q.get<CustomJvpParams>().primal, all};
+  if (e.prim == &custom_vjp_p) return {q.get<CustomVjpParams>().primal, all};
+  if (e.prim == &checkpoint_p || e.prim == &remat_linear_p) return {q.get<CheckpointParams>().program, all};
+  if (e.prim == &custom_vmap_p) return {q.get<CustomVmapParams>().program, all};
+  if (e.prim == &custom_linear_p) {
+    auto& c = q.get<CustomLinearParams>();
+    Callee r{nullptr, {all.begin(), all.begin() + c.residuals}};
+    for (std::size_t i = 0; i < c.given.size(); ++i)
+      if (c.given[i]) r.in.push_back(all[static_cast<std::size_t>(c.residuals) + i]);
+    try {
+      r.program = forward_of(c);
+    } catch (const MissingRuleError&) {}  // evaluation says so, if it comes to that
+    return r;
+  }
   auto solved = [&](const ProgramPtr& solve, std::int64_t before, std::int64_t n, std::int64_t after) {
-    auto first = static_cast<std::size_t>(before), middle = first + static_cast<std::size_t>(n);
-    return Callee{solve, first, middle, middle + static_cast<std::size_t>(after)};
+    Callee r{solve, {all.begin() + before, all.begin() + before + n}};
+    r.in.insert(r.in.end(), all.begin() + before + n + after, all.end());
+    return r;
   };
   if (e.prim == &linear_solve_p) {
     auto& s = q.get<LinearSolveParams>();
@@ -85,8 +93,8 @@ Callee callee(const Program& p, const Eqn& e) {
     return solved(s.solve, s.n_f, s.n_solve, s.n_tangent);
   }
   std::vector<Aval> types;
-  for (Var v : p.operands(e)) types.push_back(p.operand_type(v));
-  return {all_branches(q.get<LanesParams>(), types)};
+  for (Var v : all) types.push_back(p.operand_type(v));
+  return {all_branches(q.get<LanesParams>(), types), all};
 }
 
 class Inliner {
@@ -135,16 +143,16 @@ class Inliner {
     std::vector<Var> to(p.type_of.size(), unknown), out;
     for (std::size_t i = 0; i < in.size(); ++i) to[static_cast<std::size_t>(p.inputs[i])] = as(b.q, in[i], p.type(p.inputs[i]), nullptr);
     for (const Eqn& e : p.eqns) {
-      if (!is_call(e, calls_only_)) {
+      Callee c = is_call(e, calls_only_) ? callee(p, e) : Callee{};
+      if (!c.program) {
         bool changed = false;
         auto first = b.append(p, e, to);
         b.q.eqns.back().params = params(e, changed);
         for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
         continue;
       }
-      Callee c = callee(p, e);
       std::vector<Var> args;
-      for (Var v : c.pick(p.operands(e))) args.push_back(b.operand(p, v, to));
+      for (Var v : c.in) args.push_back(b.operand(p, v, to));
       std::vector<Var> r = splice(b, *c.program, args);
       for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = as(b.q, r[k], p.type(static_cast<Var>(e.out + k)), e.site);
     }

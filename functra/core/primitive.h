@@ -70,6 +70,7 @@ struct Primitive {
   // of their type. `guarded`: always needed (a loop, an effect); other holders of Programs need it where one of those does.
   bool guarded = false;
   void (*guard)(const Call&, const Tensor& on, Ins in, Outs out) = nullptr;
+  bool derives = false;     // evaluation runs derivatives of the Programs it holds: passes leave them as they are
   bool recomputes = false;  // linear in some operands, but holds work on the others (which are then more than coefficients)
   Lowering lowering{};
 

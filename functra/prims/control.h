@@ -47,6 +47,17 @@ struct CustomVjpParams {
 };
 extern const Primitive custom_jvp_p, custom_vjp_p;
 
+// The linear map whose transpose is a user's backward rule. Operands: residuals, tangents of the arguments; results: tangents of
+// the results.
+struct CustomLinearParams {
+  ProgramPtr bwd;
+  std::int64_t residuals;
+  Mask given;
+};
+extern const Primitive custom_linear_p;
+// That map as a Program of the residuals and the tangents that are given. MissingRuleError where the rule is not linear.
+ProgramPtr forward_of(const CustomLinearParams& q);
+
 // One of several Programs of the same inputs and outputs. Operands: a 0-d bool or integer that chooses (false 0, true 1; clamped to the
 // branches), then the inputs.
 struct CondParams {

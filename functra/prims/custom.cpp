@@ -56,16 +56,6 @@ constexpr Primitive custom_jvp_p = {
       std::move(y.begin(), y.end(), out.begin());
     }};
 
-// The linear map whose transpose is a user's backward rule. Operands: residuals, tangents of the arguments; results: tangents of
-// the results.
-struct CustomLinearParams {
-  ProgramPtr bwd;
-  std::int64_t residuals;
-  Mask given;
-};
-extern const Primitive custom_linear_p;
-namespace {
-const CustomLinearParams& lin_of(const Call& c) { return c.params.get<CustomLinearParams>(); }
 ProgramPtr forward_of(const CustomLinearParams& q) {
   Mask linear(q.bwd->inputs.size(), 1), ct(q.bwd->outputs.size(), 1);
   for (std::int64_t i = 0; i < q.residuals; ++i) linear[static_cast<std::size_t>(i)] = 0;
@@ -77,6 +67,8 @@ ProgramPtr forward_of(const CustomLinearParams& q) {
         e.what() + ")");
   }
 }
+namespace {
+const CustomLinearParams& lin_of(const Call& c) { return c.params.get<CustomLinearParams>(); }
 Vec given_operands(const CustomLinearParams& q, Ins x) {
   auto n = static_cast<std::size_t>(q.residuals);
   Vec a(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n));
@@ -210,7 +202,8 @@ constexpr Primitive custom_linear_p = {
           ++q.residuals;
           Vec r = core::bind_all(custom_linear_p, joined({{&on, 1}, in}), q);
           std::move(r.begin(), r.end(), out.begin());
-        }};
+        },
+    .derives = true};
 
 Table custom_table() {
   static constexpr const Primitive* t[] = {&custom_jvp_p, &custom_vjp_p, &custom_linear_p};

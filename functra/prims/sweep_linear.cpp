@@ -208,6 +208,7 @@ constexpr Primitive sweep_linear_p = {
           Vec r = core::bind_all(sweep_linear_p, joined({in.first(1), {&on, 1}, in.subspan(1)}), p);
           std::move(r.begin(), r.end(), out.begin());
         },
+    .derives = true,
     .recomputes = true};
 
 void linearize_sweep(const SweepParams& q, Ins x, Ins t, Outs dy) {

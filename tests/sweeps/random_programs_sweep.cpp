@@ -21,6 +21,8 @@
 #include <filesystem>
 
 #include "functra/aot/minify.h"
+#include "functra/compiler/passes.h"
+#include "functra/core/basis.h"
 #include "functra/core/interp.h"
 #include "functra/io/repro.h"
 #include "tests/laws/transforms.h"
@@ -55,6 +57,7 @@ class Laws {
         {"eager = plain", &Laws::eager},
         {"jit = plain", &Laws::compiled},
         {"the program replays, prints and parses", &Laws::program},
+        {"the program = what the passes make of it", &Laws::optimised},
         {"vmap = loop", &Laws::batched},
         {"jvp = differences", &Laws::differences},
         {"jvp = plain jvp", &Laws::pushed},
@@ -195,6 +198,28 @@ class Laws {
     functra::Program q = functra::Program::parse(to_string(p));
     if (!(q == p)) detail_ = "parsed text gives another program:\n" + to_string(p);
     if (detail_.empty() && p.captured() == 0) same(q(other_), p(other_), 0);
+  }
+  // Of the function and its derivatives, alone and mapped.
+  void optimised() {
+    const Fn pull = pull_of(library_), second = push_of(pull);
+    const std::pair<const char*, Fn> functions[] = {{"", library_},
+                                                    {"pullback: ", pull},
+                                                    {"pushforward: ", push_of(library_)},
+                                                    {"second order: ", second},
+                                                    {"mapped: ", [&](const Vec& v) { return vmap_of(library_, v, dims_); }},
+                                                    {"mapped pullback: ", [&](const Vec& v) { return vmap_of(pull, v, dims_); }}};
+    for (auto& [name, f] : functions) {
+      bool mapped = name[0] == 'm';
+      functra::Program p = make_fx([&f = f](const Vec& v) { return f(v); })(mapped ? in_ : x_), q(compiler::optimize(p.ir()), p.captured_tensors());
+      same(firm(q(mapped ? in_ : other_)), firm(p(mapped ? in_ : other_)), 1e-8);
+      if (detail_.empty()) continue;
+      detail_ = name + detail_ + "\n" + to_string(p) + "\nafter the passes:\n" + to_string(q);
+      return;
+    }
+  }
+  static Vec firm(Vec v) {  // evaluation keeps a number weak where a program says that it is not
+    for (Tensor& t : v) t = core::as_type(t, t.raw_dtype(), false);
+    return v;
   }
   void batched() { same(vmap_of(library_, in_, dims_), loop(plain_), 1e-9); }
   void pushed() { same(jvp_of(library_, x_, t_), jvp_of(plain_, x_, t_), 1e-7); }
