@@ -285,6 +285,46 @@ TEST(PassHoist, what_does_not_change_is_no_carry_no_slice_and_no_stack) {
     }
   EXPECT_EQ(optimised_differs(p, {some({3}), Tensor(0.5), some({3})}, 0), "");
 }
+TEST(PassHoist, values_stacked_twice_are_stacked_once_and_a_while_keeps_no_carry_that_stays) {
+  Program p = Program::parse(R"(program(v0: f64[3], v1: f64[4, 3]) {
+    v2: f64[3], v3: f64[4, 3], v4: f64[4, 3] = scan(v0, v1) {body=program(v0: f64[3], v1: f64[3]) {
+      v2: f64[3] = mul(v0, v1)
+      return v2, v2, v2
+    } n_const=0 n_carry=1 length=4 reverse=false counted=false unroll=1}
+    return v2, v3, v4
+  })");
+  Program q = optimised(p, {"hoist", "dce"});
+  EXPECT_EQ(q.ir()->eqns.back().n_out, 2u) << q;
+  EXPECT_EQ(optimised_differs(p, {some({3}), some({4, 3})}, 0), "");
+  auto f = [](const Tensor& v, const Tensor& w) {
+    return ft::while_loop([](const auto& c) { return ft::sum(std::get<0>(c)) < ft::sum(ft::exp(std::get<1>(c))); },
+                          [](const auto& c) {
+                            return std::tuple{std::get<0>(c) + ft::exp(std::get<1>(c)), std::get<1>(c)};
+                          },
+                          std::tuple{v, w});
+  };
+  p = ft::make_fx(f)(some({3}), some({3}));
+  q = optimised(p, {"hoist", "dce"});
+  for (auto& e : q.ir()->eqns)
+    for (auto& inner : ft::core::inner_programs(e)) EXPECT_EQ(count(Program(inner), "exp"), 0u) << q;
+  EXPECT_EQ(optimised_differs(p, {some({3}), some({3})}, 1e-14), "");
+}
+TEST(PassDead, a_branch_result_that_is_the_same_operand_everywhere) {
+  auto f = [](const Tensor& v, const Tensor& w) {
+    return ft::cond(
+        ft::sum(v) > 0.0,
+        [](const Tensor& a, const Tensor& b) {
+          return std::tuple{ft::sin(a), b, a};
+        },
+        [](const Tensor&, const Tensor& b) {
+          return std::tuple{b, b, ft::cos(b)};
+        },
+        v, w);
+  };
+  Program p = ft::make_fx(f)(some({4}), some({4})), q = optimised(p, {"dce"});
+  EXPECT_EQ(q.ir()->eqns.back().n_out, 2u) << q;
+  EXPECT_EQ(optimised_differs(p, {some({4}), some({4})}, 0), "");
+}
 TEST(PassHoist, loops_that_may_make_no_step_keep_what_may_not_end) {
   auto f = [](const Tensor& n, const Tensor& v) {
     return ft::fori_loop(0, n,

@@ -17,7 +17,8 @@ using namespace functra::prims;
 // An equation with fewer results or operands.
 struct Shrunk {
   ParamRef params;
-  Mask operands, results;  // those that stay
+  Mask operands, results;         // those that stay
+  std::vector<Var> instead = {};  // per result that does not: the operand that it always is, or `unknown`
 };
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -47,6 +48,7 @@ void append_mask(Mask& to, const Mask& m, std::size_t from, std::size_t n) {
   to.insert(to.end(), m.begin() + static_cast<std::ptrdiff_t>(from), m.begin() + static_cast<std::ptrdiff_t>(from + n));
 }
 bool all_of(const Mask& m) { return std::ranges::count(m, 0) == 0; }
+bool none_of(const Mask& m) { return std::ranges::count(m, 0) == static_cast<std::ptrdiff_t>(m.size()); }
 
 // Marks the carries that marked outputs of the body need, through as many steps as it takes; the inputs needed then.
 Mask close_over_carry(const Program& body, std::size_t n_const, std::size_t n_carry, Mask& outputs) {
@@ -94,21 +96,33 @@ Shrunk shrink_while(const WhileParams& q, const Mask& live) {
   r.results.insert(r.results.begin() + q.n_carry, 1);
   return r;
 }
-Shrunk shrink_cond(const CondParams& q, const Mask& live) {
-  Mask in(q.branches[0]->inputs.size());
-  for (auto& b : q.branches) in = either(in, needed_inputs(*b, live));
-  if (all_of(in) && all_of(live)) return {};
+Shrunk shrink_cond(const Program& p, const Eqn& e, const CondParams& q, const Mask& live) {
+  // Results that are the same input in every branch are that operand.
+  Mask out = live;
+  std::vector<Var> instead(live.size(), unknown);
+  const Program& first = *q.branches[0];
+  for (std::size_t i = 0; i < live.size(); ++i) {
+    std::size_t k = 0;
+    while (k < first.inputs.size() && first.inputs[k] != first.outputs[i]) ++k;
+    if (k == first.inputs.size() || !(p.operand_type(p.operands(e)[k + 1]) == p.type(static_cast<Var>(e.out + i)))) continue;
+    if (std::any_of(q.branches.begin(), q.branches.end(), [&](auto& b) { return b->outputs[i] != b->inputs[k]; })) continue;
+    instead[i] = p.operands(e)[k + 1];
+    out[i] = 0;
+  }
+  Mask in(first.inputs.size());
+  for (auto& b : q.branches) in = either(in, needed_inputs(*b, out));
+  if (all_of(in) && all_of(out)) return {};
   CondParams s;
-  for (auto& b : q.branches) s.branches.push_back(part_of(*b, in, live));
-  Shrunk r{ParamRef(params(s)), Mask(1, 1), live};
+  for (auto& b : q.branches) s.branches.push_back(part_of(*b, in, out));
+  Shrunk r{ParamRef(params(s)), Mask(1, 1), out, instead};
   append_mask(r.operands, in, 0, in.size());
   return r;
 }
-Shrunk shrink(const Eqn& e, const Mask& live) {
+Shrunk shrink(const Program& p, const Eqn& e, const Mask& live) {
   Params q = e.params;
   if (e.prim == &scan_p) return shrink_scan(q.get<ScanParams>(), live);
   if (e.prim == &while_p) return shrink_while(q.get<WhileParams>(), live);
-  if (e.prim == &cond_p) return shrink_cond(q.get<CondParams>(), live);
+  if (e.prim == &cond_p) return shrink_cond(p, e, q.get<CondParams>(), live);
   return {};
 }
 
@@ -129,12 +143,14 @@ class Dead {
       changed |= !any;
       if (!any) continue;
       Shrunk s;
-      if (e.prim == &scan_p || e.prim == &while_p || e.prim == &cond_p) s = shrink(e, Mask(live.begin() + e.out, live.begin() + e.out + e.n_out));
+      if (e.prim == &scan_p || e.prim == &while_p || e.prim == &cond_p) s = shrink(p, e, Mask(live.begin() + e.out, live.begin() + e.out + e.n_out));
       std::size_t k = 0;
       for (Var v : p.operands(e)) {
         if (v >= 0 && (s.operands.empty() || s.operands[k])) live[at(v)] = 1;
         ++k;
       }
+      for (std::size_t i = 0; i < s.instead.size(); ++i)
+        if (Var v = s.instead[i]; v >= 0 && live[e.out + i]) live[at(v)] = 1;
       if (!s.operands.empty()) shrunk.emplace_back(i, std::move(s));
     }
     changed |= !shrunk.empty();
@@ -173,6 +189,12 @@ class Dead {
         for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
       } else {
         const Shrunk& s = next++->second;
+        for (std::size_t k = 0; k < s.instead.size(); ++k)
+          if (Var v = s.instead[k]; v != unknown && (v < 0 || to[at(v)] != unknown)) to[e.out + k] = b.operand(p, v, to);
+        if (none_of(s.results) && !has_effect(e)) {
+          if (body != bodies.end() && body->first == i) ++body;
+          continue;
+        }
         auto pool = static_cast<std::uint32_t>(b.q.pool.size()), first = static_cast<std::uint32_t>(b.q.type_of.size()), n_out = 0u;
         for (std::uint32_t k = 0; k < e.n_in; ++k) {
           if (!s.operands[k]) continue;

@@ -108,7 +108,7 @@ class Hoist {
     for (std::size_t i = 0; i < p.eqns.size() && loops; ++i) {
       const Eqn& e = p.eqns[i];
       for (std::uint32_t k = 0; k < e.n_out; ++k) made[e.out + k] = &e;
-      moves[i] = (e.prim == &scan_p && scan_changes(p, e, params[i], made)) || (e.prim == &while_p && while_changes(params[i]));
+      moves[i] = (e.prim == &scan_p && scan_changes(p, e, params[i], made)) || (e.prim == &while_p && while_changes(p, e, params[i]));
       changed |= moves[i] != 0;
     }
     if (!changed) return program;
@@ -217,9 +217,11 @@ class Hoist {
       if (i < s.n_const || i >= s.n_const + s.n_carry)
         for (std::size_t j = i < s.n_const ? 0 : s.n_const + s.n_carry; j < i; ++j)
           if (in[i] == in[j] && in[i] >= 0 && body.type(body.inputs[i]) == body.type(body.inputs[j])) return true;
-    if (s.runs)
-      for (std::size_t i = s.n_carry; i < body.outputs.size(); ++i)
-        if (is_constant_input(body, body.outputs[i], s.n_const)) return true;
+    for (std::size_t i = s.n_carry; i < body.outputs.size(); ++i) {
+      if (s.runs && is_constant_input(body, body.outputs[i], s.n_const)) return true;
+      for (std::size_t j = s.n_carry; j < i; ++j)
+        if (body.outputs[i] >= 0 && body.outputs[i] == body.outputs[j]) return true;
+    }
     return !plan(body, s.n_const, s.runs).exports.empty();
   }
   static bool is_constant_input(const Program& body, Var v, std::size_t n_const) {
@@ -298,11 +300,18 @@ class Hoist {
     std::vector<Var> new_outputs;
     std::vector<std::uint32_t> kept;
     std::vector<std::pair<std::uint32_t, Var>> repeated;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> copies;  // results that are stacked twice
     for (std::size_t i = 0; i < reordered->outputs.size(); ++i) {
       Var v = reordered->outputs[i];
       auto where = std::find(new_inputs.begin(), new_inputs.begin() + static_cast<std::ptrdiff_t>(n_const), v) - new_inputs.begin();
       if (s.runs && i >= n_carry && v >= 0 && at(where) < n_const) {
         repeated.emplace_back(stays[i], values[0][at(where)]);
+        continue;
+      }
+      std::size_t first = 0;  // a stacked result of the same value
+      while (first < new_outputs.size() && (first < n_carry || new_outputs[first] != v)) ++first;
+      if (v >= 0 && i >= n_carry && first < new_outputs.size()) {
+        copies.emplace_back(stays[i], kept[first]);
         continue;
       }
       new_outputs.push_back(v);
@@ -322,6 +331,7 @@ class Hoist {
     for (std::uint32_t k : kept) to[e.out + k] = b.q.new_var(p.type(static_cast<Var>(e.out + k)));
     if (!kept.empty() || q.body->effects)
       b.q.eqns.push_back({&scan_p, ParamRef(core::params(q)), pool, first, n_in, static_cast<std::uint32_t>(kept.size()), e.site});
+    for (auto [k, of] : copies) to[e.out + k] = to[e.out + of];
     for (auto [k, v] : known) to[e.out + k] = v;
     for (auto [k, v] : repeated) {
       const Aval& type = p.type(static_cast<Var>(e.out + k));
@@ -330,10 +340,23 @@ class Hoist {
     }
   }
 
-  // ---- while: constants of the predicate and of the body, and what is made of them
-  static bool while_changes(const Params& params) {
+  // ---- while: carries that do not change, and what is made of the constants of the predicate and of the body
+  static bool unchanged_carry(const Program& p, const Eqn& e, const WhileParams& q, std::size_t i) {
+    auto in = p.operands(e).subspan(at(q.n_cond_const + q.n_const));
+    return q.body->outputs[i] == q.body->inputs[at(q.n_const) + i] && p.operand_type(in[i]) == p.type(static_cast<Var>(e.out + i));
+  }
+  static bool while_changes(const Program& p, const Eqn& e, const Params& params) {
     auto& q = params.get<WhileParams>();
+    for (std::size_t i = 0; i < at(q.n_carry); ++i)
+      if (unchanged_carry(p, e, q, i)) return true;
     return !plan(*q.cond, at(q.n_cond_const), false).exports.empty() || !plan(*q.body, at(q.n_const), false).exports.empty();
+  }
+  // The Program with the inputs of some carries among its constants, and without some outputs.
+  static ProgramPtr with_constants(const Program& f, std::size_t n_const, const Mask& moved, const std::vector<Var>& outputs) {
+    std::vector<Var> in(f.inputs.begin(), f.inputs.begin() + static_cast<std::ptrdiff_t>(n_const)), rest;
+    for (std::size_t i = 0; i < moved.size(); ++i) (moved[i] ? in : rest).push_back(f.inputs[n_const + i]);
+    in.insert(in.end(), rest.begin(), rest.end());
+    return seal(compact(f, in, 0, outputs, live_vars(f, outputs)), false);
   }
   static ProgramPtr with_exports(const Program& body, std::size_t n_const, const std::vector<Var>& exports) {
     std::vector<Var> in(body.inputs.begin(), body.inputs.begin() + static_cast<std::ptrdiff_t>(n_const));
@@ -344,22 +367,45 @@ class Hoist {
   static void loop(Builder& b, const Program& p, const Eqn& e, const ParamRef& params, std::vector<Var>& to) {
     Params old = params;
     WhileParams q = old.get<WhileParams>();
-    auto n_cond = at(q.n_cond_const), n_const = at(q.n_const);
-    std::vector<Var> operands;
-    for (Var v : p.operands(e)) operands.push_back(b.operand(p, v, to));
-    std::span<const Var> all = operands, cond_const = all.first(n_cond), body_const = all.subspan(n_cond, n_const);
-    Plan of_cond = plan(*q.cond, n_cond, false), of_body = plan(*q.body, n_const, false);
+    std::vector<Var> all, cond_const, body_const, carry, outputs;
+    for (Var v : p.operands(e)) all.push_back(b.operand(p, v, to));
+    cond_const.assign(all.begin(), all.begin() + q.n_cond_const);
+    body_const.assign(all.begin() + q.n_cond_const, all.begin() + q.n_cond_const + q.n_const);
+    Mask moved(at(q.n_carry)), results(e.n_out, 1);
+    for (std::size_t i = 0; i < moved.size(); ++i) {
+      Var v = all[at(q.n_cond_const + q.n_const) + i];
+      moved[i] = unchanged_carry(p, e, q, i);
+      if (!moved[i]) {
+        carry.push_back(v);
+        outputs.push_back(q.body->outputs[i]);
+        continue;
+      }
+      results[i] = 0;
+      to[e.out + i] = v;
+      cond_const.push_back(v);
+      body_const.push_back(v);
+    }
+    outputs.insert(outputs.end(), q.body->outputs.begin() + q.n_carry, q.body->outputs.end());
+    q.cond = with_constants(*q.cond, at(q.n_cond_const), moved, q.cond->outputs);
+    q.body = with_constants(*q.body, at(q.n_const), moved, outputs);
+    Plan of_cond = plan(*q.cond, cond_const.size(), false), of_body = plan(*q.body, body_const.size(), false);
     std::vector<Var> c = outside(b, *q.cond, of_cond, cond_const, e.site), d = outside(b, *q.body, of_body, body_const, e.site);
-    q.cond = with_exports(*q.cond, n_cond, of_cond.exports);
-    q.body = with_exports(*q.body, n_const, of_body.exports);
-    q.n_cond_const += static_cast<std::int64_t>(c.size());
-    q.n_const += static_cast<std::int64_t>(d.size());
+    q.cond = with_exports(*q.cond, cond_const.size(), of_cond.exports);
+    q.body = with_exports(*q.body, body_const.size(), of_body.exports);
+    cond_const.insert(cond_const.end(), c.begin(), c.end());
+    body_const.insert(body_const.end(), d.begin(), d.end());
+    q.n_cond_const = static_cast<std::int64_t>(cond_const.size());
+    q.n_const = static_cast<std::int64_t>(body_const.size());
+    q.n_carry = static_cast<std::int64_t>(carry.size());
     auto pool = static_cast<std::uint32_t>(b.q.pool.size());
-    for (std::span<const Var> part : {cond_const, std::span<const Var>(c), body_const, std::span<const Var>(d), all.subspan(n_cond + n_const)})
-      b.q.pool.insert(b.q.pool.end(), part.begin(), part.end());
-    auto first = static_cast<std::uint32_t>(b.q.type_of.size());
-    for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = b.q.new_var(p.type(static_cast<Var>(e.out + k)));
-    b.q.eqns.push_back({&while_p, ParamRef(core::params(q)), pool, first, static_cast<std::uint32_t>(b.q.pool.size()) - pool, e.n_out, e.site});
+    for (auto* part : {&cond_const, &body_const, &carry}) b.q.pool.insert(b.q.pool.end(), part->begin(), part->end());
+    auto first = static_cast<std::uint32_t>(b.q.type_of.size()), n_out = 0u;
+    for (std::uint32_t k = 0; k < e.n_out; ++k) {
+      if (!results[k]) continue;
+      to[e.out + k] = b.q.new_var(p.type(static_cast<Var>(e.out + k)));
+      ++n_out;
+    }
+    b.q.eqns.push_back({&while_p, ParamRef(core::params(q)), pool, first, static_cast<std::uint32_t>(b.q.pool.size()) - pool, n_out, e.site});
   }
   Bodies bodies_;
 };
