@@ -27,8 +27,11 @@ struct Corpus {
     count_law(d.empty());
     EXPECT_EQ(d, "") << name;
     if (!d.empty()) return;
+    core::ProgramPtr q = compiler::optimize(p.ir(), off);
+    std::size_t n = compiler::count_equations(*q), again = compiler::count_equations(*compiler::optimize(q, off));
+    EXPECT_LE(again, n + n / 8) << name << ": the passes do not settle";
     before += static_cast<long>(compiler::count_equations(*p.ir()));
-    after += static_cast<long>(compiler::count_equations(*compiler::optimize(p.ir(), off)));
+    after += static_cast<long>(n);
   }
   ~Corpus() { std::printf("%ld programs, %ld equations before the passes, %ld after\n", programs, before, after); }
 };

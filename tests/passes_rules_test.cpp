@@ -233,6 +233,9 @@ const Row rules_rows[] = {
      "(v0: f64[2, 12, 3]) { v1: f64[2, 3, 4, 3] = reshape(v0) {shape=[2, 3, 4, 3]}\n v2: f64[2, 3] = reduce_prod(v1) {dims=[1, 2]}\n return v2 "
      "}",
      rounds},
+    {"of_broadcast",
+     "(v0: f64[3, 4]) { v1: f64[3, 2, 4, 5] = broadcast_in_dim(v0) {shape=[3, 2, 4, 5] dims=[0, 2]}\n v2: f64[3, 2] = reduce_max(v1) {dims=[2, "
+     "3]}\n v3: f64[2, 4, 5] = reduce_min(v1) {dims=[0]}\n return v2, v3 }"},
     {"sum_of_repeated",
      "(v0: f64[3]) { v1: f64[5, 3, 2] = broadcast_in_dim(v0) {shape=[5, 3, 2] dims=[1]}\n v2: f64[3] = reduce_sum(v1) {dims=[0, 2]}\n "
      "v3: f64[2] = reduce_sum(v1) {dims=[0, 1]}\n return v2, v3 }",
@@ -386,6 +389,17 @@ const Row rules_rows[] = {
      "2]}\n v4: f64[2, 3, 3] = broadcast_in_dim(v2) {shape=[2, 3, 3] dims=[0]}\n v5: f64[2, 3, 3] = mul(v3, v4)\n v6: f64[4, 3] "
      "= dot_general(v0, v5) {left=[1, 2] right=[1, 0] left_batch=[] right_batch=[]}\n v7: f64[2, 3, 4] = dot_general(v5, v0) "
      "{left=[2] right=[1] left_batch=[0] right_batch=[2]}\n return v6, v7, v1 }",
+     rounds},
+    {"sum_beside_diagonal",
+     "(v0: f64[3, 4, 3], v1: f64[3, 4]) {" E33 " v2: f64[3, 4, 3] = broadcast_in_dim(v13) {shape=[3, 4, 3] dims=[0, 2]}\n v3: f64[3, 4, "
+     "3] = mul(v0, v2)\n v4: f64[3, 3] = reduce_sum(v3) {dims=[1]}\n v5: f64[3, 3] = reduce_sum(v2) {dims=[1]}\n return v4, v5, v1 }",
+     rounds},
+    {"contraction_beside_diagonal",
+     "(v0: f64[4, 3], v1: f64[2, 4], v2: f64[4]) {" E33 " v3: f64[3, 4, 3] = broadcast_in_dim(v13) {shape=[3, 4, 3] dims=[0, "
+     "2]}\n v4: f64[3, 4, 3] = broadcast_in_dim(v0) {shape=[3, 4, 3] dims=[1, 2]}\n v5: f64[3, 4, 3] = mul(v3, v4)\n v6: f64[2, "
+     "3, 3] = dot_general(v1, v5) {left=[1] right=[1] left_batch=[] right_batch=[]}\n v7: f64[3, 3, 2] = dot_general(v5, v1) "
+     "{left=[1] right=[1] left_batch=[] right_batch=[]}\n v8: f64[3, 3] = dot_general(v2, v3) {left=[0] right=[1] left_batch=[] "
+     "right_batch=[]}\n return v6, v7, v8 }",
      rounds},
     // ---- gathers
     {"gather_of_known",

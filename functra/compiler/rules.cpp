@@ -50,6 +50,7 @@ class Rewriter final : public Interp {
   // Do rules give the results? Rules of rules are followed to a depth that no rule needs, so that a long chain is no deep recursion.
   bool apply(const Call& c, Ins in, Outs out) {
     for (const Rule* r : index_.of(&c.prim)) {
+      const std::size_t before = applied;
       ++depth_;
       const Match m(*this, c, in);
       bool done;
@@ -60,7 +61,10 @@ class Rewriter final : public Interp {
         if (done) out[0] = std::move(t);
       }
       --depth_;
-      if (!done) continue;
+      if (!done) {
+        applied = before;  // what was written in vain
+        continue;
+      }
       ++applied;
       if (fired_) ++(*fired_)[r->name];
       return true;

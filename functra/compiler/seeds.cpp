@@ -87,7 +87,7 @@ struct Diagonal {
   std::int64_t p, q;
   Tensor factor;
 };
-std::optional<Diagonal> diagonal(const Match& m, const Tensor& t, int depth = 3) {
+std::optional<Diagonal> diagonal(const Match& m, const Tensor& t, int depth = 6) {
   if (t.rank0() || depth == 0) return {};
   Made e = m.made(t);
   if (!e) return {};
@@ -102,8 +102,8 @@ std::optional<Diagonal> diagonal(const Match& m, const Tensor& t, int depth = 3)
   }
   if (e.prim() == &mul_p) {
     for (std::size_t k : {0u, 1u})
-      if (auto d = diagonal(m, e[k], depth - 1); d && !d->factor.defined()) {
-        d->factor = e[1 - k];
+      if (auto d = diagonal(m, e[k], depth - 1)) {
+        d->factor = d->factor.defined() ? mul(d->factor, e[1 - k]) : e[1 - k];
         return d;
       }
     return {};
@@ -155,9 +155,13 @@ struct Scaled {  // t = e * x, as it stands
 };
 std::optional<Scaled> scaled(const Match& m, const Tensor& t) {
   if (Made n = m.made(t, neg_p)) {
-    auto s = m.made(n[0], mul_p) ? scaled(m, n[0]) : std::nullopt;
-    if (s) s->x = neg(s->x);
-    return s;
+    if (m.made(n[0], mul_p)) {
+      auto s = scaled(m, n[0]);
+      if (s) s->x = neg(s->x);
+      return s;
+    }
+    auto d = diagonal(m, n[0]);
+    return d && !d->factor.defined() ? std::optional(Scaled{n[0], like(-1, t)}) : std::nullopt;
   }
   Made p = m.made(t, mul_p);
   if (!p) return {};
@@ -249,6 +253,48 @@ Tensor contraction_with_diagonal(const Match& m) {
   return {};
 }
 
+// ---------------------------------------------------------------- E is not contracted
+// Sums and contractions over other dimensions than those of E are of the factor, and E multiplies what they give.
+Tensor sum_beside_diagonal(const Match& m) {
+  auto d = diagonal(m, m[0]);
+  const Shape dims = m.params<DimsParams>().dims;
+  if (!d || dims.has(d->p) || dims.has(d->q)) return {};
+  const Shape s = m.shape(m[0]), kept = dims.others(s.size());
+  Tensor f = d->factor.defined() ? spread(d->factor, s) : filled(Scalar(1), m[0].raw_dtype(), s);
+  return mul(identity(m[0].raw_dtype(), s.pick(kept), kept.find(d->p), kept.find(d->q)), core::sum(f, dims));
+}
+Tensor contraction_beside_diagonal(const Match& m) {
+  const DotParams c = m.params<DotParams>();
+  for (std::size_t k : {0u, 1u}) {
+    auto d = diagonal(m, m[k]);
+    if (!d) continue;
+    const Shape own = k ? c.right : c.left, own_batch = k ? c.right_batch : c.left_batch, s = m.shape(m[k]);
+    const Shape taken = own.concat(own_batch);
+    if (taken.has(d->p) || taken.has(d->q) || own.empty()) continue;
+    // Without the dimension of E along which the factor is repeated; that comes back when the contraction is done.
+    std::int64_t gone = d->q;
+    Tensor f = d->factor.defined() ? unrepeat(m, d->factor, gone, s) : filled(Scalar(1), m[k].raw_dtype(), s.without(at(gone)));
+    if (!f.defined()) f = unrepeat(m, d->factor, gone = d->p, s);
+    if (!f.defined()) continue;
+    auto after = [&](Shape dims) {
+      for (auto& x : dims) x -= x > gone;
+      return dims;
+    };
+    const Shape their = k ? c.left : c.right, their_batch = k ? c.left_batch : c.right_batch;
+    Tensor r = k ? prims::dot_general(m[0], f, {their, after(own), their_batch, after(own_batch)})
+                 : prims::dot_general(f, m[1], {after(own), their, after(own_batch), their_batch});
+    const Aval in[2] = {m[0].aval(), m[1].aval()};
+    Aval out;
+    m.prim().shape(m.call(), std::span<const Aval>(in), std::span<Aval>(&out, 1));
+    const Shape free = taken.others(s.size());
+    std::size_t from = own_batch.size() + (k ? m.shape(m[0]).size() - c.left.size() - c.left_batch.size() : 0);
+    auto place = [&](std::int64_t dim) { return static_cast<std::int64_t>(from) + free.find(dim); };
+    r = core::broadcast_in_dim(r, out.shape, Shape::iota(out.shape.size()).without(at(place(gone))));
+    return mul(identity(m[k].raw_dtype(), out.shape, place(d->p), place(d->q)), r);
+  }
+  return {};
+}
+
 constexpr Rule rules[] = {
     {&convert_p, "hot_of_positions", "positions compared are an identity with zeros around it", hot_of_positions},
     {&core::select_p, "select_of_positions", "the same, as a choice of 1 and 0", select_of_positions},
@@ -258,6 +304,8 @@ constexpr Rule rules[] = {
     {&sub_p, "difference_of_diagonals", "E x - E y = E (x - y)", sum_of_diagonals},
     {&slice_p, "slice_of_diagonal", "a part of E is one, with zeros around it", slice_of_diagonal},
     {&core::reduce_sum_p, "sum_of_diagonal", "the sum of E x over an index of E is x on the diagonal", sum_of_diagonal},
+    {&core::reduce_sum_p, "sum_beside_diagonal", "the sum of E x over other dimensions is E times the sum of x", sum_beside_diagonal},
+    {&dot_general_p, "contraction_beside_diagonal", "so is a contraction over other dimensions", contraction_beside_diagonal},
     {&dot_general_p, "contraction_with_diagonal", "with E x: a product with x on the diagonal", contraction_with_diagonal},
 };
 

@@ -68,11 +68,30 @@ Tensor of_reshape(const Match& m) {
     }
     if (n != 0 && n != most) return {};
     for (std::size_t k = i0; k < i; ++k)
-      if (n) reduced.push_back(static_cast<std::int64_t>(k));
+      if (n && from[k] != 1) reduced.push_back(static_cast<std::int64_t>(k));
     for (std::size_t k = j0; k < j; ++k)
       if (!dims.has(static_cast<std::int64_t>(k))) shape.push_back(to[k]);
   }
   return prims::reshape(reduce(m, r[0], reduced), shape);
+}
+// What is repeated is reduced before that, along the dimensions that it has.
+Tensor of_broadcast(const Match& m) {
+  Made b = m.made(m[0], core::broadcast_in_dim_p);
+  if (!b || b[0].rank0()) return {};
+  const Shape dims = m.params<DimsParams>().dims, s = m.shape(m[0]), own = b.params<BroadcastParams>().dims;
+  Shape first, left, kept, kept_dims;  // of the source; of what it is repeated to then
+  for (std::size_t i = 0; i < own.size(); ++i)
+    if (dims.has(own[i])) first.push_back(static_cast<std::int64_t>(i));
+  bool repeats = false;  // along a dimension that stays
+  for (std::int64_t d = 0; d < s.rank(); ++d) {
+    repeats |= !dims.has(d) && !own.has(d);
+    if (dims.has(d) && own.has(d)) continue;
+    if (dims.has(d)) left.push_back(static_cast<std::int64_t>(kept.size()));
+    if (own.has(d)) kept_dims.push_back(static_cast<std::int64_t>(kept.size()));
+    kept.push_back(s[at(d)]);
+  }
+  if (first.empty() || !repeats) return {};
+  return reduce(m, core::broadcast_in_dim(reduce(m, b[0], first), kept, kept_dims), left);
 }
 // The dimensions that are reduced and along which the operand is repeated: how many times, and the operand without them.
 struct Repeated {
@@ -131,18 +150,15 @@ Tensor sum_of_negative(const Match& m) {
   return n && m.once(m[0]) ? neg(core::sum(n[0], m.params<DimsParams>().dims)) : Tensor();
 }
 
-#define FUNCTRA_EVERY_REDUCTION(p)                                                                                                                  \
-  {&p, "over_ones", "over dimensions of one element, or none: a reshape", over_ones}, {&p, "of_reduction", "two reductions are one", of_reduction}, \
-      {&p, "of_transpose", "the transpose comes after, where fewer elements are", of_transpose}, {                                                  \
-    &p, "of_reshape", "reduced without the reshape", of_reshape                                                                                     \
-  }
-constexpr Rule rules[] = {
-    FUNCTRA_EVERY_REDUCTION(reduce_sum_p),
-    FUNCTRA_EVERY_REDUCTION(reduce_prod_p),
-    FUNCTRA_EVERY_REDUCTION(reduce_max_p),
-    FUNCTRA_EVERY_REDUCTION(reduce_min_p),
-    FUNCTRA_EVERY_REDUCTION(reduce_and_p),
-    FUNCTRA_EVERY_REDUCTION(reduce_or_p),
+constexpr const Primitive* reductions[] = {&reduce_sum_p, &reduce_prod_p, &reduce_max_p, &reduce_min_p, &reduce_and_p, &reduce_or_p};
+constexpr Rule of_each[] = {
+    {nullptr, "over_ones", "over dimensions of one element, or none: a reshape", over_ones},
+    {nullptr, "of_reduction", "two reductions are one", of_reduction},
+    {nullptr, "of_transpose", "the transpose comes after, where fewer elements are", of_transpose},
+    {nullptr, "of_broadcast", "reduced before it is repeated", of_broadcast},
+    {nullptr, "of_reshape", "reduced without the reshape", of_reshape},
+};
+constexpr Rule of_one[] = {
     {&reduce_sum_p, "sum_of_repeated", "the sum of n equal terms is n times the term", sum_of_repeated},
     {&reduce_max_p, "largest_of_repeated", "the largest of equal values", extreme_of_repeated},
     {&reduce_min_p, "least_of_repeated", "the least of equal values", extreme_of_repeated},
@@ -151,10 +167,20 @@ constexpr Rule rules[] = {
     {&reduce_sum_p, "sum_of_pad", "zeros add nothing", sum_of_pad},
     {&reduce_sum_p, "sum_of_negative", "the sum of -x is minus the sum of x", sum_of_negative},
 };
-#undef FUNCTRA_EVERY_REDUCTION
 
 }  // namespace
 
-Rules reduction_rules() { return rules; }
+Rules reduction_rules() {
+  static const auto* rules = [] {
+    auto* r = new std::vector<Rule>(std::begin(of_one), std::end(of_one));
+    for (const Primitive* p : reductions)
+      for (Rule rule : of_each) {
+        rule.prim = p;
+        r->push_back(rule);
+      }
+    return r;
+  }();
+  return *rules;
+}
 
 }  // namespace functra::compiler
