@@ -274,8 +274,9 @@ Id Pull::reshaped(const Eqn& e, const Point& i) {
       if (d == low) {
         o.at[d] = line;
       } else if (line.axis < 0 || line.step % n == 0) {
-        o.at[d] = {line.offset % n, 0, -1};
-        line.offset /= n;
+        const std::int64_t rest = ((line.offset % n) + n) % n;  // offsets of boxes that begin late may be negative
+        o.at[d] = {rest, 0, -1};
+        line.offset = (line.offset - rest) / n;
         line.step /= n;
       } else {  // the axis stays within this dimension
         auto [first, final] = range(line);
