@@ -17,6 +17,7 @@
 
 #include "functra/base/errors.h"
 #include "functra/compiler/emit.h"
+#include "functra/compiler/object_cache.h"
 
 namespace functra::compiler {
 namespace {
@@ -194,12 +195,20 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   }
   auto start = std::chrono::steady_clock::now();
   auto code = std::make_shared<LinkedCode>();
-  llvm::LLVMContext context;
-  auto generator = Generator::take();
-  auto m = module_of(context, nests, *generator->machine);
-  auto object = generator->object(*m);
-  m.reset();
-  Generator::give_back(std::move(generator));
+  const auto& machine = Machine::host();
+  const std::string stored = "LLVM " LLVM_VERSION_STRING " " + machine.triple.str() + " " + machine.cpu + " " + machine.features + "\n" + key;
+  llvm::SmallVector<char, 0> object;
+  if (auto bytes = load_object(stored)) {
+    object.assign(bytes->begin(), bytes->end());
+  } else {
+    llvm::LLVMContext context;
+    auto generator = Generator::take();
+    auto m = module_of(context, nests, *generator->machine);
+    object = generator->object(*m);
+    m.reset();
+    Generator::give_back(std::move(generator));
+    store_object(stored, {object.data(), object.size()});
+  }
   auto& linker = Linker::instance();
   code->library = &linker.library();
   auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);

@@ -40,6 +40,7 @@ std::size_t count_equations(const core::Program& p);  // at every depth
 
 // ---- the passes
 ProgramPtr inline_all(const ProgramPtr& p);              // inline.cpp
+ProgramPtr expand_small(const ProgramPtr& p);            // expand.cpp
 ProgramPtr eliminate_dead(const ProgramPtr& p);          // dead.cpp
 ProgramPtr merge_equal(const ProgramPtr& p);             // cse.cpp
 ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp

@@ -1,0 +1,117 @@
+#include "functra/compiler/object_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace functra::compiler {
+namespace {
+
+// FNV-1a over 64-bit words, from two starts: which file, and whether it is whole.
+std::uint64_t digest(std::string_view s, std::uint64_t h) {
+  std::size_t i = 0;
+  for (; i + 8 <= s.size(); i += 8) {
+    std::uint64_t w;
+    std::memcpy(&w, s.data() + i, 8);
+    h = (h ^ w) * 0x100000001b3;
+    h ^= h >> 29;
+  }
+  for (; i < s.size(); ++i) h = (h ^ static_cast<unsigned char>(s[i])) * 0x100000001b3;
+  h ^= s.size();
+  h = (h ^ (h >> 33)) * 0xff51afd7ed558ccd;
+  return h ^ (h >> 33);
+}
+struct Header {
+  char magic[16] = {'f', 'u', 'n', 'c', 't', 'r', 'a', ' ', 'o', 'b', 'j', 'e', 'c', 't', ' ', '1'};
+  std::uint64_t key[2], size, check;
+};
+Header header_of(std::string_view key, std::string_view bytes) {
+  Header h;
+  h.key[0] = digest(key, 0xcbf29ce484222325);
+  h.key[1] = digest(key, 0x9e3779b97f4a7c15);
+  h.size = bytes.size();
+  h.check = digest(bytes, 0x2545f4914f6cdd1d);
+  return h;
+}
+// The directory, made if need be; empty where there is none to use.
+std::string directory() {
+  const char* name = std::getenv("FUNCTRA_CACHE_DIR");
+  if (!name || !*name) return {};
+  for (const char* p = name + 1;; ++p)
+    if (*p == '/' || !*p) {
+      (void)::mkdir(std::string(name, p).c_str(), 0700);
+      if (!*p) break;
+    }
+  struct stat s;
+  if (::stat(name, &s) != 0 || !S_ISDIR(s.st_mode) || s.st_uid != ::geteuid() || (s.st_mode & 022)) return {};
+  return name;
+}
+std::string path_of(const std::string& dir, const Header& h) {
+  char name[48];
+  std::snprintf(name, sizeof name, "/%016llx%016llx.o", static_cast<unsigned long long>(h.key[0]), static_cast<unsigned long long>(h.key[1]));
+  return dir + name;
+}
+bool read_all(int fd, char* to, std::size_t n) {
+  while (n) {
+    ssize_t k = ::read(fd, to, n);
+    if (k <= 0) return false;
+    to += k;
+    n -= static_cast<std::size_t>(k);
+  }
+  return true;
+}
+bool write_all(int fd, const char* from, std::size_t n) {
+  while (n) {
+    ssize_t k = ::write(fd, from, n);
+    if (k <= 0) return false;
+    from += k;
+    n -= static_cast<std::size_t>(k);
+  }
+  return true;
+}
+struct File {
+  int fd;
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+std::optional<std::vector<char>> load_object(std::string_view key) {
+  std::string dir = directory();
+  if (dir.empty()) return {};
+  const Header want = header_of(key, {});
+  File f{::open(path_of(dir, want).c_str(), O_RDONLY | O_CLOEXEC)};
+  if (f.fd < 0) return {};
+  Header h;
+  struct stat s;
+  if (::fstat(f.fd, &s) != 0 || !read_all(f.fd, reinterpret_cast<char*>(&h), sizeof h)) return {};
+  if (std::memcmp(h.magic, want.magic, sizeof h.magic) != 0 || h.key[0] != want.key[0] || h.key[1] != want.key[1]) return {};
+  if (static_cast<std::uint64_t>(s.st_size) != sizeof h + h.size) return {};
+  std::vector<char> bytes(h.size);
+  if (!read_all(f.fd, bytes.data(), bytes.size()) || header_of(key, {bytes.data(), bytes.size()}).check != h.check) return {};
+  return bytes;
+}
+void store_object(std::string_view key, std::span<const char> bytes) {
+  std::string dir = directory();
+  if (dir.empty()) return;
+  static std::atomic<unsigned> count{0};
+  const Header h = header_of(key, {bytes.data(), bytes.size()});
+  const std::string path = path_of(dir, h), part = path + "." + std::to_string(::getpid()) + "." + std::to_string(count++);
+  bool whole = false;
+  {
+    File f{::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (f.fd < 0) return;
+    whole = write_all(f.fd, reinterpret_cast<const char*>(&h), sizeof h) && write_all(f.fd, bytes.data(), bytes.size());
+  }
+  if (!whole || ::rename(part.c_str(), path.c_str()) != 0) ::unlink(part.c_str());
+}
+
+}  // namespace functra::compiler
