@@ -106,6 +106,7 @@ class NestEmitter {
     while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
     copies_ = work <= 40 ? 4 : work <= 140 ? 2 : 1;
     while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+    if (lanes_ > 1) find_windows();
   }
 
   // ---------------------------------------------------------------- loops
@@ -170,6 +171,7 @@ class NestEmitter {
   void body(Value* index, Value* start, BasicBlock*) {
     vectors_.assign(copies_ * g_.size(), nullptr);
     splats_.assign(g_.size(), nullptr);
+    columns_.clear();
     index_of_copy_.clear();
     for (unsigned u = 0; u < copies_; ++u)
       index_of_copy_.push_back(u && index ? b_.CreateAdd(index, b_.getInt64(static_cast<std::uint64_t>(u) * lanes_)) : index);
@@ -274,6 +276,8 @@ class NestEmitter {
       r = load_at(v, pointer(stream, a, at), a.dtype, a.buffer);
     } else if (stride == -1) {
       r = b_.CreateVectorReverse(load_at(v, pointer(stream, a, at - (static_cast<std::int64_t>(lanes_) - 1)), a.dtype, a.buffer));
+    } else if (const Window* w = window_of(a, stream)) {
+      r = column(*w, stream, a, u);
     } else {
       r = llvm::PoisonValue::get(v);
       for (unsigned l = 0; l < lanes_; ++l)
@@ -283,6 +287,80 @@ class NestEmitter {
   }
   void store(Value* v, std::size_t stream, const Access& a, std::int64_t at) {
     b_.CreateAlignedStore(v, pointer(stream, a, at), llvm::Align(size_of(a.dtype)));
+  }
+  // Records side by side: loads of neighbouring columns are loads of rows, taken apart.
+  struct Window {
+    std::int64_t from;
+    unsigned columns;  // a power of two
+  };
+  void find_windows() {
+    std::map<std::size_t, std::vector<std::int64_t>> offsets;  // per stream, of loads with gaps between lanes
+    for (Id i : by_level_[n_.axes()])
+      if (g_[i].op == Op::load) {
+        auto& a = n_.accesses[g_[i].attr];
+        if (std::abs(a.strides[last()]) > 1) offsets[stream_of_load_[g_[i].attr]].push_back(a.offset);
+      }
+    for (auto& [stream, o] : offsets) {
+      std::sort(o.begin(), o.end());
+      for (std::size_t k = 0; k < o.size();) {
+        unsigned m = lanes_;
+        while (m > 1 && o[0] + m - 1 > o.back()) m /= 2;
+        std::int64_t from = std::min(o[k], o.back() - static_cast<std::int64_t>(m) + 1);  // what lies between two loads may be loaded
+        std::size_t end = k;
+        while (end < o.size() && o[end] < from + static_cast<std::int64_t>(m)) ++end;
+        if (m > 1 && 2 * (end - k) >= m) {
+          windows_[stream].push_back({from, m});
+          k = end;
+        } else {
+          ++k;
+        }
+      }
+    }
+  }
+  const Window* window_of(const Access& a, std::size_t stream) const {
+    auto it = windows_.find(stream);
+    if (it == windows_.end()) return nullptr;
+    for (const Window& w : it->second)
+      if (a.offset >= w.from && a.offset < w.from + w.columns) return &w;
+    return nullptr;
+  }
+  Value* column(const Window& w, std::size_t stream, const Access& a, unsigned u) {
+    auto& known = columns_[{stream, w.from, u}];
+    const unsigned m = w.columns, per = lanes_ / m;
+    if (known.empty()) {
+      const std::int64_t stride = a.strides[last()];
+      Access row = a;
+      row.offset = w.from;
+      llvm::Type* t = ops_.stored(a.dtype);
+      for (unsigned k = 0; k < m; ++k) {  // vectors of `per` rows
+        const std::int64_t at = static_cast<std::int64_t>(u * lanes_ + k * per) * stride;
+        if (stride == static_cast<std::int64_t>(m) || per == 1) {
+          known.push_back(load_at(Ops::widened(t, lanes_), pointer(stream, row, at), a.dtype, a.buffer));
+          continue;
+        }
+        std::vector<Value*> rows;
+        for (unsigned l = 0; l < per; ++l)
+          rows.push_back(load_at(Ops::widened(t, m), pointer(stream, row, at + static_cast<std::int64_t>(l) * stride), a.dtype, a.buffer));
+        for (unsigned width = m; rows.size() > 1; width *= 2) {
+          std::vector<int> both(2 * width);
+          for (unsigned l = 0; l < 2 * width; ++l) both[l] = static_cast<int>(l);
+          for (std::size_t l = 0; l < rows.size() / 2; ++l) rows[l] = b_.CreateShuffleVector(rows[2 * l], rows[2 * l + 1], both);
+          rows.resize(rows.size() / 2);
+        }
+        known.push_back(rows[0]);
+      }
+      for (unsigned done = 1; done < m; done *= 2) {  // even and odd elements apart
+        std::vector<Value*> next(m);
+        for (unsigned k = 0; k < m / 2; ++k)
+          for (unsigned odd : {0u, 1u}) {
+            std::vector<int> mask;
+            for (unsigned l = 0; l < lanes_; ++l) mask.push_back(static_cast<int>(2 * l + odd));
+            next[k + odd * (m / 2)] = b_.CreateShuffleVector(known[2 * k], known[2 * k + 1], mask);
+          }
+        known = std::move(next);
+      }
+    }
+    return known[static_cast<std::size_t>(a.offset - w.from)];
   }
   // Records side by side: up to a vector of columns become rows by repeated interleaving.
   void interleaved_stores(std::vector<std::size_t> stores) {
@@ -448,6 +526,8 @@ class NestEmitter {
   std::vector<Value*> index_;              // per axis entered
   std::vector<Value*> index_of_copy_;      // along the last axis
   std::vector<Value*> scalars_, vectors_, splats_;
+  std::map<std::size_t, std::vector<Window>> windows_;                                      // per stream
+  std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
   struct Sum {
     llvm::PHINode* phi;
     Value* next;

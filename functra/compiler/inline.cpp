@@ -55,8 +55,8 @@ bool is_call(const Eqn& e, bool calls_only) {
     const RunnerPtr& run = q.get<CompiledParams>().run;
     return !run || !run->call;
   }
-  static const Primitive* const all[] = {&jit_call_p,     &custom_jvp_p,   &custom_vjp_p, &custom_linear_p, &checkpoint_p,
-                                         &remat_linear_p, &custom_vmap_p,   &linear_solve_p, &root_p,       &lanes_p};
+  static const Primitive* const all[] = {&jit_call_p,     &custom_jvp_p,  &custom_vjp_p,   &custom_linear_p, &checkpoint_p,
+                                         &remat_linear_p, &custom_vmap_p, &linear_solve_p, &root_p,          &lanes_p};
   return std::ranges::find(all, p) != std::end(all);
 }
 Callee callee(const Program& p, const Eqn& e) {
