@@ -70,6 +70,17 @@ Shape space_of(const Program& p, const Eqn& e, std::int64_t small) {
 }
 bool sums_axes(const Program& p, const Eqn& e) { return e.prim->lowering.kind == Kind::reduction && terms(p, e) > max_unrolled; }
 
+bool sums_rows(const Program& p, const Eqn& e, std::int64_t small) {
+  constexpr std::int64_t longest = 1 << 15;
+  if (!sums_axes(p, e)) return false;
+  const Shape& s = p.operand_type(p.operands(e)[0]).shape;
+  Shape dims = e.prim->lowering.dims(e.params);
+  if (dims.size() != 1 || s[static_cast<std::size_t>(dims[0])] > longest) return false;
+  for (std::size_t d = static_cast<std::size_t>(dims[0]) + 1; d < s.size(); ++d)
+    if (s[d] > small) return false;
+  return s[static_cast<std::size_t>(dims[0])] > small;
+}
+
 namespace {
 
 class Builder {
@@ -154,7 +165,8 @@ class Builder {
     }
     for (Nest& n : done) {
       n.collapse();
-      for (auto& r : n.reductions) r.accumulate = done.size() > 1 || n.axes() == 1 || r.over != std::uint32_t{1} << (n.axes() - 1);
+      for (auto& r : n.reductions)
+        r.accumulate = r.at.buffer >= 0 && (done.size() > 1 || n.axes() == 1 || r.over != std::uint32_t{1} << (n.axes() - 1));
     }
     u_.nests = std::move(done);
     return Pull::Outcome::fine;

@@ -16,6 +16,8 @@ bool fusible(const core::Program& p, const core::Eqn& e, std::int64_t small);
 Shape space_of(const core::Program& p, const core::Eqn& e, std::int64_t small);
 // A reduction too long to be written out: its result exists only after a loop.
 bool sums_axes(const core::Program& p, const core::Eqn& e);
+// One along the last axis of its space, rows of which fit in a cache: what uses the sums may stand in the same nest.
+bool sums_rows(const core::Program& p, const core::Eqn& e, std::int64_t small);
 
 // Appends u to `out`, with its nests; in parts, or as calls, where it cannot be one. written: per variable, does a unit of `out` write it?
 void build(const core::Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written,

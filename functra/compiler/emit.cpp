@@ -35,9 +35,15 @@ class NestEmitter {
       p->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
       s.at = p;
     }
+    for (Id i : keep_) {
+      auto* t = llvm::ArrayType::get(ops_.stored(g_[i].type), static_cast<std::uint64_t>(n_.extent(last())));
+      auto* p = b_.CreateAlloca(t);
+      p->setAlignment(llvm::Align(64));
+      kept_[i] = p;
+    }
     scalar_level(0);
-    if (n_.axes() == 0) body(nullptr, nullptr, nullptr);
-    else loop(0);
+    if (n_.axes() == 0) body(nullptr, nullptr);
+    else nested(0);
     b_.CreateRetVoid();
   }
 
@@ -66,6 +72,7 @@ class NestEmitter {
     for (auto& s : n_.stores) live[s.value] = 1;
     for (auto& r : n_.reductions) live[r.value] = 1;
     level_.assign(g_.size(), 0);
+    stage_.assign(g_.size(), 0);
     for (Id i = static_cast<Id>(g_.size()); i-- > 0;)
       if (live[i]) g_.each_operand(i, [&](Id o) { live[o] = 1; });
     stream_of_load_.assign(n_.accesses.size(), 0);
@@ -81,8 +88,16 @@ class NestEmitter {
         for (std::size_t k = 0; k < a.strides.size(); ++k)
           if (a.strides[k]) level = k + 1;
       }
-      g_.each_operand(i, [&](Id o) { level = std::max<std::size_t>(level, level_[o]); });
+      if (n.op == Op::reduced) {
+        level = last();
+        stage_[i] = static_cast<std::uint8_t>(stage_[n_.reductions[n.attr].value] + 1);
+      }
+      g_.each_operand(i, [&](Id o) {
+        level = std::max<std::size_t>(level, level_[o]);
+        stage_[i] = std::max(stage_[i], stage_[o]);
+      });
       level_[i] = static_cast<std::uint8_t>(level);
+      stages_ = std::max<unsigned>(stages_, stage_[i] + 1u);
       if (in_lanes(i)) {
         if (n.op == Op::load || n.op == Op::convert || n.op == Op::binary) widest = std::max(widest, size_of(n.type));
         ++work;
@@ -96,7 +111,7 @@ class NestEmitter {
       widest = std::max(widest, size_of(s.at.dtype));
     }
     for (auto& r : n_.reductions) {
-      reduction_streams_.push_back(stream_of(r.at));
+      reduction_streams_.push_back(r.at.buffer < 0 ? 0 : stream_of(r.at));
       widest = std::max(widest, size_of(r.at.dtype));
     }
     if (n_.axes() == 0) return;
@@ -107,12 +122,36 @@ class NestEmitter {
     copies_ = work <= 40 ? 4 : work <= 140 ? 2 : 1;
     while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
     if (lanes_ > 1) find_windows();
+    if (stages_ > 1) choose_kept(live);
+  }
+
+  // What a later stage needs of an earlier one is computed again where that is cheap, and kept for the row otherwise.
+  void choose_kept(const std::vector<std::uint8_t>& live) {
+    constexpr int cheap = 6;                   // operations
+    constexpr std::int64_t room = 128 * 1024;  // bytes of the stack
+    std::vector<std::uint8_t> crosses(g_.size(), 0);
+    for (Id i = 0; i < g_.size(); ++i)
+      if (live[i] && in_lanes(i)) g_.each_operand(i, [&](Id o) { crosses[o] |= in_lanes(o) && stage_[o] < stage_[i]; });
+    std::vector<int> cost(g_.size(), 0);
+    std::int64_t used = 0;
+    kept_.assign(g_.size(), nullptr);
+    for (Id i = 0; i < g_.size(); ++i) {
+      if (!live[i] || !in_lanes(i)) continue;
+      const Node& n = g_[i];
+      cost[i] = n.op != Op::load && n.op != Op::position;
+      g_.each_operand(i, [&](Id o) { cost[i] = std::min(1000, cost[i] + cost[o]); });
+      if (!crosses[i] || cost[i] <= cheap || is_bool(n.type)) continue;
+      used += n_.extent(last()) * static_cast<std::int64_t>(size_of(n.type));
+      if (used > room) return;
+      keep_.push_back(i);
+      cost[i] = 1;
+    }
   }
 
   // ---------------------------------------------------------------- loops
-  void scalar_level(std::size_t level) {
+  void scalar_level(std::size_t level, unsigned stage = 0) {
     for (Id i : by_level_[level])
-      if (!in_lanes(i)) scalars_[i] = compute_scalar(i);
+      if (!in_lanes(i) && stage_[i] == stage && g_[i].op != Op::reduced) scalars_[i] = compute_scalar(i);
   }
   std::vector<Value*> enter(std::size_t axis, Value* index) {  // moves the streams; what they were
     std::vector<Value*> before;
@@ -130,6 +169,14 @@ class NestEmitter {
   Value* first(std::size_t axis) { return axis == 0 ? static_cast<Value*>(f_->getArg(1)) : b_.getInt64(static_cast<std::uint64_t>(n_.lower[axis])); }
   Value* end(std::size_t axis) { return axis == 0 ? static_cast<Value*>(f_->getArg(2)) : b_.getInt64(static_cast<std::uint64_t>(n_.upper[axis])); }
 
+  // The loops from this axis on; the last one once per stage, with what depends on its sums between.
+  void nested(std::size_t axis) {
+    if (axis != last()) return loop(axis);
+    for (now_ = 0; now_ < stages_; ++now_) {
+      if (now_) scalar_level(last(), now_);
+      loop(axis);
+    }
+  }
   void loop(std::size_t axis) {
     auto& context = b_.getContext();
     const bool inner = axis == last();
@@ -152,10 +199,10 @@ class NestEmitter {
     auto saved = enter(axis, index);
     index_.push_back(index);
     if (inner) {
-      body(index, start, head);
+      body(index, start);
     } else {
       scalar_level(axis + 1);
-      loop(axis + 1);
+      nested(axis + 1);
     }
     leave(saved);
     index_.pop_back();
@@ -168,7 +215,7 @@ class NestEmitter {
   }
 
   // ---------------------------------------------------------------- one block of vectors
-  void body(Value* index, Value* start, BasicBlock*) {
+  void body(Value* index, Value* start) {
     vectors_.assign(copies_ * g_.size(), nullptr);
     splats_.assign(g_.size(), nullptr);
     columns_.clear();
@@ -178,6 +225,7 @@ class NestEmitter {
     std::vector<std::size_t> apart;  // stores with gaps between lanes
     for (std::size_t k = 0; k < n_.stores.size(); ++k) {
       auto& s = n_.stores[k];
+      if (stage_[s.value] != now_) continue;
       need(s.value);
       std::int64_t stride = n_.axes() ? s.at.strides[last()] : 0;
       if (lanes_ > 1 && stride != 1) apart.push_back(k);
@@ -186,7 +234,17 @@ class NestEmitter {
           store(to_memory(s.at.dtype, value(s.value, u)), store_streams_[k], s.at, static_cast<std::int64_t>(u * lanes_) * stride);
     }
     interleaved_stores(std::move(apart));
-    for (std::size_t k = 0; k < n_.reductions.size(); ++k) reduce(k, start);
+    for (std::size_t k = 0; k < n_.reductions.size(); ++k)
+      if (stage_[n_.reductions[k].value] == now_) reduce(k, start);
+    for (Id i : keep_)
+      if (stage_[i] == now_) {
+        need(i);
+        for (unsigned u = 0; u < copies_; ++u) b_.CreateAlignedStore(vectors_[u * g_.size() + i], kept_place(i, u), llvm::Align(size_of(g_[i].type)));
+      }
+  }
+  Value* kept_place(Id i, unsigned u) {
+    Value* at = b_.CreateSub(index_of_copy_[u], b_.getInt64(static_cast<std::uint64_t>(n_.lower[last()])));
+    return b_.CreateInBoundsGEP(ops_.stored(g_[i].type), kept_[i], at);
   }
   // Emits the operands of i that are not there yet, operands first, and i.
   void need(Id root) {
@@ -198,6 +256,11 @@ class NestEmitter {
         continue;
       }
       std::size_t before = stack.size();
+      if (stage_[i] < now_ && !kept_.empty() && kept_[i]) {
+        for (unsigned u = 0; u < copies_; ++u)
+          vectors_[u * g_.size() + i] = b_.CreateAlignedLoad(ops_.type(g_[i].type, lanes_), kept_place(i, u), llvm::Align(size_of(g_[i].type)));
+        continue;
+      }
       std::vector<Id> missing;
       g_.each_operand(i, [&](Id o) {
         if (in_lanes(o) && !vectors_[o]) missing.push_back(o);
@@ -430,7 +493,7 @@ class NestEmitter {
   void begin_reductions(BasicBlock* before) {
     sums_.clear();
     for (auto& r : n_.reductions) {
-      if (!over_lanes(r)) continue;
+      if (!over_lanes(r) || stage_[r.value] != now_) continue;
       for (unsigned u = 0; u < copies_; ++u) {
         auto* phi = b_.CreatePHI(ops_.type(r.at.dtype, lanes_), 2);
         phi->addIncoming(ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_), before);
@@ -443,7 +506,7 @@ class NestEmitter {
     need(r.value);
     const bool lanes = over_lanes(r);
     std::size_t sum = 0;
-    for (std::size_t j = 0; j < k; ++j) sum += over_lanes(n_.reductions[j]) ? copies_ : 0;
+    for (std::size_t j = 0; j < k; ++j) sum += over_lanes(n_.reductions[j]) && stage_[n_.reductions[j].value] == now_ ? copies_ : 0;
     for (unsigned u = 0; u < copies_; ++u) {
       Value* v = value(r.value, u);
       if (overlaps_) {  // elements that an earlier block took
@@ -486,7 +549,7 @@ class NestEmitter {
     auto sums = sums_;
     for (std::size_t k = 0; k < n_.reductions.size(); ++k) {
       auto& r = n_.reductions[k];
-      if (!over_lanes(r)) continue;
+      if (!over_lanes(r) || stage_[r.value] != now_) continue;
       std::vector<Value*> parts;
       for (unsigned u = 0; u < copies_; ++u) parts.push_back(sums[sum++].next);
       while (parts.size() > 1) {
@@ -502,6 +565,11 @@ class NestEmitter {
         }
         v = w == 2 ? combined(r, b_.CreateExtractElement(v, b_.getInt32(0)), b_.CreateExtractElement(v, b_.getInt32(1)))
                    : combined(r, b_.CreateShuffleVector(v, low), b_.CreateShuffleVector(v, high));
+      }
+      if (r.at.buffer < 0) {
+        for (Id i : by_level_[last()])
+          if (g_[i].op == Op::reduced && g_[i].attr == k) scalars_[i] = v;
+        continue;
       }
       if (r.accumulate) {
         llvm::Type* t = ops_.stored(r.at.dtype);
@@ -519,6 +587,10 @@ class NestEmitter {
   llvm::Function* f_ = nullptr;
   std::vector<Stream> streams_;
   std::vector<std::size_t> stream_of_load_, store_streams_, reduction_streams_;
+  std::vector<std::uint8_t> stage_;  // loops over the last axis that must end before a node is known
+  unsigned stages_ = 1, now_ = 0;
+  std::vector<Id> keep_;  // what later stages read from memory
+  std::vector<Value*> kept_;
   std::vector<std::uint8_t> level_;        // loops that a node stands in
   std::vector<std::vector<Id>> by_level_;  // live nodes
   unsigned lanes_ = 1, copies_ = 1;        // of the last axis in a vector; vectors in flight

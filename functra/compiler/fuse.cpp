@@ -159,6 +159,21 @@ class Fusion {
     std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();
     bool any_call = false;
     for (std::int32_t r : readers) any_call |= at(r).call;
+    // A row's sum beside what uses it.
+    if (root && !any_call && !readers.empty() && sums_rows(p_, e, small_)) {
+      std::int32_t a = *readers.begin();
+      bool one = at(a).space == space && at(a).members < max_members;
+      for (std::int32_t b : readers)
+        if (one && found(b) != found(a)) {
+          one = mergeable(found(a), found(b));
+          if (one) a = merge(found(a), found(b));
+        }
+      if (one) {
+        readers.clear();
+        readers_of(k, readers, stored);
+        return join(k, found(a), readers);
+      }
+    }
     // Inside its only reader.
     if (!stored && !any_call && !root && readers.size() == 1) {
       Group& g = at(*readers.begin());

@@ -6,7 +6,7 @@ namespace {
 template <class F> void each_access(Nest& n, F f) {
   for (auto& a : n.accesses) f(a);
   for (auto& s : n.stores) f(s.at);
-  for (auto& r : n.reductions) f(r.at);
+  for (auto& r : n.reductions) f(r.at);  // without a buffer: no strides
 }
 std::string text_of(const Access& a) {
   std::string s = "b" + std::to_string(a.buffer) + ":" + std::string(name_of(a.dtype)) + "[" + std::to_string(a.offset);

@@ -21,7 +21,8 @@ struct Store {
   Id value;
 };
 // The values of `value` over the axes marked in `over`, combined; stored at `at` (whose strides are 0 along these axes). accumulate: with
-// what stands there, which begins as the identity; otherwise `over` is the last axis alone.
+// what stands there, which begins as the identity; otherwise `over` is the last axis alone. With no buffer (-1) it is an inner value of the
+// nest, over the last axis: what depends on it (Op::reduced) is computed in another loop over that axis.
 struct Reduction {
   core::ReduceOp op;
   Id value;

@@ -316,8 +316,29 @@ template <class F> void each_position(const Shape& extents, F f) {
 }
 }  // namespace
 
+// A sum along the whole last axis, of a row that every other position of the point leaves as it is: one stage of the nest.
+Id Pull::stage(const Eqn& e, const Point& i) {
+  Var x = p_.operands(e)[0];
+  const Aval type = p_.operand_type(x);
+  Shape dims = e.prim->lowering.dims(e.params);
+  if (nest_.axes() == 0 || dims.size() != 1) return fail(Outcome::impossible);
+  const std::size_t last = nest_.axes() - 1;
+  const auto along = static_cast<std::size_t>(dims[0]);
+  if (nest_.lower[last] != 0 || nest_.upper[last] != type.shape[along]) return fail(Outcome::impossible);
+  Point o;
+  o.rank = type.shape.rank();
+  for (int d = 0, k = 0; d < o.rank; ++d) {
+    o.at[d] = static_cast<std::size_t>(d) == along ? Position{0, 1, static_cast<int>(last)} : i.at[k++];
+    if (static_cast<std::size_t>(d) != along && o.at[d].axis == static_cast<int>(last)) return fail(Outcome::impossible);
+  }
+  Id t = value(x, o, false);
+  if (outcome_ != Outcome::fine) return fail(outcome_);
+  Access nowhere{-1, type.dtype, 0, std::vector<std::int64_t>(nest_.axes(), 0)};
+  nest_.reductions.push_back({e.prim->lowering.reduce, t, std::uint32_t{1} << last, nowhere, false});
+  return nest_.graph.reduced(type.dtype, nest_.reductions.size() - 1);
+}
 Id Pull::reduction(const Eqn& e, const Point& i) {
-  if (terms(p_, e) > max_unrolled) return fail(Outcome::impossible);
+  if (terms(p_, e) > max_unrolled) return stage(e, i);
   Graph& g = nest_.graph;
   Var x = p_.operands(e)[0];
   const Aval type = p_.operand_type(x);

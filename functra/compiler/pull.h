@@ -68,6 +68,7 @@ class Pull {
   Id reshaped(const Eqn& e, const Point& i);
   Id numbered(const Eqn& e, const Point& i);
   Id reduction(const Eqn& e, const Point& i);
+  Id stage(const Eqn& e, const Point& i);
   Id contraction(const Eqn& e, const Point& i);
   Id fail(Outcome o);
   Id literal(Var v, bool structural);

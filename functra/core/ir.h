@@ -10,6 +10,7 @@
 // that the traced function closed over) followed by the explicit ones. No variable refers to its Program, so there are no cycles
 // and nothing recurses over the length.
 #pragma once
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -32,6 +33,8 @@ class FormCache {
  public:
   std::shared_ptr<const void> find(const std::string& key) const;
   std::shared_ptr<const void> insert(const std::string& key, std::shared_ptr<const void> value) const;  // the first one wins
+  // What runs compiled calls of the Program, once it is there; owned by one of the forms.
+  mutable std::atomic<const void*> compiled{nullptr};
 
  private:
   mutable std::mutex mutex_;

@@ -15,7 +15,15 @@ namespace {
 thread_local bool in_compiled_code = false;  // a body is compiled where the program that holds it is
 
 #if FUNCTRA_HAVE_LLVM
-void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) { runtime::executable(p, body)->run(args, outs); }
+void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) {
+  if (body) return runtime::executable(p, true)->run(args, outs);
+  const void* known = p->forms->compiled.load(std::memory_order_acquire);
+  if (!known) [[unlikely]] {
+    known = runtime::executable(p).get();
+    p->forms->compiled.store(known, std::memory_order_release);
+  }
+  static_cast<const runtime::Executable*>(known)->run(args, outs);
+}
 constexpr const char* kind = "native";
 ProgramPtr optimised_form(const ProgramPtr& p) { return runtime::executable(p)->program(); }
 std::string text_of(const ProgramPtr& p, Executor::Form form) { return runtime::executable(p)->text(form); }

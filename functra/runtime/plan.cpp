@@ -118,7 +118,8 @@ Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
     if (n.axes()) {
       part.begin = n.lower[0];
       part.end = n.upper[0];
-      if (work > 2 * parallel_work) {
+      const bool rows = std::any_of(n.reductions.begin(), n.reductions.end(), [](auto& r) { return r.at.buffer < 0; });
+      if (work > 2 * parallel_work && !(rows && n.axes() == 1)) {
         const double each = work / static_cast<double>(n.extent(0));
         part.grain = std::max<std::int64_t>(1, static_cast<std::int64_t>(parallel_work / each));
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
