@@ -38,7 +38,13 @@ std::int64_t small_extent(const Program& p) {
     for (std::size_t d = 0; d < t.shape.size(); ++d)
       if (static_cast<int>(d) != at) other = std::max(other, t.shape[d]);
   }
-  return per_lane <= some + usual && other < largest ? other : usual;
+  std::size_t mixing = 0;  // of elements of one lane
+  for (auto& e : p.eqns) {
+    Kind k = e.prim->lowering.kind;
+    mixing += k == Kind::contraction || k == Kind::pieces || k == Kind::reshape;
+  }
+  const bool fits = per_lane <= little || (per_lane <= some + usual && 8 * mixing > p.eqns.size());
+  return fits && other < largest ? other : usual;
 }
 bool fusible(const Program& p, const Eqn& e, std::int64_t small) {
   if (!can_pull(p, e)) return false;
@@ -52,14 +58,32 @@ bool fusible(const Program& p, const Eqn& e, std::int64_t small) {
     auto c = e.prim->lowering.contraction(e.params);
     const Shape l = p.operand_type(p.operands(e)[0]).shape, r = p.operand_type(p.operands(e)[1]).shape;
     std::int64_t batch = l.pick(c.left_batch).numel(), rows = l.numel() / n / batch, columns = r.numel() / n / batch;
+    if (n > max_unrolled) return (rows == 1 || columns == 1) && c.left.size() == 1;  // a matrix and a vector: memory is read once
     return n <= max_unrolled && (rows <= small || columns <= small);
   }
   return true;
 }
 namespace {
-// The points that result v of e is computed over.
+// Where the contracted dimension stands among those of the result: last where the matrix is stored so, before the last one otherwise.
+int contracted_at(const Program& p, const Eqn& e) {
+  auto c = e.prim->lowering.contraction(e.params);
+  auto operands = p.operands(e);
+  const Aval l = p.operand_type(operands[0]), r = p.operand_type(operands[1]);
+  const bool left = l.shape.numel() >= r.shape.numel();
+  const int rank = p.type(static_cast<Var>(e.out)).shape.rank(), dim = static_cast<int>((left ? c.left : c.right)[0]);
+  return rank == 0 || dim + 1 == (left ? l : r).shape.rank() ? rank : rank - 1;
+}
+// The points that result v of e is computed over, those summed included.
 Shape domain_of(const Program& p, const Eqn& e, Var v) {
-  return e.prim->lowering.kind == Kind::reduction ? p.operand_type(p.operands(e)[0]).shape : p.type(v).shape;
+  if (e.prim->lowering.kind == Kind::reduction) return p.operand_type(p.operands(e)[0]).shape;
+  if (e.prim->lowering.kind == Kind::contraction && sums_axes(p, e))
+    return p.type(v).shape.with(static_cast<std::size_t>(contracted_at(p, e)), terms(p, e));
+  return p.type(v).shape;
+}
+// Of those, the dimensions summed.
+Shape summed_dims(const Program& p, const Eqn& e) {
+  if (e.prim->lowering.kind == Kind::contraction) return {contracted_at(p, e)};
+  return e.prim->lowering.dims(e.params);
 }
 }  // namespace
 Shape space_of(const Program& p, const Eqn& e, std::int64_t small) {
@@ -68,11 +92,13 @@ Shape space_of(const Program& p, const Eqn& e, std::int64_t small) {
     if (n > small) r.push_back(n);
   return r;
 }
-bool sums_axes(const Program& p, const Eqn& e) { return e.prim->lowering.kind == Kind::reduction && terms(p, e) > max_unrolled; }
+bool sums_axes(const Program& p, const Eqn& e) {
+  return (e.prim->lowering.kind == Kind::reduction || e.prim->lowering.kind == Kind::contraction) && terms(p, e) > max_unrolled;
+}
 
 bool sums_rows(const Program& p, const Eqn& e, std::int64_t small) {
   constexpr std::int64_t longest = 1 << 15;
-  if (!sums_axes(p, e)) return false;
+  if (e.prim->lowering.kind != Kind::reduction || !sums_axes(p, e)) return false;
   const Shape& s = p.operand_type(p.operands(e)[0]).shape;
   Shape dims = e.prim->lowering.dims(e.params);
   if (dims.size() != 1 || s[static_cast<std::size_t>(dims[0])] > longest) return false;
@@ -104,6 +130,13 @@ class Builder {
     if (space.empty() && !(plain && largest >= 8) && total <= 1024) {
       Pull::Outcome o = attempt(small_);
       if (o == Pull::Outcome::fine) return o;
+    }
+    bool written_out = false;  // has a point small dimensions?
+    for (Var v : u_.out)
+      for (std::int64_t n : domain_of(p_, eqn(v), v)) written_out |= n > 1 && n <= small_;
+    if (!plain && written_out && !space.empty()) {
+      Pull::Outcome lanes = attempt(small_);
+      if (lanes == Pull::Outcome::fine) return lanes;
     }
     Pull::Outcome o = attempt(1);
     if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || u_.nests[0].extent(u_.nests[0].axes() - 1) >= shortest_axis)) return o;
@@ -206,7 +239,7 @@ class Builder {
       const int buffer = static_cast<int>(u_.in.size() + k);
       const Aval& type = p_.type(v);
       const Shape domain = domain_of(p_, e, v);
-      if (e.prim->lowering.kind != Kind::reduction || !sums_axes(p_, e)) {
+      if (!sums_axes(p_, e)) {
         if (e.prim->lowering.kind == Kind::reduction && !axes_kept(domain, e, least)) {
           reduce(n, pull, e, buffer, type, domain, least);
           continue;
@@ -228,8 +261,9 @@ class Builder {
     return true;
   }
   void reduce(Nest& n, Pull& pull, const Eqn& e, int buffer, const Aval& type, const Shape& domain, std::int64_t least) {
-    Shape dims = e.prim->lowering.dims(e.params);
-    core::ReduceOp op = e.prim->lowering.reduce;
+    const bool products = e.prim->lowering.kind == Kind::contraction;
+    Shape dims = summed_dims(p_, e);
+    core::ReduceOp op = products ? core::ReduceOp::sum : e.prim->lowering.reduce;
     Mask kept(domain.size(), 1), summed(domain.size(), 0);
     std::uint32_t over = 0;
     int axis = 0;
@@ -246,7 +280,16 @@ class Builder {
       Id sum = none;
       each_point(domain, least, summed, i, [&](const Point& j) {
         if (pull.outcome() != Pull::Outcome::fine) return;
-        Id t = pull.term(e, j);
+        Id t;
+        if (products) {  // positions of the result's dimensions, then the contracted one
+          Point all;
+          for (int d = 0; d < j.rank; ++d)
+            if (d != dims[0]) all.at[all.rank++] = j.at[d];
+          all.at[all.rank++] = j.at[dims[0]];
+          t = pull.product(e, all);
+        } else {
+          t = pull.term(e, j);
+        }
         sum = sum == none ? t : n.graph.combine(op, type.dtype, sum, t);
       });
       if (pull.outcome() != Pull::Outcome::fine) return;

@@ -1,0 +1,62 @@
+// The stages of a compiled function, from its program to machine code.
+#include <gtest/gtest.h>
+
+#include "tests/support/close.h"
+
+namespace {
+namespace ft = functra;
+using ft::Tensor;
+
+Tensor f(const Tensor& x) { return ft::sum(ft::exp(-ft::square(x)) * 1.0 + 0.0 * x); }
+Tensor points(std::int64_t n) { return ft::arange(n).to(ft::f64) / 10.0; }
+bool holds(const std::string& text, const char* part) { return text.find(part) != text.npos; }
+}  // namespace
+
+TEST(Stages, show_a_function_on_its_way_to_machine_code) {
+  auto fast = ft::jit(ft::grad(f));
+  auto stages = fast.trace(points(100));
+  auto low = stages.lower();
+  EXPECT_LT(low.program().size(), stages.program().size());
+  low.program().verify();
+  EXPECT_TRUE(holds(low.text(), "1 nest of")) << low.text();
+  EXPECT_TRUE(holds(low.text(), "i0=[0, 100)")) << low.text();
+  EXPECT_TRUE(holds(low.llvm_ir(), "define void @nest0")) << low.llvm_ir();
+  EXPECT_TRUE(holds(low.assembly(), "nest0:"));
+}
+TEST(Stages, compile_to_what_can_be_called_and_says_what_it_costs) {
+  auto fast = ft::jit(f);
+  Tensor x = points(1000);
+  auto call = fast.trace(x).lower().compile();
+  expect_close(call({x})[0], f(x), 1e-12);
+  EXPECT_EQ(call.nests(), 1u);
+  EXPECT_EQ(call.kernels(), 0u);
+  EXPECT_GE(call.cost().flops, 1000 * 5);
+  EXPECT_EQ(call.cost().bytes, 8 * 1001);
+  EXPECT_EQ(call.memory().arguments, 8000u);
+  EXPECT_EQ(call.memory().results, 8u);
+  EXPECT_EQ(call.memory().peak(), 8008u);
+  EXPECT_GT(call.compile_ms(), 0);
+  expect_throw<ft::ShapeError>([&] { (void)call({points(3)}); }, "takes f64[1000] as input 0");
+  expect_throw<ft::ValueError>([&] { (void)call({x, x}); }, "of 1 inputs got 2");
+}
+TEST(Stages, captured_tensors_come_with_the_compiled_program) {
+  Tensor w = points(8);
+  auto fast = ft::jit([&](const Tensor& x) { return x * w; });
+  expect_close(fast.trace(points(8)).lower().compile()({points(8)})[0], points(8) * w);
+}
+TEST(Stages, products_are_calls_of_kernels_and_their_values_are_tensors) {
+  auto g = [](const Tensor& a, const Tensor& b) { return ft::tanh(ft::matmul(a * 2.0, b)); };
+  Tensor a = ft::reshape(points(64 * 80), {64, 80}) / 500.0, b = ft::reshape(points(80 * 72), {80, 72}) / 500.0;
+  auto low = ft::jit(g).trace(a, b).lower();
+  EXPECT_TRUE(holds(low.text(), "kernel dot_general")) << low.text();
+  EXPECT_GE(low.compile().cost().flops, 2.0 * 64 * 80 * 72);
+  expect_close(low.compile()({a, b})[0], g(a, b), 1e-12);
+}
+TEST(Stages, loops_show_their_bodies) {
+  auto g = [](const Tensor& x) { return ft::fori_loop(0, 10, [](const Tensor&, const Tensor& c) { return ft::sin(c); }, x); };
+  auto low = ft::jit(g).trace(points(4)).lower();
+  EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
+  EXPECT_TRUE(holds(low.text(), "{\n")) << low.text();
+  EXPECT_TRUE(holds(low.llvm_ir(), "define void"));
+  expect_close(low.compile()({points(4)})[0], g(points(4)), 1e-12);
+}
