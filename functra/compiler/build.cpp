@@ -127,6 +127,15 @@ class Builder {
       total += d.numel();
     }
     const Shape space = space_of(p_, eqn(u_.out[0]), small_);
+    bool vectors = true;  // results whose last dimension is worth a vector
+    for (Var v : u_.out) {
+      const Shape d = domain_of(p_, eqn(v), v);
+      vectors &= !d.empty() && d.back() >= shortest_axis / 2;
+    }
+    if (space.empty() && vectors && !plain) {
+      Pull::Outcome o = attempt(1);
+      if (o == Pull::Outcome::fine && u_.nests.size() == 1) return o;
+    }
     if (space.empty() && !(plain && largest >= 8) && total <= 1024) {
       Pull::Outcome o = attempt(small_);
       if (o == Pull::Outcome::fine) return o;
