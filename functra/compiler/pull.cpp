@@ -100,11 +100,10 @@ bool Pull::elementwise(Var v) const {
   return k == Kind::scalar || k == Kind::convert || k == Kind::identity;
 }
 Id Pull::computed(Var v, const Point& i) {
-  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_ || depth_ > 150) return fail(Outcome::too_large);
-  ++depth_;
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_ || bottom_ - here > max_stack) return fail(Outcome::too_large);
   const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])];
   Id r = compute(e, static_cast<std::size_t>(v) - e.out, i);
-  --depth_;
   if (outcome_ == Outcome::fine) known_.emplace(Key{v, i}, r);
   return r;
 }

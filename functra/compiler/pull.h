@@ -14,7 +14,8 @@ using core::ProgramPtr;
 using core::Var;
 
 inline constexpr int max_rank = 10;
-inline constexpr std::int64_t max_unrolled = 64;  // terms of a sum that is written out
+inline constexpr std::int64_t max_unrolled = 64;     // terms of a sum that is written out
+inline constexpr std::size_t max_stack = 112 << 10;  // of a walk, which recurs through what is not elementwise; threads may have 256 KiB
 
 // A position along one dimension: offset + step * (position along axis), or the offset alone.
 struct Position {
@@ -94,7 +95,7 @@ class Pull {
   Outcome outcome_ = Outcome::fine;
   std::size_t split_axis_ = 0;
   std::int64_t split_at_ = 0;
-  int depth_ = 0;
+  std::uintptr_t bottom_ = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));  // of the stack that the walk may use
   std::unordered_map<Key, Id, KeyHash> known_;
   std::unordered_map<Access, std::uint64_t, AccessHash> loads_;
   std::unordered_map<const Eqn*, core::IndexMap> maps_;
