@@ -1,0 +1,149 @@
+#include "support/compiled.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "functra/compiler/passes.h"
+#include "functra/core/interp.h"
+#include "laws_count.h"
+#if FUNCTRA_HAVE_LLVM
+#include "functra/runtime/executable.h"
+#endif
+
+namespace functra::testing {
+namespace {
+
+double eps_of(DType d) {
+  switch (d) {
+    case DType::f16: return 0x1p-10;
+    case DType::bf16: return 0x1p-7;
+    case DType::f32:
+    case DType::c64: return 0x1p-23;
+    default: return 0x1p-52;
+  }
+}
+std::string at_element(std::size_t k, std::size_t i, double is, double should) {
+  char text[140];
+  std::snprintf(text, sizeof text, "result %zu element %zu: %.17g, expected %.17g", k, i, is, should);
+  return text;
+}
+std::string values_differ(const Tensor& a, const Tensor& b, std::size_t k, Match match, double deep) {
+  const DType d = a.raw_dtype();
+  if (is_integer(d) || is_bool(d)) {  // doubles would not tell large ones apart
+    Tensor x = a.contiguous(), y = b.contiguous();
+    const std::size_t size = size_of(d);
+    for (std::int64_t i = 0; i < x.numel(); ++i)
+      if (std::memcmp(static_cast<const char*>(x.bytes()) + static_cast<std::size_t>(i) * size,
+                      static_cast<const char*>(y.bytes()) + static_cast<std::size_t>(i) * size, size) != 0)
+        return at_element(k, static_cast<std::size_t>(i), x.to_vector<double>()[static_cast<std::size_t>(i)],
+                          y.to_vector<double>()[static_cast<std::size_t>(i)]);
+    return {};
+  }
+  std::vector<double> x, y;
+  if (is_complex(d)) {
+    for (auto [t, to] : {std::pair(&a, &x), std::pair(&b, &y)}) {
+      const Tensor c = t->contiguous();
+      for (std::int64_t i = 0; i < 2 * c.numel(); ++i)
+        to->push_back(d == DType::c64 ? static_cast<const float*>(c.bytes())[i] : static_cast<const double*>(c.bytes())[i]);
+    }
+  } else {
+    x = a.to_vector<double>();
+    y = b.to_vector<double>();
+  }
+  double scale = 0;
+  for (double v : y)
+    if (std::isfinite(v)) scale = std::max(scale, std::fabs(v));
+  const double room = 64 * eps_of(d) * deep * scale;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    bool same = std::isnan(x[i]) ? std::isnan(y[i]) : x[i] == y[i] && (match == Match::rounded || std::signbit(x[i]) == std::signbit(y[i]));
+    if (match == Match::rounded && std::isfinite(x[i]) && std::isfinite(y[i])) same |= std::fabs(x[i] - y[i]) <= room;
+    if (!same) return at_element(k, i, x[i], y[i]);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string results_differ(const Vec& is, const Vec& should, Match match, double deep) {
+  if (is.size() != should.size()) return std::to_string(is.size()) + " results, expected " + std::to_string(should.size());
+  for (std::size_t k = 0; k < is.size(); ++k) {
+    if (is[k].raw_dtype() != should[k].raw_dtype() || is[k].weak() != should[k].weak() || !(is[k].sizes() == should[k].sizes()))
+      return "result " + std::to_string(k) + " has type " + is[k].aval().str() + ", expected " + should[k].aval().str();
+    std::string d = values_differ(is[k], should[k], k, match, deep);
+    if (!d.empty()) return d;
+  }
+  return {};
+}
+std::vector<std::string> all_passes() {
+  std::vector<std::string> r;
+  for (auto& p : compiler::passes())
+    if (std::ranges::find(r, p.name) == r.end()) r.emplace_back(p.name);
+  return r;
+}
+Vec run_native(const functra::Program& p, const Vec& leaves, const std::vector<std::string>& off) {
+  Vec all = p.captured_tensors();
+  all.insert(all.end(), leaves.begin(), leaves.end());
+  core::ProgramPtr q = compiler::optimize(p.ir(), off);
+#if FUNCTRA_HAVE_LLVM
+  runtime::Executable native(q, true);
+  Vec out(q->outputs.size());
+  native.run(all, out);
+  return out;
+#else
+  return core::eval_program(*q, all);
+#endif
+}
+std::string compiled_differs(const Leaves& f, const Vec& in, Match match, double deep) {
+  Vec want;
+  try {
+    want = f(in);
+  } catch (const std::exception& e) { return std::string("eager threw: ") + e.what(); }
+  functra::Program p;
+  try {
+    auto fast = jit([&](const Vec& v) { return f(v); });
+    Vec first = fast(in);
+    std::string d = results_differ(first, want, match, deep);
+    p = fast.trace(in).program();
+    if (!d.empty()) return "jit: " + d + "\n" + p.str();
+    if (d = results_differ(fast(in), want, match, deep); !d.empty()) return "jit, the second call: " + d + "\n" + p.str();
+    if (d = results_differ(first, want, match, deep); !d.empty()) return "jit, the first result after the second call: " + d + "\n" + p.str();
+    if (d = results_differ(run_native(p, in, all_passes()), want, match, deep); !d.empty()) return "without passes: " + d + "\n" + p.str();
+  } catch (const std::exception& e) { return std::string("threw: ") + e.what() + "\n" + p.str(); }
+  return {};
+}
+void expect_compiled(const std::string& name, const Leaves& f, const Vec& in, Match match, double deep) {
+  std::string d = compiled_differs(f, in, match, deep);
+  if (d.size() > 3000) d.resize(3000);
+  count_law(d.empty());
+  EXPECT_EQ(d, "") << name;
+}
+
+Tensor numbers(const Shape& s, DType d, int seed) {
+  const std::int64_t n = s.numel();
+  std::vector<double> v(static_cast<std::size_t>(n));
+  std::uint64_t state = 0x9e3779b97f4a7c15u * static_cast<std::uint64_t>(seed + 1);
+  for (double& x : v) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    const double u = static_cast<double>(state >> 11) * 0x1p-53;
+    x = is_bool(d) ? u < 0.5 : is_integer(d) ? std::floor(u * 13) - (is_signed_int(d) ? 6 : 0) : 2 * u - 1 + (u < 0.5 ? -0.1 : 0.1);
+  }
+  return tensor(v, f64).to(d).reshape(s);
+}
+Tensor stored(const Tensor& t, int which) {
+  const std::int64_t rank = t.dim();
+  if (rank == 0 || which == 0) return t;
+  Shape last{rank - 1}, turned;
+  for (std::int64_t k = rank; k-- > 0;) turned.push_back(k);
+  switch (which) {
+    case 1: return t.permute(turned).contiguous().permute(turned);
+    case 2: return select(stack({t, t}, rank), rank, 0);
+    case 3: return flip(flip(t, last).contiguous(), last);
+    default: return narrow(cat({t, t, t}, 0), 0, t.size(0), t.size(0));
+  }
+}
+
+}  // namespace functra::testing
