@@ -7,19 +7,26 @@
 
 namespace functra::prims {
 
-void call(const ProgramPtr& p, Ins in, Outs out) {
-  CallParams q{p};
-  bind_prim({jit_call_p, core::params(q)}, in, out);
-}
 namespace {
-bool concrete(std::span<Tensor> in) {
+bool concrete(Ins in) {
   bool r = core::plain();
   for (const Tensor& t : in) r &= t.tag() == 0;
   return r;
 }
+// As an equation, where somebody records it; what evaluation compiles.
+void bind_call(const ProgramPtr& p, Ins in, Outs out) {
+  CallParams q{p};
+  bind_prim({jit_call_p, core::params(q)}, in, out);
+}
+Vec bind_call(const ProgramPtr& p, Ins in) {
+  Vec r(p->outputs.size());
+  bind_call(p, in, r);
+  return r;
+}
 }  // namespace
-void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_consuming(p, in, out) : call(p, in, out); }
-void call_compiled(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_compiled(p, in, out) : call(p, in, out); }
+void call(const ProgramPtr& p, Ins in, Outs out) { concrete(in) ? run_concrete(p, in, out) : bind_call(p, in, out); }
+void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_consuming(p, in, out) : bind_call(p, in, out); }
+void call_compiled(const ProgramPtr& p, std::span<Tensor> in, Outs out) { concrete(in) ? run_compiled(p, in, out) : bind_call(p, in, out); }
 Vec call(const ProgramPtr& p, Ins in) {
   Vec r(p->outputs.size());
   call(p, in, r);
@@ -77,7 +84,7 @@ constexpr Primitive jit_call_p = {
           auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));
           Vec in(x.begin(), x.end()), out(f->program->outputs.size());
           core::append_nonzero(in, t);
-          call(f->program, in, out);
+          bind_call(f->program, in, out);
           for (std::size_t i = 0, k = y.size(); i < y.size(); ++i) {
             y[i] = out[i];
             if (f->nonzero[i]) dy[i] = out[k++];
@@ -87,11 +94,11 @@ constexpr Primitive jit_call_p = {
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
           auto p = call_plan(program_of(c), core::nonzero_mask(t));
           Vec out(p->primal->outputs.size()), in;
-          call(p->primal, x, out);
+          bind_call(p->primal, x, out);
           for (auto [is_input, k] : p->from) in.push_back(is_input ? x[k] : out[k]);
           core::append_nonzero(in, t);
           Vec tan(p->linear->outputs.size());
-          if (!tan.empty()) call(p->linear, in, tan);
+          if (!tan.empty()) bind_call(p->linear, in, tan);
           for (std::size_t i = 0, k = 0; i < y.size(); ++i) {
             y[i] = out[i];
             if (p->nonzero[i]) dy[i] = tan[k++];
@@ -107,7 +114,7 @@ constexpr Primitive jit_call_p = {
           }
           core::append_nonzero(args, ct);
           ProgramPtr p = core::transpose_program(program_of(c), linear, core::nonzero_mask(ct));
-          Vec out = call(p, args);
+          Vec out = bind_call(p, args);
           for (std::size_t i = 0, k = 0; i < in.size(); ++i)
             if (linear[i]) g[i] = out[k++];
         },
@@ -128,12 +135,12 @@ constexpr Primitive jit_call_p = {
             args.push_back(b.dim >= 0 ? move_dim0(b, ctx.size) : b.value);
           }
           auto f = core::batch_program(program_of(c), ctx, m, Mask(out.size()));
-          Vec r = call(f->program, args);
+          Vec r = bind_call(f->program, args);
           for (std::size_t i = 0; i < out.size(); ++i) out[i] = {r[i], f->batched[i] ? 0 : -1};
         },
     .guard =
         [](const Call& c, const Tensor& on, Ins in, Outs out) {
-          call(core::guarded_program(program_of(c)), joined({{&on, 1}, in}), out);
+          bind_call(core::guarded_program(program_of(c)), joined({{&on, 1}, in}), out);
         }};
 
 // ---------------------------------------------------------------- compiled_call

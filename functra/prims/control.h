@@ -11,6 +11,7 @@ struct CallParams {
   ProgramPtr program;
 };
 extern const Primitive jit_call_p;
+// Evaluates, or records a call, as the current interpreter has it.
 void call(const ProgramPtr& p, Ins in, Outs out);
 Vec call(const ProgramPtr& p, Ins in);
 void call_consuming(const ProgramPtr& p, std::span<Tensor> in, Outs out);  // may release operands after their last use
