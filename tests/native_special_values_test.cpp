@@ -20,7 +20,8 @@ template <class T> std::vector<T> floats() {
 template <class T> std::vector<T> integers() {
   using L = std::numeric_limits<T>;
   std::vector<T> r{T(0), T(1), T(2), T(7), T(8), T(31), T(63), T(64), T(100), L::max(), L::min(), T(L::max() - 1), T(L::min() + 1), T(L::max() / 2)};
-  if (std::is_signed_v<T>) r.insert(r.end(), {T(-1), T(-2), T(-7), T(-64)});
+  if (std::is_signed_v<T>)
+    for (int v : {-1, -2, -7, -64}) r.push_back(static_cast<T>(v));
   return r;
 }
 // All pairs of the values.

@@ -53,7 +53,10 @@ TEST(Stages, products_are_calls_of_kernels_and_their_values_are_tensors) {
   expect_close(low.compile()({a, b})[0], g(a, b), 1e-12);
 }
 TEST(Stages, loops_show_their_bodies) {
-  auto g = [](const Tensor& x) { return ft::fori_loop(0, 10, [](const Tensor&, const Tensor& c) { return ft::sin(c); }, x); };
+  auto g = [](const Tensor& x) {
+    return ft::fori_loop(
+        0, 10, [](const Tensor&, const Tensor& c) { return ft::sin(c); }, x);
+  };
   auto low = ft::jit(g).trace(points(4)).lower();
   EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
   EXPECT_TRUE(holds(low.text(), "{\n")) << low.text();

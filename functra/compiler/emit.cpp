@@ -8,8 +8,7 @@
 namespace functra::compiler {
 namespace {
 
-using llvm::BasicBlock;
-using llvm::Value;
+using llvm::BasicBlock, llvm::Value;
 
 class NestEmitter {
  public:
@@ -65,7 +64,6 @@ class NestEmitter {
   }
   std::size_t last() const { return n_.axes() - 1; }
   bool in_lanes(Id i) const { return n_.axes() > 0 && level_[i] == n_.axes(); }
-
   // ---------------------------------------------------------------- what runs where, and how wide
   void analyse() {
     std::vector<std::uint8_t> live(g_.size(), 0);
@@ -281,12 +279,7 @@ class NestEmitter {
   Value* compute(Id i, unsigned u) {
     const Node& n = g_[i];
     if (n.op == Op::load) return load(n_.accesses[n.attr], stream_of_load_[n.attr], u);
-    if (n.op == Op::position) {
-      if (lanes_ == 1) return index_of_copy_[u];
-      std::vector<llvm::Constant*> steps;
-      for (unsigned l = 0; l < lanes_; ++l) steps.push_back(b_.getInt64(l));
-      return b_.CreateAdd(b_.CreateVectorSplat(lanes_, index_of_copy_[u]), llvm::ConstantVector::get(steps));
-    }
+    if (n.op == Op::position) { return positions(u); }
     return operation(i, lanes_, [&](Id o) { return value(o, u); });
   }
   Value* compute_scalar(Id i) {
@@ -404,24 +397,9 @@ class NestEmitter {
         std::vector<Value*> rows;
         for (unsigned l = 0; l < per; ++l)
           rows.push_back(load_at(Ops::widened(t, m), pointer(stream, row, at + static_cast<std::int64_t>(l) * stride), a.dtype, a.buffer));
-        for (unsigned width = m; rows.size() > 1; width *= 2) {
-          std::vector<int> both(2 * width);
-          for (unsigned l = 0; l < 2 * width; ++l) both[l] = static_cast<int>(l);
-          for (std::size_t l = 0; l < rows.size() / 2; ++l) rows[l] = b_.CreateShuffleVector(rows[2 * l], rows[2 * l + 1], both);
-          rows.resize(rows.size() / 2);
-        }
-        known.push_back(rows[0]);
+        known.push_back(ops_.joined(std::move(rows), m));
       }
-      for (unsigned done = 1; done < m; done *= 2) {  // even and odd elements apart
-        std::vector<Value*> next(m);
-        for (unsigned k = 0; k < m / 2; ++k)
-          for (unsigned odd : {0u, 1u}) {
-            std::vector<int> mask;
-            for (unsigned l = 0; l < lanes_; ++l) mask.push_back(static_cast<int>(2 * l + odd));
-            next[k + odd * (m / 2)] = b_.CreateShuffleVector(known[2 * k], known[2 * k + 1], mask);
-          }
-        known = std::move(next);
-      }
+      known = ops_.unzipped(std::move(known), lanes_);
     }
     return known[static_cast<std::size_t>(a.offset - w.from)];
   }
@@ -449,19 +427,7 @@ class NestEmitter {
     const std::int64_t stride = a.strides[last()];
     while (v.size() & (v.size() - 1)) v.push_back(llvm::PoisonValue::get(v[0]->getType()));
     const unsigned m = static_cast<unsigned>(v.size()), W = lanes_;
-    for (unsigned done = 1; done < m; done *= 2) {  // zip the first half with the second
-      std::vector<Value*> next(m);
-      for (unsigned k = 0; k < m / 2; ++k)
-        for (unsigned high : {0u, 1u}) {
-          std::vector<int> mask;
-          for (unsigned l = 0; l < W / 2; ++l) {
-            mask.push_back(static_cast<int>(high * W / 2 + l));
-            mask.push_back(static_cast<int>(W + high * W / 2 + l));
-          }
-          next[2 * k + high] = b_.CreateShuffleVector(v[k], v[k + m / 2], mask);
-        }
-      v = std::move(next);
-    }
+    v = ops_.zipped(std::move(v), W);
     const unsigned per = W / m;  // rows in each vector
     if (stride == static_cast<std::int64_t>(m) && count == m) {
       for (unsigned k = 0; k < m; ++k) store(v[k], stream, a, at + static_cast<std::int64_t>(k * W));
@@ -510,7 +476,7 @@ class NestEmitter {
     for (unsigned u = 0; u < copies_; ++u) {
       Value* v = value(r.value, u);
       if (overlaps_) {  // elements that an earlier block took
-        Value* at = compute_positions(u);
+        Value* at = positions(u);
         Value* fresh = b_.CreateICmpSGE(at, lanes_ == 1 ? start : b_.CreateVectorSplat(lanes_, start));
         v = b_.CreateSelect(fresh, v, ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_));
       }
@@ -522,7 +488,7 @@ class NestEmitter {
       }
     }
   }
-  Value* compute_positions(unsigned u) {
+  Value* positions(unsigned u) {
     if (lanes_ == 1) return index_of_copy_[u];
     std::vector<llvm::Constant*> steps;
     for (unsigned l = 0; l < lanes_; ++l) steps.push_back(b_.getInt64(l));

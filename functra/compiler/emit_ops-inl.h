@@ -21,6 +21,10 @@ class Ops {
   // The value of node i, but for loads, positions and results of reductions, from its operands.
   llvm::Value* apply(const Node& n, llvm::Value* a, llvm::Value* b, llvm::Value* c, unsigned lanes);
   llvm::Value* binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
+  // Columns of `lanes` rows, a power of two of them: as vectors that hold the rows one after another; and the other way round.
+  std::vector<llvm::Value*> zipped(std::vector<llvm::Value*> columns, unsigned lanes);
+  std::vector<llvm::Value*> unzipped(std::vector<llvm::Value*> rows, unsigned lanes);
+  llvm::Value* joined(std::vector<llvm::Value*> parts, unsigned lanes);  // end to end; each has so many lanes
   llvm::Value* rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes);
 
  private:

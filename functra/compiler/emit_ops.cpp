@@ -132,6 +132,46 @@ llvm::Value* Ops::apply(const Node& n, llvm::Value* a, llvm::Value* b, llvm::Val
     default: return convert(n.type, n.from, a, lanes);
   }
 }
+std::vector<llvm::Value*> Ops::zipped(std::vector<llvm::Value*> v, unsigned lanes) {
+  const std::size_t m = v.size();
+  for (std::size_t done = 1; done < m; done *= 2) {  // the first half with the second
+    std::vector<llvm::Value*> next(m);
+    for (std::size_t k = 0; k < m / 2; ++k)
+      for (unsigned high : {0u, 1u}) {
+        std::vector<int> mask;
+        for (unsigned l = 0; l < lanes / 2; ++l) {
+          mask.push_back(static_cast<int>(high * lanes / 2 + l));
+          mask.push_back(static_cast<int>(lanes + high * lanes / 2 + l));
+        }
+        next[2 * k + high] = b_.CreateShuffleVector(v[k], v[k + m / 2], mask);
+      }
+    v = std::move(next);
+  }
+  return v;
+}
+std::vector<llvm::Value*> Ops::unzipped(std::vector<llvm::Value*> v, unsigned lanes) {
+  const std::size_t m = v.size();
+  for (std::size_t done = 1; done < m; done *= 2) {  // even and odd elements apart
+    std::vector<llvm::Value*> next(m);
+    for (std::size_t k = 0; k < m / 2; ++k)
+      for (unsigned odd : {0u, 1u}) {
+        std::vector<int> mask;
+        for (unsigned l = 0; l < lanes; ++l) mask.push_back(static_cast<int>(2 * l + odd));
+        next[k + odd * (m / 2)] = b_.CreateShuffleVector(v[2 * k], v[2 * k + 1], mask);
+      }
+    v = std::move(next);
+  }
+  return v;
+}
+llvm::Value* Ops::joined(std::vector<llvm::Value*> parts, unsigned lanes) {
+  for (; parts.size() > 1; lanes *= 2) {
+    std::vector<int> both(2 * lanes);
+    for (unsigned l = 0; l < 2 * lanes; ++l) both[l] = static_cast<int>(l);
+    for (std::size_t l = 0; l < parts.size() / 2; ++l) parts[l] = b_.CreateShuffleVector(parts[2 * l], parts[2 * l + 1], both);
+    parts.resize(parts.size() / 2);
+  }
+  return parts[0];
+}
 llvm::Value* Ops::rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes) {
   auto& context = b_.getContext();
   llvm::Function* f = b_.GetInsertBlock()->getParent();
