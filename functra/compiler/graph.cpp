@@ -113,6 +113,7 @@ Id Graph::add(const Node& n) {
   for (auto it = from; it != to; ++it)
     if (nodes_[it->second] == n) return it->second;
   nodes_.push_back(n);
+  rares_ += n.op == Op::rare;
   table_.emplace(h, static_cast<Id>(nodes_.size() - 1));
   return static_cast<Id>(nodes_.size() - 1);
 }

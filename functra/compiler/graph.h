@@ -46,6 +46,7 @@ class Graph final : public Emitter {
   };
 
   std::size_t size() const { return nodes_.size(); }
+  std::size_t rares() const { return rares_; }  // nodes that may call out: they end blocks, which is what long code is slow to compile for
   const Node& operator[](Id i) const { return nodes_[i]; }
   const Fallback& fallback(std::uint64_t k) const { return fallbacks_[k]; }
   template <class F> void each_operand(Id i, F f) const {
@@ -83,6 +84,7 @@ class Graph final : public Emitter {
   std::vector<Node> nodes_;
   std::unordered_multimap<std::size_t, Id> table_;
   std::vector<Fallback> fallbacks_;
+  std::size_t rares_ = 0;
 };
 
 // The value that leaves others as they are, by its bits.

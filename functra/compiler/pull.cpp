@@ -101,7 +101,8 @@ bool Pull::elementwise(Var v) const {
 }
 Id Pull::computed(Var v, const Point& i) {
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-  if (nest_.graph.size() > budget_ || known_.size() > 8 * budget_ || bottom_ - here > max_stack) return fail(Outcome::too_large);
+  if (nest_.graph.size() > budget_ || nest_.graph.rares() > max_rares || known_.size() > 8 * budget_ || bottom_ - here > max_stack)
+    return fail(Outcome::too_large);
   const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])];
   Id r = compute(e, static_cast<std::size_t>(v) - e.out, i);
   if (outcome_ == Outcome::fine) known_.emplace(Key{v, i}, r);

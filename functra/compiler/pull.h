@@ -15,6 +15,7 @@ using core::Var;
 
 inline constexpr int max_rank = 10;
 inline constexpr std::int64_t max_unrolled = 64;     // terms of a sum that is written out
+inline constexpr std::size_t max_rares = 48;         // in a nest: twice as many take four times as long to compile
 inline constexpr std::size_t max_stack = 112 << 10;  // of a walk, which recurs through what is not elementwise; threads may have 256 KiB
 
 // A position along one dimension: offset + step * (position along axis), or the offset alone.
