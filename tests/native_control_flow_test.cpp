@@ -299,15 +299,18 @@ TEST(NativeControlFlow, loops_and_branches) {
   for (const Case& c : loops()) expect_case(c);
 }
 TEST(NativeControlFlow, derivatives_of_loops_and_branches) {
+  Sampled sampled(6);
   for (const Case& c : loops()) expect_derivatives(c);
 }
 TEST(NativeControlFlow, rules_and_calls) {
+  Sampled sampled(5);
   for (const Case& c : rules()) {
     expect_case(c);
     expect_derivatives(c);
   }
 }
 TEST(NativeControlFlow, constructs_nested) {
+  Sampled sampled(3);
   const Vec in{number(0.3), number(0.7)}, lanes{stack({in[0], in[1]}), stack({in[1], in[0]})};
   for (std::size_t i = 0; i < constructs().size(); ++i) {
     const Function f = apply(constructs()[i], apply(constructs()[(7 * i + 3) % constructs().size()], leaf()));

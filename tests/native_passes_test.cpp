@@ -115,7 +115,7 @@ TEST(NativePasses, long_programs_on_small_stacks) {
   const Long list[] = {
       {"chain",
        [](Tensor x) {
-         for (int k = 0; k < 20000; ++k) x = x * 0.999 + 0.001;
+         for (int k = 0; k < 10000; ++k) x = x * 0.999 + 0.001;
          return x;
        }},
       {"chain of slices and pads",
@@ -131,12 +131,12 @@ TEST(NativePasses, long_programs_on_small_stacks) {
        }},
       {"chain of rows",
        [](Tensor x) {
-         for (int k = 0; k < 700; ++k) x = x - sum(x) * 0.01;
+         for (int k = 0; k < 300; ++k) x = x - sum(x) * 0.01;
          return x;
        }},
       {"chain of kernels",
        [](Tensor x) {
-         for (int k = 0; k < 1000; ++k) x = cumsum(x, 0) * 0.01 + 1.0;
+         for (int k = 0; k < 500; ++k) x = cumsum(x, 0) * 0.01 + 1.0;
          return x;
        }},
       {"two strands",

@@ -139,10 +139,12 @@ template <class T> void expect_integer_pairs() {
 }  // namespace
 
 TEST(NativeSpecialValues, pairs_of_floats) {
+  Sampled sampled(4);
   expect_float_pairs<float>();
   expect_float_pairs<double>();
 }
 TEST(NativeSpecialValues, pairs_of_integers) {
+  Sampled sampled(5);
   expect_integer_pairs<std::int8_t>();
   expect_integer_pairs<std::uint8_t>();
   expect_integer_pairs<std::int16_t>();
@@ -153,6 +155,7 @@ TEST(NativeSpecialValues, pairs_of_integers) {
   expect_integer_pairs<std::uint64_t>();
 }
 TEST(NativeSpecialValues, functions_of_one_argument) {
+  Sampled sampled(6);
   auto check = [](const auto& values) {
     const Tensor x = tensor(values);
     for (auto& [name, f] : exact_unary) {
@@ -170,6 +173,7 @@ TEST(NativeSpecialValues, functions_of_one_argument) {
   check(floats<double>());
 }
 TEST(NativeSpecialValues, functions_of_two_arguments) {
+  Sampled sampled(5);
   auto check = [](const Vec& ab) {
     for (auto& [name, f] : float_functions) {
       Binary g = f;
@@ -204,6 +208,7 @@ TEST(NativeSpecialValues, large_arguments_of_trigonometric_functions) {
   }
 }
 TEST(NativeSpecialValues, conversions) {
+  Sampled sampled(3);
   const DType all_of[] = {DType::bool_, DType::i8,  DType::i16, DType::i32, DType::i64, DType::u8,
                           DType::u16,   DType::u32, DType::u64, DType::f32, DType::f64};
   auto to_all = [&](const Vec& v) {

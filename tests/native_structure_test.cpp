@@ -410,21 +410,27 @@ void expect_derivatives(const Case& c) {
 }  // namespace
 
 TEST(NativeStructure, movements) {
+  Sampled sampled(5);
   for (const Case& c : movements()) expect_compositions(c);
 }
 TEST(NativeStructure, derivatives_of_movements) {
+  Sampled sampled(6);
   for (const Case& c : movements()) expect_derivatives(c);
 }
 TEST(NativeStructure, contractions) {
+  Sampled sampled(4);
   for (const Case& c : contractions()) expect_compositions(c);
 }
 TEST(NativeStructure, derivatives_of_contractions) {
+  Sampled sampled(7);
   for (const Case& c : contractions()) expect_derivatives(c);
 }
 TEST(NativeStructure, kernels_between_loops) {
+  Sampled sampled(8);
   for (const Case& c : kernels()) expect_compositions(c);
 }
 TEST(NativeStructure, derivatives_of_kernels) {
+  Sampled sampled(16);
   for (const Case& c : kernels()) expect_derivatives(c);
 }
 

@@ -60,6 +60,7 @@ TEST(NativeTails, results_of_several_dtypes_in_one_loop) {
                     {numbers({n}, f32), numbers({n}, DType::i32)});
 }
 TEST(NativeTails, layouts_of_operands) {
+  Sampled sampled(2);
   auto f = [](const Vec& v) { return Vec{v[0] * 2.0 + v[1], v[0].t() * v[1].t(), flip(v[0], {0, 1}) + v[1], v[0] + v[1][0]}; };
   for (int a = 0; a < layouts; ++a)
     for (int b = 0; b < layouts; b += 2)
@@ -67,6 +68,7 @@ TEST(NativeTails, layouts_of_operands) {
         expect_compiled(label("operands", s, f64, a * 10 + b), f, {stored(numbers(s), a), stored(numbers(s, f64, 1), b)});
 }
 TEST(NativeTails, rows_of_every_length) {
+  Sampled sampled(3);
   for (std::int64_t n = 0; n <= 34; n += n < 10 ? 1 : 3)
     for (const Reduction& r : reductions) {
       if (n == 0 && r.name[1] == 'm') continue;  // no largest of none
@@ -76,6 +78,7 @@ TEST(NativeTails, rows_of_every_length) {
     }
 }
 TEST(NativeTails, sums_that_are_loops) {
+  Sampled sampled(4);
   for (std::int64_t n : {65, 66, 71, 72, 80, 95, 96, 97, 127, 128, 129, 130, 160, 191, 257})
     for (const Reduction& r : reductions) {
       const DType d = n % 2 ? f32 : f64;
@@ -85,6 +88,7 @@ TEST(NativeTails, sums_that_are_loops) {
     }
 }
 TEST(NativeTails, reductions_of_every_dtype) {
+  Sampled sampled(2);
   for (DType d : numbers_of)
     for (const Reduction& r : reductions) {
       auto f = [&](const Vec& v) { return Vec{r.of(v[0], 1), r.of(v[0], 0), r.of(v[0], {})}; };
@@ -98,6 +102,7 @@ TEST(NativeTails, reductions_of_every_dtype) {
                     {numbers({3, 75}, DType::bool_)});
 }
 TEST(NativeTails, dimensions_reduced) {
+  Sampled sampled(3);
   const std::vector<Shape> lists{{0}, {1}, {2}, {0, 1}, {1, 2}, {0, 2}, {0, 1, 2}};
   for (Shape s : {Shape{2, 3, 5}, Shape{7, 20, 19}, Shape{70, 3, 66}, Shape{1, 130, 1}, Shape{33, 1, 70}})
     for (const Shape& dims : lists)

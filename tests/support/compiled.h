@@ -18,6 +18,13 @@ enum class Match {
 std::string results_differ(const Vec& is, const Vec& should, Match match = Match::rounded, double deep = 1);
 // f compiled, called twice, and its Program compiled without any pass, against f eager.
 std::string compiled_differs(const Leaves& f, const Vec& in, Match match = Match::rounded, double deep = 1);
+// While it lives, expect_compiled takes one name in `one_in`, always the same ones; all of them where `thorough` is set, as in the second
+// tier, which holds the same tests.
+struct Sampled {
+  explicit Sampled(unsigned one_in);
+  ~Sampled();
+};
+extern bool thorough;
 // Counts as a law, and reports what differs under this name.
 void expect_compiled(const std::string& name, const Leaves& f, const Vec& in, Match match = Match::rounded, double deep = 1);
 // The Program of f run as native code after all passes but those in `off`. Without LLVM: evaluated.
