@@ -56,6 +56,17 @@ template <class L, class T> void compare_times(const std::string& what, L loop, 
   }
   fmt::print("{}: the loop {:.3f} ms, the transform {:.3f} ms, {:.1f} times as fast\n", what, a * 1e3, b * 1e3, a / b);
 }
+// Times f and jit(f) on the same arguments, for `items` of them at once, checks that they agree, and gives the result of jit.
+template <class F, class... A> auto eager_and_jit(const std::string& what, std::int64_t items, F f, const A&... args) {
+  auto fast = ft::jit(f);
+  auto call = [&] { fast(args...); };
+  double first = once(call, 1), eager = seconds([&] { f(args...); }), jit = seconds(call, 10);
+  fmt::print("{}, {} at once: eager {:.1f} ms ({:.0f} ns each), jit {:.2f} ms ({:.1f} ns each), {:.0f} times as fast; first call {:.0f} ms\n", what,
+             items, eager * 1e3, eager * 1e9 / items, jit * 1e3, jit * 1e9 / items, eager / jit, first * 1e3);
+  auto result = fast(args...);
+  check_same(what + ", jit against eager", result, f(args...), 1e-12);
+  return result;
+}
 // The folder after --out, or "out"; made if it is not there.
 inline std::string out_folder(int argc, char** argv) {
   std::string folder = "out";
