@@ -36,7 +36,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Example{"parallel_training", {"parallel_training.png", "parallel_training_rates.png"}}, Example{"whirlwind_tour", {}},
                       Example{"per_sample_grads", {"per_sample_grads.png"}}, Example{"jacobians_hessians", {"jacobians_hessians.png"}},
                       Example{"ensembling", {"ensembling.png"}}, Example{"neural_tangent_kernels", {"neural_tangent_kernels.png"}},
-                      Example{"robot_arm", {"robot_arm.png", "robot_arm_circle.png"}}, Example{"constitutive", {"constitutive.png"}}),
+                      Example{"robot_arm", {"robot_arm.png", "robot_arm_circle.png"}}, Example{"constitutive", {"constitutive.png"}},
+                      Example{"greeks", {"greeks.png", "greeks_gamma.png"}}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace functra
