@@ -1,6 +1,7 @@
 #include "functra/compiler/native.h"
 
 #include <chrono>
+#include <deque>
 #include <mutex>
 #include <unordered_map>
 
@@ -176,6 +177,8 @@ class LinkedCode final : public Code {
 struct Cache {
   std::mutex mutex;
   std::unordered_map<std::string, std::weak_ptr<const Code>> known;
+  static constexpr std::size_t kept = 512;  // that nobody needs to hold
+  std::deque<CodePtr> recent;
   static Cache& instance() {
     static auto* c = new Cache;
     return *c;
@@ -185,12 +188,23 @@ struct Cache {
 }  // namespace
 
 CodePtr compile(const std::vector<const Nest*>& nests) {
-  std::string key;
-  for (const Nest* n : nests) key += n->str();
+  std::string key, numbers;
+  std::vector<const Nest*> distinct;
+  std::vector<std::size_t> number;  // per nest, among the distinct ones
+  std::unordered_map<std::string, std::size_t> seen;
+  for (const Nest* n : nests) {
+    auto [it, fresh] = seen.emplace(n->str(), distinct.size());
+    if (fresh) {
+      distinct.push_back(n);
+      key += it->first;
+    }
+    number.push_back(it->second);
+    numbers += std::to_string(it->second) + " ";
+  }
   auto& cache = Cache::instance();
   {
     std::lock_guard lock(cache.mutex);
-    if (auto it = cache.known.find(key); it != cache.known.end())
+    if (auto it = cache.known.find(numbers + key); it != cache.known.end())
       if (auto code = it->second.lock()) return code;
   }
   auto start = std::chrono::steady_clock::now();
@@ -203,7 +217,7 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   } else {
     llvm::LLVMContext context;
     auto generator = Generator::take();
-    auto m = module_of(context, nests, *generator->machine);
+    auto m = module_of(context, distinct, *generator->machine);
     object = generator->object(*m);
     m.reset();
     Generator::give_back(std::move(generator));
@@ -213,13 +227,17 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   code->library = &linker.library();
   auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
   if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
-  for (std::size_t k = 0; k < nests.size(); ++k)
-    code->kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
+  std::vector<Kernel> kernels;
+  for (std::size_t k = 0; k < distinct.size(); ++k)
+    kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
+  for (std::size_t k : number) code->kernels.push_back(kernels[k]);
   code->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   std::lock_guard lock(cache.mutex);
-  auto& slot = cache.known[key];
+  auto& slot = cache.known[numbers + key];
   if (auto other = slot.lock()) return other;
   slot = code;
+  cache.recent.push_back(code);
+  if (cache.recent.size() > cache.kept) cache.recent.pop_front();
   if (cache.known.size() > 4096) std::erase_if(cache.known, [](auto& x) { return x.second.expired(); });
   return code;
 }

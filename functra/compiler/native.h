@@ -19,7 +19,8 @@ class Code {
 };
 using CodePtr = std::shared_ptr<const Code>;
 
-// Code of the same nests that is alive is returned again. May be called by any thread.
+// Equal nests share a kernel. Code of the same nests that is alive, or was made not long ago, is returned again. May be called by any
+// thread.
 CodePtr compile(const std::vector<const Nest*>& nests);
 std::string llvm_ir(const std::vector<const Nest*>& nests);
 std::string assembly(const std::vector<const Nest*>& nests);
