@@ -2,6 +2,7 @@
 // function in C++ numbers. Three deep: tests/sweeps.
 #include <gtest/gtest.h>
 
+#include "functra/core/executor.h"
 #include "tests/support/constructs.h"
 
 namespace functra::testing {
@@ -9,10 +10,13 @@ namespace functra::testing {
 TEST(Nesting, OneConstruct) {
   for (auto& c : constructs()) expect_laws(apply(c, leaf()));
 }
+// Where compiled calls generate code, which takes a minute and more for all of them, every fourth pair; the second tier has the rest.
 TEST(Nesting, EveryPair) {
-  for (auto& outer : constructs())
-    for (auto& inner : constructs())
-      if (inner.reverse || !outer.needs_reverse) expect_laws(apply(outer, apply(inner, leaf())));
+  const bool native = std::string(core::executor().name()) == "native";
+  const auto all = constructs();
+  for (std::size_t i = 0; i < all.size(); ++i)
+    for (std::size_t j = 0; j < all.size(); ++j)
+      if ((all[j].reverse || !all[i].needs_reverse) && (!native || (i + 3 * j) % 4 == 0)) expect_laws(apply(all[i], apply(all[j], leaf())));
 }
 // Unbounded loops have no reverse mode, wherever they are.
 TEST(Nesting, AReverseDerivativeThroughAnUnboundedLoopSaysWhatToDo) {

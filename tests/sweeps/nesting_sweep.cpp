@@ -1,4 +1,4 @@
-// Constructs nested three deep, every triple (minutes). FUNCTRA_SWEEP_SHARE = n runs one triple in n.
+// Constructs nested two deep, every pair, and three deep, every triple (minutes). FUNCTRA_SWEEP_SHARE = n runs one triple in n.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -7,6 +7,11 @@
 
 namespace functra::testing {
 
+TEST(NestingSweep, EveryPair) {
+  for (auto& a : constructs())
+    for (auto& b : constructs())
+      if (b.reverse || !a.needs_reverse) expect_laws(apply(a, apply(b, leaf())));
+}
 TEST(NestingSweep, EveryTriple) {
   const char* share = std::getenv("FUNCTRA_SWEEP_SHARE");
   long n = share ? std::max(1L, std::atol(share)) : 1, at = 0;
