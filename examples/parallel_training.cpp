@@ -109,7 +109,8 @@ int main(int argc, char** argv) {
     });
     looped = ft::stack(rows, 1);
     fmt::print("{} steps of {} models, {}: vmap {:.2f} s, loop {:.2f} s\n", kSteps, kModels, how, at_once, one_by_one);
-    check_close("weights trained together less weights trained one by one", distance(stacked, ft::stack_module_state(each)), 0, 1e-2);  // of rounding, which a thousand steps enlarge
+    check_close("weights trained together less weights trained one by one", distance(stacked, ft::stack_module_state(each)), 0,
+                1e-2);  // of rounding, which a thousand steps enlarge
     check_close("and their losses", double(ft::amax(ft::abs(losses - looped))), 0, 1e-3);
   };
   compare("eager", parallel, step);

@@ -28,7 +28,7 @@ void shapes_of(const Call& c, const Program& p, std::span<const Aval> in, std::s
 // Evaluates on concrete operands, outside of every interpreter.
 void run_concrete(const ProgramPtr& p, Ins in, Outs out);
 Vec run_concrete(const ProgramPtr& p, Ins in);
-void run_compiled(const ProgramPtr& p, std::span<Tensor> args, Outs out);  // as a compiled call; releases args
+void run_compiled(const ProgramPtr& p, std::span<Tensor> args, Outs out);   // as a compiled call; releases args
 void run_consuming(const ProgramPtr& p, std::span<Tensor> args, Outs out);  // releases args after their last use
 
 // ---- lists of operands

@@ -210,7 +210,7 @@ class Laws {
                                                     {"mapped pullback: ", [&](const Vec& v) { return vmap_of(pull, v, dims_); }}};
     for (auto& [name, f] : functions) {
       bool mapped = name[0] == 'm';
-      functra::Program p = make_fx([&f = f](const Vec& v) { return f(v); })(mapped ? in_ : x_), q(compiler::optimize(p.ir()), p.captured_tensors());
+      functra::Program p = make_fx([&f = f](const Vec&v) { return f(v); })(mapped ? in_ : x_), q(compiler::optimize(p.ir()), p.captured_tensors());
       same(firm(q(mapped ? in_ : other_)), firm(p(mapped ? in_ : other_)), 1e-8);
       if (detail_.empty()) continue;
       detail_ = name + detail_ + "\n" + to_string(p) + "\nafter the passes:\n" + to_string(q);
