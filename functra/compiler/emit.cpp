@@ -117,7 +117,7 @@ class NestEmitter {
     const std::int64_t extent = n_.extent(last());
     lanes_ = target_.vector_bytes / static_cast<unsigned>(widest);
     while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
-    copies_ = work <= 40 ? 4 : work <= 140 ? 2 : 1;
+    copies_ = work <= 40 ? 4 : work <= 600 ? 2 : 1;
     while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
     if (lanes_ > 1) find_windows();
     if (stages_ > 1) choose_kept(live);

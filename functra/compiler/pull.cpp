@@ -139,8 +139,11 @@ Id Pull::compute(const Eqn& e, std::size_t result, const Point& i) {
     case Kind::position: return numbered(e, i);
     case Kind::convert: {
       Var x = p_.operands(e)[0];
-      DType from = p_.operand_type(x).dtype;
-      return nest_.graph.convert(p_.type(static_cast<Var>(e.out)).dtype, from, value(x, i, true));
+      DType from = p_.operand_type(x).dtype, to = p_.type(static_cast<Var>(e.out)).dtype;
+      Id v = value(x, i, true);
+      const Node n = nest_.graph[v];
+      if (is_bool(from) && is_floating(to) && n.op == Op::constant && !n.attr) return nest_.graph.structural_zero(to);  // off a diagonal
+      return nest_.graph.convert(to, from, v);
     }
     case Kind::bitcast: {
       Var x = p_.operands(e)[0];

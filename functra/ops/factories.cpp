@@ -125,14 +125,8 @@ Tensor eye(std::int64_t n, std::int64_t m, OptDType dtype) {
   core::Site s(FUNCTRA_SITE);
   DType d = dtype_or(dtype);
   if (n < 0 || m < 0) throw ShapeError("eye: extents " + Shape{n, m}.str() + " must not be negative");
-  std::int64_t k = std::min(n, m);
-  // Rows of m + 1 elements, a one at the head of each: the diagonal of an n by m matrix, read in row-major order.
-  Tensor zero = Tensor::literal_of(is_bool(d) ? Scalar(false) : Scalar(0), d);
-  Tensor rows = prims::pad(repeated(one_of(d), {k, 1}, d), zero, {0, 0}, {0, m}, {0, 0});
-  std::int64_t have = k * (m + 1), want = n * m;
-  Tensor line = prims::reshape(rows, {have});
-  line = have > want ? prims::slice(line, {0}, {want}, {1}) : prims::pad(line, zero, {0}, {want - have}, {0});
-  return settled(prims::reshape(line, {n, m}));
+  Tensor row = prims::iota(DType::i32, {n, m}, 0), column = prims::iota(DType::i32, {n, m}, 1);
+  return settled(core::convert(prims::eq(row, column), d));
 }
 Tensor arange(Scalar end, OptDType dtype) {
   core::Site s(FUNCTRA_SITE);
