@@ -434,4 +434,31 @@ TEST(NativeStructure, derivatives_of_kernels) {
   for (const Case& c : kernels()) expect_derivatives(c);
 }
 
+TEST(NativeStructure, extremes_equal_what_they_are_taken_of) {
+  // Products and sums that round differently when contracted; the mask of the extreme must find it all the same.
+  for (Shape s : {Shape{2, 2, 3}, Shape{3, 40}, Shape{40, 3}, Shape{5, 70}, Shape{3, 2, 2, 3}}) {
+    const Vec in{numbers(s), numbers(s, f64, 1), numbers(s, f64, 2)};
+    auto f = [](const Vec& v) {
+      Tensor p = v[0] * v[1], d = p + v[2], e = amin(d, 1, true), h = amax(v[2] - p, 0);
+      return Vec{p, d == e, (v[2] - p) == h, where(d == e, d, 0.0), sum((d == e).to(f64), 1)};
+    };
+    expect_compiled("extremes of " + s.str(), f, in);
+    auto loss = [](const Vec& v) {
+      Tensor d = gelu(v[0] * v[1] + v[2]);
+      return sum(amin(d, 1) * 2.0) + sum(amax(d * v[1] - v[2], 0)) + sum(d);
+    };
+    auto gradients = [&](const Vec& v) { return grad([&](const Vec& u) { return loss(u); })(v); };
+    expect_compiled("gradients of extremes of " + s.str(), gradients, in, Match::rounded, 16);
+    expect_compiled(
+        "second derivatives of extremes of " + s.str(), [&](const Vec& v) { return jvp([&](const Vec& u) { return gradients(u); }, v, v).second; },
+        in, Match::rounded, 64);
+    Vec lanes;
+    for (const Tensor& t : in) lanes.push_back(stack({t, t * 0.9, t + 0.05}));
+    expect_compiled(
+        "batch of second derivatives of extremes of " + s.str(),
+        [&](const Vec& w) { return vmap([&](const Vec& v) { return jvp([&](const Vec& u) { return gradients(u); }, v, v).second; })(w); }, lanes,
+        Match::rounded, 64);
+  }
+}
+
 }  // namespace functra::testing

@@ -125,7 +125,12 @@ llvm::Value* Ops::apply(const Node& n, llvm::Value* a, llvm::Value* b, llvm::Val
   switch (n.op) {
     case Op::constant: return constant(n.type, n.attr, lanes);
     case Op::unary: return unary(n.num, n.from, a);
-    case Op::binary: return binary(n.num, n.from, a, b);
+    case Op::binary: {  // which products join sums is decided in the graph; those that a loop adds up join their sum as well
+      llvm::Value* v = binary(n.num, n.from, a, b);
+      if (auto* i = llvm::dyn_cast<llvm::Instruction>(v); i && (n.num == NumOp::add || n.num == NumOp::sub) && is_real(n.from))
+        i->setHasAllowContract(false);
+      return v;
+    }
     case Op::fma: return b_.CreateIntrinsic(llvm::Intrinsic::fma, {a->getType()}, {a, b, c});
     case Op::select: return b_.CreateSelect(a, b, c);
     case Op::bitcast: return b_.CreateBitCast(a, type(n.type, lanes));

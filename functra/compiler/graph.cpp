@@ -132,7 +132,14 @@ Id Graph::combine(core::ReduceOp op, DType d, Id a, Id b) {
   static constexpr NumOp ops[] = {NumOp::add, NumOp::mul, NumOp::max, NumOp::min, NumOp::and_, NumOp::or_};
   NumOp num = ops[static_cast<int>(op)];
   if (is_bool(d)) num = op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::or_ ? NumOp::or_ : NumOp::and_;
-  return binary(num, d, a, b);
+  return num == NumOp::add && is_real(d) ? contracted(d, a, b, false) : binary(num, d, a, b);
+}
+Id Graph::contracted(DType d, Id a, Id b, bool minus) {
+  const Node x = nodes_[a], y = nodes_[b];
+  auto product = [](const Node& n) { return n.op == Op::binary && n.num == NumOp::mul; };
+  if (a != b && product(x)) return fma(d, x.a, x.b, minus ? unary(NumOp::neg, d, b) : b);
+  if (a != b && product(y)) return fma(d, minus ? unary(NumOp::neg, d, y.a) : y.a, y.b, a);
+  return binary(minus ? NumOp::sub : NumOp::add, d, a, b);
 }
 bool Graph::is(Id i, double v) const {
   const Node& n = nodes_[i];

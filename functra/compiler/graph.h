@@ -62,6 +62,10 @@ class Graph final : public Emitter {
   Id load(DType, std::uint64_t access);
   Id position(std::uint64_t axis);
   Id reduced(DType, std::uint64_t reduction);
+  // a + b, or a - b, with a product among them rounded together with the sum. That is decided here, by what the operands are, and not where
+  // code is generated, by who else uses them: a value that is computed in two places is the same in both (a minimum and what it is
+  // compared with).
+  Id contracted(DType, Id a, Id b, bool minus);
   // a op b for the operation of a reduction.
   Id combine(core::ReduceOp, DType, Id a, Id b);
   bool is_constant(Id i) const { return nodes_[i].op == Op::constant; }

@@ -1,6 +1,7 @@
 #include "functra/compiler/pull.h"
 
 #include "functra/compiler/avals.h"
+#include "functra/prims/math.h"
 
 namespace functra::compiler {
 
@@ -164,6 +165,8 @@ Id Pull::scalar(const Eqn& e, const Point& i) {
     in[k] = {&nest_.graph, value(operands[k], t.shape.empty() ? Point() : i, false), t.dtype};
     if (outcome_ != Outcome::fine) return fail(outcome_);
   }
+  if ((e.prim == &core::add_p || e.prim == &prims::sub_p) && is_floating(in[0].dtype))
+    return nest_.graph.contracted(in[0].dtype, in[0].id, in[1].id, e.prim == &prims::sub_p);
   core::Params params = e.params;
   return l.formula->emit(nest_.graph, {in, operands.size()}, l.formula_params ? l.formula_params(params) : params.value).id;
 }
