@@ -165,7 +165,9 @@ TEST(PassCorpus, jacobians_and_hessians) {
   };
   Corpus corpus;
   const Vec in{x}, lanes{stack({x, x + 0.3, x - 0.2})};
-  for (auto& [name, f] : functions) {
+  for (auto& entry : functions) {
+    const std::string& name = entry.first;
+    const F& f = entry.second;
     auto one = [](auto g) -> Fn { return [g](const Vec& v) { return Vec{g(v[0])}; }; };
     F jf = [f](const Tensor&v) { return jacfwd(f)(v); }, jr = [f](const Tensor&v) { return jacrev(f)(v); },
       h = [f](const Tensor&v) { return hessian([f](const Tensor& u) { return sum(sin(f(u))); })(v); },

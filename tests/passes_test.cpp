@@ -325,6 +325,34 @@ TEST(PassDead, a_branch_result_that_is_the_same_operand_everywhere) {
   EXPECT_EQ(q.ir()->eqns.back().n_out, 2u) << q;
   EXPECT_EQ(optimised_differs(p, {some({4}), some({4})}, 0), "");
 }
+TEST(PassSink, numbers_and_repeated_values_go_into_bodies) {
+  Program p = Program::parse(R"(program(v0: f64[], v1: f64[4, 3], v2: bool[]) {
+    v3: f64[3] = broadcast_in_dim(v0) {shape=[3] dims=[]}
+    v4: f64[3] = broadcast_in_dim(2.0:f64) {shape=[3] dims=[]}
+    v5: f64[3], v6: f64[4, 3] = scan(0.5:f64, v3, v4, v3, v1) {body=program(v0: f64[], v1: f64[3], v2: f64[3], v3: f64[3], v4: f64[3]) {
+      v5: f64[3] = mul(v1, v4)
+      v6: f64[3] = mul(v5, v2)
+      v7: f64[3] = mul(v6, v0)
+      v8: f64[3] = add(v7, v3)
+      return v8, v6
+    } n_const=3 n_carry=1 length=4 reverse=false counted=false unroll=1}
+    v7: f64[3] = cond(v2, v5, 3.0:f64, v3) {branches=(program(v0: f64[3], v1: f64[], v2: f64[3]) {
+      v3: f64[3] = mul(v0, v1)
+      return v3
+    }, program(v0: f64[3], v1: f64[], v2: f64[3]) {
+      v3: f64[3] = mul(v2, v1)
+      return v3
+    })}
+    return v5, v6, v7
+  })");
+  Program q = optimised(p, {"sink", "simplify", "dce"});
+  for (auto& e : q.ir()->eqns)
+    for (auto& inner : ft::core::inner_programs(e)) EXPECT_LE(count(Program(inner), "broadcast_in_dim"), 1u) << q;
+  EXPECT_EQ(count(q, "scan") + count(q, "cond"), 2u);
+  for (auto& e : q.ir()->eqns)
+    if (std::string(e.prim->name) == "scan") EXPECT_EQ(e.n_in, 3u) << q;  // the number, the carry, the slices
+  EXPECT_EQ(optimised_differs(p, {Tensor(0.7), some({4, 3}), ft::tensor(true)}, 0), "");
+}
 TEST(PassHoist, loops_that_may_make_no_step_keep_what_may_not_end) {
   auto f = [](const Tensor& n, const Tensor& v) {
     return ft::fori_loop(0, n,

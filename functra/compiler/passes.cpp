@@ -12,6 +12,7 @@ std::span<const Pass> passes() {
       {"expand", "Writes factorisations and solves of at most 8 rows out as operations on their elements.", expand_small},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
       {"cse", "Computes equal values once.", merge_equal},
+      {"sink", "Moves numbers and repeated values into the bodies that use them.", sink_free_values},
       {"simplify", "Applies identities that keep the meaning of IEEE arithmetic: of arithmetic, masks, movement of elements, reductions.", simplify},
       {"zeros", "Drops work on structural zeros, which annihilate whatever they multiply, and turns products with one-hot seeds into movement.",
        annihilate_zeros},

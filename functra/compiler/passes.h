@@ -43,6 +43,7 @@ ProgramPtr inline_all(const ProgramPtr& p);              // inline.cpp
 ProgramPtr expand_small(const ProgramPtr& p);            // expand.cpp
 ProgramPtr eliminate_dead(const ProgramPtr& p);          // dead.cpp
 ProgramPtr merge_equal(const ProgramPtr& p);             // cse.cpp
+ProgramPtr sink_free_values(const ProgramPtr& p);        // sink.cpp
 ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp
 ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
 ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp

@@ -110,7 +110,7 @@ Made Match::made(const Tensor& t) const {
   return e && e->n_out == 1 ? Made(&w_, *e) : Made();
 }
 const Shape& Match::shape(const Tensor& t) const {
-  static const Shape scalar;
+  static const Shape scalar{};
   if (t.rank0()) return scalar;
   return t.tag() == w_.rec.tag ? w_.rec.prog.type(static_cast<Var>(t.var())).shape : t.shape_ref();
 }

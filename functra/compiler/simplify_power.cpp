@@ -44,9 +44,10 @@ Tensor constant_power(const Match& m) {
   Tensor y = plain ? x : core::add(x, like(0, x));  // 0 for -0
   Tensor root = prims::sqrt(y), r;
   if (k > 0) r = k == 1 ? root : mul(prims::integer_pow(y, n / 2), root);
-  else if (k >= -3) {  // by powers of 1 / sqrt, of which equal ones are shared
+  else if (k >= -5) {  // by powers of 1 / sqrt, of which equal ones are shared
     Tensor over = div(like(1, x), root);
     r = k == -1 ? over : mul(mul(over, over), over);
+    if (k == -5) r = div(r, y);
   } else r = div(like(1, x), mul(prims::integer_pow(y, n / 2), root));
   if (plain) return r;
   const double inf = std::numeric_limits<double>::infinity();

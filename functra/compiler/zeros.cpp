@@ -123,6 +123,24 @@ Tensor sum_of_pads(const Match& m) {
   return pad_zeros(combine(m, within(*a), within(*b)), low, high);
 }
 
+// (x + pad(a)) + pad(b) = x + (pad(a) + pad(b)) where the boxes are apart: every element has one of them added, if any.
+Tensor pads_of_a_sum(const Match& m) {
+  for (std::size_t k : {0u, 1u}) {
+    auto b = padded(m, m[k]);
+    Made sum = m.made(m[1 - k], add_p);
+    if (!b || !sum || !m.once(m[1 - k])) continue;
+    for (std::size_t j : {0u, 1u}) {
+      auto a = padded(m, sum[j]);
+      if (!a || padded(m, sum[1 - j])) continue;
+      const Shape sa = m.shape(a->x), sb = m.shape(b->x);
+      bool apart = false;
+      for (std::size_t d = 0; d < sa.size(); ++d) apart |= a->low[d] + sa[d] <= b->low[d] || b->low[d] + sb[d] <= a->low[d];
+      if (apart) return core::add(sum[1 - j], core::add(sum[j], m[k]));
+    }
+  }
+  return {};
+}
+
 // ---------------------------------------------------------------- one operand
 Tensor negative_of_pad(const Match& m) {
   auto p = padded(m, m[0]);
@@ -290,6 +308,7 @@ constexpr Rule rules[] = {
     {&sub_p, "minus_zeros", "x - zeros = x, zeros - x = -x", plus_zeros},
     {&add_p, "sum_of_pads", "put together where the boxes are apart, else added in the box that holds both", sum_of_pads},
     {&sub_p, "difference_of_pads", "the same", sum_of_pads},
+    {&add_p, "pads_of_a_sum", "(x + pad(a)) + pad(b) = x + (pad(a) + pad(b)) where the boxes are apart", pads_of_a_sum},
     {&neg_p, "negative_of_pad", "-pad(x) = pad(-x)", negative_of_pad},
     {&core::convert_p, "convert_of_pad", "what is inside is converted", convert_of_pad},
     {&broadcast_in_dim_p, "broadcast_of_pad", "what is inside is repeated", broadcast_of_pad},
