@@ -82,7 +82,8 @@ std::string Nest::str() const {
   for (auto& x : stores) s += "  " + text_of(x.at) + " =" + name(x.value) + "\n";
   for (std::size_t k = 0; k < reductions.size(); ++k) {
     auto& r = reductions[k];
-    s += "  reduction " + std::to_string(k) + ": " + text_of(r.at) + " = " + reduce_names[static_cast<int>(r.op)] + name(r.value) + " over";
+    s += "  reduction " + std::to_string(k) + ": " + text_of(r.at) + (r.accumulate ? " += " : " = ") + reduce_names[static_cast<int>(r.op)] +
+         name(r.value) + " over";
     for (std::size_t i = 0; i < axes(); ++i)
       if (r.over >> i & 1) s += " i" + std::to_string(i);
     s += "\n";

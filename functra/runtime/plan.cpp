@@ -149,8 +149,11 @@ Executable::Step Executable::eqn_step(const Unit& u) {
     s.bodies.push_back(executable(b, true));
     s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
   }
-  if (s.kind != Kind::branch)  // the carry, twice: a step reads one and writes the other
-    for (std::uint32_t i = 0; i < e.n_out; ++i) s.work_bytes += 2 * aligned(bytes_of(program_->type(static_cast<Var>(e.out + i))));
+  if (s.kind != Kind::branch) {  // the carry, twice: a step reads one and writes the other
+    const core::Params q = e.params;
+    const auto n = static_cast<std::uint32_t>(s.kind == Kind::scan ? q.get<prims::ScanParams>().n_carry : q.get<prims::WhileParams>().n_carry);
+    for (std::uint32_t i = 0; i < n; ++i) s.work_bytes += 2 * aligned(bytes_of(program_->type(static_cast<Var>(e.out + i))));
+  }
   return s;
 }
 
