@@ -6,6 +6,7 @@
 #include <chrono>
 #include <set>
 
+#include "functra/aot/aot.h"
 #include "functra/core/interp.h"
 #include "functra/functra.h"
 #include "functra/prims/math.h"
@@ -81,6 +82,29 @@ TEST(PassInline, custom_rules_checkpoints_and_choices_per_lane) {
   EXPECT_GT(count(q, "select"), 0u);
   EXPECT_GT(count(q, "barrier"), 0u);  // recomputation stays where it was
   EXPECT_EQ(optimised_differs(p, {some({5})}, 1e-14), "");
+}
+TEST(PassInline, what_a_users_compiler_made_is_called) {
+  int compiled = 0, called = 0;
+  auto compiler = [&](const Program& p, const std::vector<Tensor>& examples) -> ft::compile::Compiled {
+    ++compiled;
+    return [&, run = ft::compile::nop(p, examples)](std::vector<Tensor> a) {
+      ++called;
+      return run(std::move(a));
+    };
+  };
+  auto f = ft::compile::aot_function([](const Tensor& v) { return ft::sin(v) * v; }, {.fw_compiler = compiler});
+  Program p = ft::make_fx([&](const Tensor&v) { return f(v) + 1.0; })(some({3})), q = optimised(p);
+  EXPECT_EQ(count(q, "compiled_call"), 1u) << q;
+  expect_close(q({some({3})})[0], ft::sin(some({3})) * some({3}) + 1.0, 1e-15);
+  EXPECT_EQ(called, 1);
+  Program parsed = Program::parse(R"(program(v0: f64[]) {
+    v1: f64[] = compiled_call(v0) {program=program(v0: f64[]) {
+      v1: f64[] = sin(v0)
+      return v1
+    } run="a runner that is gone"}
+    return v1
+  })");
+  EXPECT_EQ(count(optimised(parsed, {"inline"}), "compiled_call"), 0u);  // evaluated in its place
 }
 TEST(PassInline, a_number_stands_for_a_tensor_of_a_program) {
   Program p = Program::parse(R"(program(v0: ~f64[], v1: f64[3]) {
