@@ -59,7 +59,7 @@ bool fusible(const Program& p, const Eqn& e, std::int64_t small) {
     const Shape l = p.operand_type(p.operands(e)[0]).shape, r = p.operand_type(p.operands(e)[1]).shape;
     std::int64_t batch = l.pick(c.left_batch).numel(), rows = l.numel() / n / batch, columns = r.numel() / n / batch;
     if (n > max_unrolled) return (rows == 1 || columns == 1) && c.left.size() == 1;  // a matrix and a vector: memory is read once
-    return n <= max_unrolled && (rows <= small || columns <= small);
+    return rows <= small || columns <= small;
   }
   return true;
 }

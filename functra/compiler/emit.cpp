@@ -279,7 +279,7 @@ class NestEmitter {
   Value* compute(Id i, unsigned u) {
     const Node& n = g_[i];
     if (n.op == Op::load) return load(n_.accesses[n.attr], stream_of_load_[n.attr], u);
-    if (n.op == Op::position) { return positions(u); }
+    if (n.op == Op::position) return positions(u);
     return operation(i, lanes_, [&](Id o) { return value(o, u); });
   }
   Value* compute_scalar(Id i) {
@@ -449,13 +449,7 @@ class NestEmitter {
 
   // ---------------------------------------------------------------- reductions
   bool over_lanes(const Reduction& r) const { return n_.axes() && (r.over >> last() & 1); }
-  Value* combined(const Reduction& r, Value* a, Value* b) {
-    static constexpr NumOp ops[] = {NumOp::add, NumOp::mul, NumOp::max, NumOp::min, NumOp::and_, NumOp::or_};
-    NumOp op = ops[static_cast<int>(r.op)];
-    if (is_bool(r.at.dtype))
-      op = r.op == core::ReduceOp::sum || r.op == core::ReduceOp::max || r.op == core::ReduceOp::or_ ? NumOp::or_ : NumOp::and_;
-    return ops_.binary(op, r.at.dtype, a, b);
-  }
+  Value* combined(const Reduction& r, Value* a, Value* b) { return ops_.binary(operation_of(r.op, r.at.dtype), r.at.dtype, a, b); }
   void begin_reductions(BasicBlock* before) {
     sums_.clear();
     for (auto& r : n_.reductions) {

@@ -127,11 +127,14 @@ Id Graph::constant(DType d, Scalar s) {
   s.store(d, &v);
   return bits(d, v);
 }
-Id Graph::combine(core::ReduceOp op, DType d, Id a, Id b) {
+NumOp operation_of(core::ReduceOp op, DType d) {
   using core::ReduceOp;
   static constexpr NumOp ops[] = {NumOp::add, NumOp::mul, NumOp::max, NumOp::min, NumOp::and_, NumOp::or_};
-  NumOp num = ops[static_cast<int>(op)];
-  if (is_bool(d)) num = op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::or_ ? NumOp::or_ : NumOp::and_;
+  if (is_bool(d)) return op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::or_ ? NumOp::or_ : NumOp::and_;
+  return ops[static_cast<int>(op)];
+}
+Id Graph::combine(core::ReduceOp op, DType d, Id a, Id b) {
+  const NumOp num = operation_of(op, d);
   return num == NumOp::add && is_real(d) ? contracted(d, a, b, false) : binary(num, d, a, b);
 }
 Id Graph::contracted(DType d, Id a, Id b, bool minus) {

@@ -91,6 +91,8 @@ class Graph final : public Emitter {
   std::size_t rares_ = 0;
 };
 
+// What a reduction combines two values with; of bools, sums and maxima are or, products and minima are and.
+NumOp operation_of(core::ReduceOp, DType);
 // The value that leaves others as they are, by its bits.
 std::uint64_t identity_of(core::ReduceOp, DType);
 

@@ -149,6 +149,16 @@ const void* Executable::operand(const Operand& o, Frame& f) const {
   return o.slot < 0 ? program_->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
 }
 
+// Where a step writes this result; a new tensor, if it is to be one.
+void* Executable::room(std::int32_t slot, Frame& f) const {
+  const Slot& s = slots_[static_cast<std::size_t>(slot)];
+  if (s.where == Where::tensor) {
+    f.tensors[slot] = room_for(s.type);
+    f.at[slot] = f.tensors[slot].mutable_bytes();
+  }
+  return f.at[slot];
+}
+
 // ---------------------------------------------------------------- kernels that are not ours to generate
 Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
   const Slot& s = slots_[static_cast<std::size_t>(slot)];
@@ -189,15 +199,7 @@ void Executable::run_nests(const Step& s, Frame& f) const {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   Buf<void*, 24> buffers(n);
   for (std::size_t k = 0; k < n_in; ++k) buffers[k] = f.at[s.in[k].slot];
-  for (std::size_t k = 0; k < s.out.size(); ++k) {
-    const std::int32_t slot = s.out[k];
-    const Slot& r = slots_[static_cast<std::size_t>(slot)];
-    if (r.where == Where::tensor) {
-      f.tensors[slot] = room_for(r.type);
-      f.at[slot] = f.tensors[slot].mutable_bytes();
-    }
-    buffers[n_in + k] = f.at[slot];
-  }
+  for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
   for (auto [k, op] : s.starts) {
     const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
     fill(r.type.dtype, compiler::identity_of(op, r.type.dtype), buffers[n_in + k], r.bytes);
@@ -244,7 +246,7 @@ namespace {
 // The carry of a loop, in two places that take turns.
 class Turns {
  public:
-  Turns(std::byte* at, std::span<const std::size_t> bytes) : bytes_(bytes) {
+  Turns(std::byte* at, std::span<const std::size_t> bytes) {
     for (std::size_t b : bytes) {
       const std::size_t room = (b + 63) / 64 * 64;
       for (auto* list : {&even_, &odd_}) {
@@ -256,7 +258,6 @@ class Turns {
   const std::vector<void*>& next(bool odd) const { return odd ? odd_ : even_; }
 
  private:
-  std::span<const std::size_t> bytes_;
   std::vector<void*> even_, odd_;
 };
 }  // namespace
@@ -285,11 +286,8 @@ void Executable::run_scan(const Step& s, Frame& f) const {
   for (std::size_t i = 0; i < n_out; ++i) {
     const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
     out_bytes[i] = i < n_carry ? r.bytes : r.bytes / static_cast<std::size_t>(std::max<std::int64_t>(1, q.length));
-    if (r.where == Where::tensor) {
-      f.tensors[s.out[i]] = room_for(r.type);
-      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
-    }
-    if (i >= n_carry && steps < q.length) std::memset(f.at[s.out[i]], 0, r.bytes);
+    void* at = room(s.out[i], f);
+    if (i >= n_carry && steps < q.length) std::memset(at, 0, r.bytes);
   }
   std::byte* work = f.arena + s.work;
   Turns turns(work + (body.workspace_bytes() + 63) / 64 * 64, std::span(out_bytes.begin(), n_carry));
@@ -317,12 +315,8 @@ void Executable::run_loop(const Step& s, Frame& f) const {
   for (std::size_t i = 0; i < n_cond; ++i) cond_in[i] = const_cast<void*>(operand(s.in[i], f));
   for (std::size_t i = 0; i < n_const + n_carry; ++i) in[i] = const_cast<void*>(operand(s.in[n_cond + i], f));
   for (std::size_t i = 0; i <= n_carry; ++i) {
-    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
-    if (i < n_carry) bytes[i] = r.bytes;
-    if (r.where == Where::tensor) {
-      f.tensors[s.out[i]] = room_for(r.type);
-      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
-    }
+    if (i < n_carry) bytes[i] = slots_[static_cast<std::size_t>(s.out[i])].bytes;
+    (void)room(s.out[i], f);
   }
   std::byte* work = f.arena + s.work;
   Turns turns(work + (std::max(body.workspace_bytes(), cond.workspace_bytes()) + 63) / 64 * 64, std::span(bytes.begin(), n_carry));
@@ -346,14 +340,7 @@ void Executable::run_branch(const Step& s, Frame& f) const {
                                           static_cast<std::int64_t>(s.bodies.size()) - 1);
   Buf<void*, 32> in(s.in.size() - 1), out(s.out.size());
   for (std::size_t i = 0; i < in.size(); ++i) in[i] = const_cast<void*>(operand(s.in[1 + i], f));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
-    if (r.where == Where::tensor) {
-      f.tensors[s.out[i]] = room_for(r.type);
-      f.at[s.out[i]] = f.tensors[s.out[i]].mutable_bytes();
-    }
-    out[i] = f.at[s.out[i]];
-  }
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = room(s.out[i], f);
   s.bodies[static_cast<std::size_t>(k)]->run_raw(in.begin(), out.begin(), f.arena + s.work);
 }
 

@@ -78,6 +78,7 @@ class Executable {
   void run_loop(const Step& s, Frame& f) const;
   void run_branch(const Step& s, Frame& f) const;
   const void* operand(const Operand& o, Frame& f) const;
+  void* room(std::int32_t slot, Frame& f) const;
   Tensor as_tensor(std::int32_t slot, Frame& f, bool may_keep) const;
 
   core::ProgramPtr program_;
