@@ -156,8 +156,10 @@ TEST(NativePasses, long_programs_on_small_stacks) {
          return s;
        }},
   };
-  for (auto& [name, f] : list)
+  for (const Long& entry : list)
     for (std::int64_t n : {3, 64}) {
+      const auto& name = entry.name;
+      const auto& f = entry.f;
       Tensor x = numbers({n}), want = f(x), got;
       const double s = seconds([&] { on_a_small_stack([&] { got = jit(f)(x); }); });
       EXPECT_EQ(results_differ({got}, {want}, Match::rounded, 1000), "") << name << " of " << n;
