@@ -57,9 +57,11 @@ TEST(Stages, loops_show_their_bodies) {
     return ft::fori_loop(
         0, 10, [](const Tensor&, const Tensor& c) { return ft::sin(c); }, x);
   };
-  auto low = ft::jit(g).trace(points(4)).lower();
-  EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
-  EXPECT_TRUE(holds(low.text(), "{\n")) << low.text();
-  EXPECT_TRUE(holds(low.llvm_ir(), "define void"));
-  expect_close(low.compile()({points(4)})[0], g(points(4)), 1e-12);
+  for (int n : {4, 2000}) {  // written out, with the carry in registers; and a loop over a nest
+    auto low = ft::jit(g).trace(points(n)).lower();
+    EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
+    EXPECT_TRUE(holds(low.text(), n == 4 ? "steps i0=[0, 10)\n" : "{\n")) << low.text();
+    EXPECT_TRUE(holds(low.llvm_ir(), "define void"));
+    expect_close(low.compile()({points(n)})[0], g(points(n)), 1e-12);
+  }
 }

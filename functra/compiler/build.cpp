@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "functra/compiler/pack.h"
 #include "functra/compiler/pull.h"
+#include "functra/compiler/steps.h"
 
 namespace functra::compiler {
 
@@ -194,6 +196,7 @@ class Builder {
       Pull pull(p_, defines_, buffer, n, budget);
       fill(n, pull, least);
       if (pull.outcome() == Pull::Outcome::fine) {
+        if (axes.empty()) choose_packing(n, pull.rows());
         done.push_back(std::move(n));
         continue;
       }
@@ -358,6 +361,13 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, std::int6
       std::erase_if(now.out, [&](Var v) { return written[static_cast<std::size_t>(v)]; });
       if (now.out.empty()) continue;
     }
+    if (now.call)
+      if (auto n = step_nest(p, p.eqns[now.eqns[0]], now.in, now.out)) {
+        now.call = false;
+        now.nests.push_back(std::move(*n));
+        add(std::move(now));
+        continue;
+      }
     if (now.call || Builder(p, defines, small, now).run() == Pull::Outcome::fine) {
       add(std::move(now));
       continue;

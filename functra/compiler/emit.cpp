@@ -569,7 +569,10 @@ class NestEmitter {
 
 }  // namespace
 
-void emit(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name) { NestEmitter(nest, target, module, name).run(); }
+void emit(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name) {
+  if (nest.scalar() && nest.reductions.empty()) emit_packed(nest, target, module, name);
+  else NestEmitter(nest, target, module, name).run();
+}
 
 }  // namespace functra::compiler
 

@@ -22,6 +22,8 @@ struct Target {
 // upper end. A part of the last axis may touch elements before `begin` again, with the same values.
 inline constexpr std::int64_t part_grain = 256;
 void emit(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name);
+// The same for nests that compute a point at a time (Nest::scalar), as `pack` packs them.
+void emit_packed(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name);
 
 // What fallbacks of rare lanes call: for each bit of mask, value[k] = f(a[k]) or f(a[k], b[k]).
 extern "C" {

@@ -17,6 +17,7 @@ enum class Op : std::uint8_t {
   load,      // attr: which access of the nest
   position,  // attr: the axis; the index along it, an i64
   reduced,   // attr: which reduction of the nest; its value, once the loop over the reduced axis has ended
+  carried,   // attr: which of the values that a loop over steps carries; as it is when a step begins
   unary,     // num
   binary,    // num
   fma,
@@ -62,6 +63,9 @@ class Graph final : public Emitter {
   Id load(DType, std::uint64_t access);
   Id position(std::uint64_t axis);
   Id reduced(DType, std::uint64_t reduction);
+  // Of a finished graph: this load is a carried value; or a constant.
+  void carry(Id load, std::uint64_t carried) { nodes_[load].op = Op::carried, nodes_[load].attr = carried; }
+  void fix(Id load, std::uint64_t bits) { nodes_[load].op = Op::constant, nodes_[load].attr = bits; }
   // a + b, or a - b, with a product among them rounded together with the sum. That is decided here, by what the operands are, and not where
   // code is generated, by who else uses them: a value that is computed in two places is the same in both (a minimum and what it is
   // compared with).
@@ -70,6 +74,7 @@ class Graph final : public Emitter {
   Id combine(core::ReduceOp, DType, Id a, Id b);
   bool is_constant(Id i) const { return nodes_[i].op == Op::constant; }
   bool is_structural_zero(Id i) const { return nodes_[i].structural; }
+  bool is_number(Id i, DType d, double v) const { return nodes_[i].type == d && is(i, v); }  // this one, sign of zero included
 
   Id constant(DType, Scalar) override;
   Id unary(NumOp, DType, Id x) override;

@@ -49,7 +49,7 @@ void Nest::collapse() {
 }
 
 std::string Nest::str() const {
-  std::string s = "nest";
+  std::string s = steps ? "steps" : "nest";
   for (std::size_t i = 0; i < axes(); ++i) s += " i" + std::to_string(i) + "=[" + std::to_string(lower[i]) + ", " + std::to_string(upper[i]) + ")";
   s += "\n";
   auto name = [](Id i) { return i == none ? std::string() : " %" + std::to_string(i); };
@@ -68,6 +68,7 @@ std::string Nest::str() const {
       case Op::load: s += text_of(accesses[n.attr]); break;
       case Op::position: s += "i" + std::to_string(n.attr); break;
       case Op::reduced: s += "reduction " + std::to_string(n.attr); break;
+      case Op::carried: s += "carried " + std::to_string(n.attr); break;
       case Op::unary:
       case Op::binary: s += std::string(num_names[static_cast<int>(n.num)]) + " " + std::string(name_of(n.from)); break;
       case Op::fma: s += "fma"; break;
@@ -80,6 +81,16 @@ std::string Nest::str() const {
     s += "\n";
   }
   for (auto& x : stores) s += "  " + text_of(x.at) + " =" + name(x.value) + "\n";
+  for (std::size_t k = 0; k < carried.size(); ++k)
+    s +=
+        "  carried " + std::to_string(k) + ": from" + name(carried[k].first) + " by" + name(carried[k].next) + " to " + text_of(carried[k].to) + "\n";
+  if (packed) s += store_packs ? "  packed\n" : "  packed by rows\n";
+  for (auto* list : {&rows, &layout})
+    for (auto& row : *list) {
+      s += list == &rows ? "  row" : "  carried together";
+      for (Id i : row) s += name(i);
+      s += "\n";
+    }
   for (std::size_t k = 0; k < reductions.size(); ++k) {
     auto& r = reductions[k];
     s += "  reduction " + std::to_string(k) + ": " + text_of(r.at) + (r.accumulate ? " += " : " = ") + reduce_names[static_cast<int>(r.op)] +

@@ -31,13 +31,29 @@ struct Reduction {
   bool accumulate = true;
 };
 
+// A value that a loop over steps hands from each step to the next: `at` within a step, `first` before the first one; after the last one
+// it is stored at `to`.
+struct Carried {
+  Id at, first, next;
+  Access to;
+};
+using Row = std::vector<Id>;  // nodes that stand side by side: elements of a tensor along one of its dimensions
+
 struct Nest {
   std::vector<std::int64_t> lower, upper;  // per axis: the box of positions; outermost first, the last one in vector lanes
   std::vector<Access> accesses;            // of loads
   std::vector<Store> stores;
   std::vector<Reduction> reductions;
+  std::vector<Carried> carried;
+  bool steps = false;       // the only axis is run in order, one position at a time
+  bool packed = false;      // without axes, or with steps: nodes that are computed alike are packed in vectors (pack.h):
+  bool store_packs = true;  // those stored side by side,
+  std::vector<Row> rows;    // these together where one of them is asked for,
+  std::vector<Row> layout;  // and carried values like this
   int buffers = 0;
   Graph graph;
+
+  bool scalar() const { return steps || lower.empty(); }  // a point of it is computed at a time
 
   std::size_t axes() const { return lower.size(); }
   std::int64_t extent(std::size_t axis) const { return upper[axis] - lower[axis]; }

@@ -20,6 +20,7 @@ std::span<const Pass> passes() {
       {"contractions", "Brings contractions to their cheapest form: operands as they are stored, chains in the order of least cost.",
        canonical_contractions},
       {"hoist", "Moves what does not change from step to step out of loops.", hoist_invariants},
+      {"cut", "Makes again, in a scan along another one, what is cheap to make from less than was stacked for it.", cut_residuals},
       {"cse", "Computes equal values once.", merge_equal},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
   };

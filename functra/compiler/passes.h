@@ -49,6 +49,7 @@ ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
 ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
 ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
 ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
+ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
 ProgramPtr inline_calls(const ProgramPtr& p);

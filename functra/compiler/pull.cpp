@@ -1,5 +1,8 @@
 #include "functra/compiler/pull.h"
 
+#include <algorithm>
+#include <map>
+
 #include "functra/compiler/avals.h"
 #include "functra/prims/math.h"
 
@@ -305,6 +308,58 @@ Id Pull::numbered(const Eqn& e, const Point& i) {
     n = g.binary(NumOp::add, DType::i64,
                  g.binary(NumOp::mul, DType::i64, g.position(static_cast<std::uint64_t>(q.axis)), g.constant(DType::i64, Scalar(q.step))), n);
   return g.convert(d, DType::i64, n);
+}
+
+// ---------------------------------------------------------------- rows
+std::vector<std::vector<Row>> Pull::rows() const {
+  std::map<Var, std::vector<std::pair<std::int64_t, Id>>> elements;  // by row-major number
+  for (auto& [key, id] : known_) {
+    const Shape& s = p_.type(key.v).shape;
+    std::int64_t at = 0;
+    for (int d = 0; d < key.i.rank && at >= 0; ++d) at = key.i.at[d].axis >= 0 ? -1 : at * s[static_cast<std::size_t>(d)] + key.i.at[d].offset;
+    if (at >= 0 && key.i.rank == s.rank()) elements[key.v].emplace_back(at, id);
+  }
+  // Numbers by themselves, by what function of the same depth they are: sines of several angles.
+  std::vector<int> depth(p_.type_of.size(), 0);
+  std::map<std::pair<const core::Primitive*, int>, Row> functions;
+  for (const Eqn& e : p_.eqns) {
+    const bool function = e.prim->lowering.kind == Lowering::Kind::scalar && p_.operands(e).size() == 1;
+    int d = 0;
+    for (Var v : p_.operands(e))
+      if (v >= 0) d = std::max(d, depth[static_cast<std::size_t>(v)]);
+    for (std::uint32_t k = 0; k < e.n_out; ++k) {
+      const Var v = static_cast<Var>(e.out + k);
+      depth[e.out + k] = d + function;
+      auto it = elements.find(v);
+      if (function && it != elements.end() && p_.type(v).shape.numel() == 1) functions[{e.prim, d}].push_back(it->second[0].second);
+    }
+  }
+  std::vector<std::vector<Row>> ways;
+  for (int way : {-1, -2, 0, 1}) {  // negative: from the last
+    auto& rows = ways.emplace_back();
+    for (auto& [_, row] : functions)
+      if (row.size() > 1) rows.push_back(row);
+    for (auto& [v, known] : elements) {
+      const Shape& s = p_.type(v).shape;
+      const int d = way < 0 ? s.rank() + way : way;
+      if (d < 0 || d >= s.rank() || s[static_cast<std::size_t>(d)] < 2 || (way >= 0 && s.rank() == 1)) continue;
+      const std::int64_t n = s[static_cast<std::size_t>(d)];
+      std::int64_t stride = 1;
+      for (std::size_t k = static_cast<std::size_t>(d) + 1; k < s.size(); ++k) stride *= s[k];
+      std::map<std::int64_t, Row> all;
+      for (auto [at, id] : known) {
+        auto& row = all[at / (stride * n) * stride + at % stride];
+        row.resize(static_cast<std::size_t>(n), none);
+        row[static_cast<std::size_t>(at / stride % n)] = id;
+      }
+      for (auto& [_, row] : all)
+        if (std::find(row.begin(), row.end(), none) == row.end()) rows.push_back(std::move(row));
+    }
+  }
+  auto& alone = ways.emplace_back();
+  for (auto& [_, row] : functions)
+    if (row.size() > 1) alone.push_back(row);
+  return ways;
 }
 
 // ---------------------------------------------------------------- sums

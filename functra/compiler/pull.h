@@ -53,6 +53,9 @@ class Pull {
   // Where an element of v lies in a row-major buffer.
   Access access(int buffer, const Aval& type, const Point& i) const;
 
+  // Rows of the values that were computed, along each of a few dimensions counted from the first or the last: ways to pack them.
+  std::vector<std::vector<Row>> rows() const;
+
   Outcome outcome() const { return outcome_; }
   // Outcome::split: the box must be cut here, so that a piece is either inside or outside of its operand.
   std::size_t split_axis() const { return split_axis_; }

@@ -119,7 +119,7 @@ Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
       part.begin = n.lower[0];
       part.end = n.upper[0];
       const bool rows = std::any_of(n.reductions.begin(), n.reductions.end(), [](auto& r) { return r.at.buffer < 0; });
-      if (work > 2 * parallel_work && !(rows && n.axes() == 1)) {
+      if (work > 2 * parallel_work && !(rows && n.axes() == 1) && !n.steps) {
         const double each = work / static_cast<double>(n.extent(0));
         part.grain = std::max<std::int64_t>(1, static_cast<std::int64_t>(parallel_work / each));
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;

@@ -1,0 +1,579 @@
+#include "functra/compiler/pack.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+
+#include "functra/core/params.h"
+
+namespace functra::compiler {
+namespace {
+
+using Kind = Packing::Kind;
+using Item = Packing::Item;
+
+constexpr unsigned widest = 64;  // bytes of a vector
+
+struct RowHash {
+  std::size_t operator()(const Row& r) const {
+    std::size_t h = r.size();
+    for (Id i : r) h = core::mix(h, i);
+    return h;
+  }
+};
+bool commutes(const Node& n) {
+  if (n.op == Op::fma) return true;
+  if (n.op != Op::binary) return false;
+  switch (n.num) {
+    case NumOp::add:
+    case NumOp::mul:
+    case NumOp::and_:
+    case NumOp::or_:
+    case NumOp::xor_: return true;
+    default: return false;
+  }
+}
+
+class Packer {
+ public:
+  // layout: how carried values lie in vectors; none: every tuple of them that is asked for is there, and `asked` says which were.
+  explicit Packer(const Nest& n, const std::vector<Row>* layout)
+      : n_(n), g_(n.graph), layout_(layout), located_(g_.size()), scalar_(g_.size(), -1), row_of_(g_.size(), -1) {
+    inner_.assign(g_.size(), 0);
+    for (Id i = 0; i < g_.size(); ++i) {
+      const Node& x = g_[i];
+      if (x.op == Op::carried || x.op == Op::position) inner_[i] = 1;
+      if (x.op == Op::load)
+        for (std::int64_t s : n_.accesses[x.attr].strides) inner_[i] |= s != 0;
+      g_.each_operand(i, [&](Id o) { inner_[i] |= inner_[o]; });
+      if (x.type != DType::bool_) size_ = std::max<std::size_t>(size_, size_of(x.type));
+    }
+    if (n_.packed) {
+      shapes_.assign(4, std::vector<std::size_t>(g_.size(), 0));
+      for (unsigned depth = 0; depth < 4; ++depth)
+        for (Id i = 0; i < g_.size(); ++i) shapes_[depth][i] = shape(i, depth);
+      for (const Row& r : n_.rows) chunks(r);
+      find_runs();
+    }
+  }
+  std::vector<Row> asked() {
+    (void)run();
+    return std::move(asked_);
+  }
+  Packing run() {
+    if (n_.steps) begin_steps();
+    for (auto& t : result_.turns) {
+      Row next;
+      for (std::size_t k : t.carried) next.push_back(n_.carried[k].next);
+      t.next = planned(next);
+    }
+    writes();
+    return std::move(result_);
+  }
+
+ private:
+  std::size_t max_lanes(DType d) const { return widest / (is_bool(d) ? size_ : size_of(d)); }
+  bool like(Id a, Id b) const {
+    const Node &x = g_[a], &y = g_[b];
+    if (x.op != y.op || x.num != y.num || x.type != y.type || x.from != y.from) return false;
+    return x.op != Op::rare || g_.fallback(x.attr).name == g_.fallback(y.attr).name;
+  }
+  bool alike(const Row& t) const {
+    return g_[t[0]].op != Op::constant && std::all_of(t.begin(), t.end(), [&](Id i) { return like(i, t[0]); });
+  }
+  static bool distinct(Row t) {
+    std::sort(t.begin(), t.end());
+    return std::adjacent_find(t.begin(), t.end()) == t.end();
+  }
+  // How a value is computed, down to a depth: what makes operands of siblings correspond.
+  std::size_t shape(Id i, unsigned depth) const {
+    const Node& n = g_[i];
+    std::size_t h = core::mix(static_cast<std::size_t>(n.op), static_cast<std::size_t>(n.num));
+    if (n.op == Op::load) return core::mix(h, static_cast<std::size_t>(n_.accesses[n.attr].buffer));
+    if (depth == 0 || n.op == Op::constant || n.op == Op::carried) return h;
+    std::vector<std::size_t> parts;
+    g_.each_operand(i, [&](Id o) { parts.push_back(shapes_[depth - 1][o]); });
+    if (commutes(n) && parts[0] > parts[1]) std::swap(parts[0], parts[1]);
+    for (std::size_t p : parts) h = core::mix(h, p);
+    return h;
+  }
+  void chunks(const Row& r) {
+    const std::size_t most = max_lanes(g_[r[0]].type);
+    for (std::size_t from = 0; from < r.size(); from += most) {
+      Row t;
+      for (std::size_t l = from; l < std::min(r.size(), from + most); ++l) t.push_back(r[l]);
+      if (t.size() < 2 || !alike(t) || !distinct(t)) continue;
+      if (std::any_of(t.begin(), t.end(), [&](Id i) { return row_of_[i] >= 0; })) continue;
+      for (Id i : t) row_of_[i] = static_cast<int>(rows_.size());
+      rows_.push_back(std::move(t));
+    }
+  }
+  // Loads of neighbours in memory.
+  void find_runs() {
+    std::map<std::tuple<int, std::vector<std::int64_t>>, std::map<std::int64_t, Id>> all;
+    for (Id i = 0; i < g_.size(); ++i)
+      if (g_[i].op == Op::load) {
+        auto& a = n_.accesses[g_[i].attr];
+        all[{a.buffer, a.strides}][a.offset] = i;
+      }
+    for (auto& [_, loads] : all) {
+      Row run;
+      std::int64_t last = 0;
+      auto flush = [&] {
+        if (run.size() > 1)
+          for (Id i : run) run_of_[i] = run;
+        run.clear();
+      };
+      for (auto [offset, i] : loads) {
+        if (!run.empty() && (offset != last + 1 || run.size() == max_lanes(g_[i].type))) flush();
+        run.push_back(i);
+        last = offset;
+      }
+      flush();
+    }
+  }
+
+  // ---------------------------------------------------------------- demands, without recursion
+  int planned(const Row& t) {
+    stack_.push_back({t});
+    while (!stack_.empty()) {
+      const Row now = stack_.back().row;
+      if (!stack_.back().begun) {
+        stack_.back().begun = true;
+        ++busy_[now];
+      }
+      if (!(now.size() == 1 ? scalar(now[0]) : vector(now))) continue;  // what it needs stands above it
+      if (--busy_[now] == 0) busy_.erase(now);
+      stack_.pop_back();
+    }
+    return item_of(t);
+  }
+  int item_of(const Row& t) const {
+    if (t.size() == 1) return scalar_[t[0]];
+    auto it = memo_.find(t);
+    return it == memo_.end() ? -1 : it->second;
+  }
+  bool ready(const Row& t) {
+    if (item_of(t) >= 0) return true;
+    stack_.push_back({t});
+    return false;
+  }
+  int add(Item x) {
+    result_.cost += cost(x);
+    result_.items.push_back(std::move(x));
+    return static_cast<int>(result_.items.size()) - 1;
+  }
+  bool made(const Row& t, Item x, bool located) {
+    x.nodes = t;
+    for (Id i : t) x.inner |= inner_[i] != 0;
+    for (int o : x.operands) x.inner |= result_.items[static_cast<std::size_t>(o)].inner;
+    for (auto& f : x.from) x.inner |= f.item >= 0 && result_.items[static_cast<std::size_t>(f.item)].inner;
+    const int k = add(std::move(x));
+    if (t.size() == 1) {
+      scalar_[t[0]] = k;
+    } else {
+      memo_[t] = k;
+      if (located)
+        for (unsigned l = 0; l < t.size(); ++l) located_[t[l]].push_back({k, l});
+    }
+    return true;
+  }
+  double cost(const Item& x) const {
+    if (!x.inner && n_.steps) return 0;
+    const double parts = std::max(1.0, static_cast<double>(x.lanes() * size_) / 32);
+    switch (x.kind) {
+      case Kind::constants:
+      case Kind::carried: return 0;
+      case Kind::load: return 0.5;
+      case Kind::apply: {
+        const Node& n = x.node;
+        if (n.op == Op::unary && n.num == NumOp::neg) return 0.5;
+        if ((n.op == Op::unary && n.num == NumOp::sqrt) || (n.op == Op::binary && n.num == NumOp::div && is_floating(n.type)))
+          return x.lanes() == 1 ? 4 : 4 * parts;
+        return 1;
+      }
+      case Kind::splat: return result_.items[static_cast<std::size_t>(x.from[0].item)].kind == Kind::load ? 0.5 : 2;
+      case Kind::shuffle: {
+        std::vector<int> sources;
+        bool moved = false;
+        for (unsigned l = 0; l < x.from.size(); ++l) {
+          sources.push_back(x.from[l].item);
+          moved |= x.from[l].lane != l;
+        }
+        std::sort(sources.begin(), sources.end());
+        const auto n = std::unique(sources.begin(), sources.end()) - sources.begin();
+        return n == 1 ? (moved ? 2 : 0) : 2 * static_cast<double>(n - 1);
+      }
+      case Kind::insert: {
+        double sum = 0;
+        for (auto& f : x.from) sum += f.item < 0 ? 0.5 : result_.items[static_cast<std::size_t>(f.item)].kind == Kind::load ? 1 : 2;
+        return sum;
+      }
+      case Kind::extract: return x.from[0].lane ? 2 : 0.5;
+    }
+    return 0;
+  }
+
+  bool scalar(Id i) {
+    if (scalar_[i] >= 0) return true;
+    const Node& n = g_[i];
+    if (n.op == Op::constant) return made({i}, {.kind = Kind::constants}, false);
+    if (n.op == Op::load) return made({i}, {.kind = Kind::load}, false);
+    if (!located_[i].empty()) return made({i}, {.kind = Kind::extract, .from = {located_[i][0]}}, false);
+    if (const Row* r = beside(i)) return ready(*r);
+    bool all = true;
+    Item x{.kind = Kind::apply, .node = n};
+    std::vector<Id> missing;
+    g_.each_operand(i, [&](Id o) {
+      if (scalar_[o] < 0) missing.push_back(o);
+      else x.operands.push_back(scalar_[o]);
+    });
+    for (std::size_t k = missing.size(); k-- > 0;) all &= ready({missing[k]});
+    return all && made({i}, std::move(x), false);
+  }
+
+  // The row that it stands in, if it is computed with that and is not yet.
+  const Row* beside(Id i) const {
+    if (row_of_[i] < 0 || g_[i].op == Op::load) return nullptr;
+    const Row& r = rows_[static_cast<std::size_t>(row_of_[i])];
+    return memo_.count(r) || busy_.count(r) ? nullptr : &r;
+  }
+  bool vector(const Row& t) {
+    if (memo_.count(t)) return true;
+    const bool constants = std::all_of(t.begin(), t.end(), [&](Id i) { return g_.is_constant(i); });
+    if (constants) return made(t, {.kind = Kind::constants}, false);
+    if (std::all_of(t.begin(), t.end(), [&](Id i) { return i == t[0]; })) {
+      const Id i = t[0];
+      if (g_[i].op != Op::load && !located_[i].empty()) return made(t, {.kind = Kind::splat, .from = {located_[i][0]}}, false);
+      if (const Row* r = beside(i)) return ready(*r);
+      return ready({i}) && made(t, {.kind = Kind::splat, .from = {{scalar_[i], 0}}}, false);
+    }
+    const bool same = alike(t);
+    if (same && !layout_ && g_[t[0]].op == Op::carried && distinct(t)) {
+      asked_.push_back(t);
+      return made(t, {.kind = Kind::carried}, true);
+    }
+    if (shuffled(t, same)) return true;
+    if (same) {
+      const Op op = g_[t[0]].op;
+      if (op == Op::load) {
+        if (contiguous(t)) return made(t, {.kind = Kind::load}, true);
+        switch (from_runs(t)) {
+          case Answer::wait: return false;
+          case Answer::done: return true;
+          case Answer::no: break;
+        }
+      } else if (op != Op::carried && op != Op::position) {
+        switch (applied(t, g_[t[0]], columns(t))) {
+          case Answer::wait: return false;
+          case Answer::done: return true;
+          case Answer::no: break;
+        }
+      }
+    } else {
+      switch (unfolded(t)) {
+        case Answer::wait: return false;
+        case Answer::done: return true;
+        case Answer::no: break;
+      }
+    }
+    Item x{.kind = Kind::insert};
+    bool all = true;
+    for (std::size_t l = t.size(); l-- > 0;)
+      if (!g_.is_constant(t[l])) all &= ready({t[l]});
+    if (!all) return false;
+    for (Id i : t) x.from.push_back({g_.is_constant(i) ? -1 : scalar_[i], 0});
+    return made(t, std::move(x), true);
+  }
+  // All of it lies in few vectors.
+  bool shuffled(const Row& t, bool same) {
+    std::vector<int> sources;
+    Item x{.kind = Kind::shuffle};
+    bool constants = false, any = false;
+    for (Id i : t) {
+      if (g_.is_constant(i)) {
+        constants = true;
+        x.from.push_back({-1, 0});
+        continue;
+      }
+      if (located_[i].empty()) return false;
+      any = true;
+      const Packing::Lane* best = &located_[i][0];
+      for (auto& l : located_[i])
+        if (std::find(sources.begin(), sources.end(), l.item) != sources.end()) {
+          best = &l;
+          break;
+        }
+      if (std::find(sources.begin(), sources.end(), best->item) == sources.end()) sources.push_back(best->item);
+      x.from.push_back(*best);
+    }
+    if (!any || (same && sources.size() + constants > std::max<std::size_t>(4, t.size()))) return false;
+    return made(t, std::move(x), false);
+  }
+  bool contiguous(const Row& t) const {
+    const Access& first = n_.accesses[g_[t[0]].attr];
+    for (std::size_t l = 1; l < t.size(); ++l) {
+      const Access& a = n_.accesses[g_[t[l]].attr];
+      if (a.buffer != first.buffer || a.strides != first.strides || a.offset != first.offset + static_cast<std::int64_t>(l)) return false;
+    }
+    return true;
+  }
+  enum class Answer : std::uint8_t { no, wait, done };
+  Answer from_runs(const Row& t) {
+    std::vector<const Row*> runs;
+    for (Id i : t) {
+      auto it = run_of_.find(i);
+      if (it == run_of_.end()) return Answer::no;
+      if (std::none_of(runs.begin(), runs.end(), [&](const Row* r) { return *r == it->second; })) runs.push_back(&it->second);
+    }
+    if (runs.size() > 1 && (t.size() <= 4 || runs.size() > 4)) return Answer::no;
+    bool all = true;
+    for (const Row* r : runs) all &= ready(*r);
+    if (!all) return Answer::wait;
+    return shuffled(t, false) ? Answer::done : Answer::no;
+  }
+  // Per operand, those of all lanes; of commutative operations, in the order that makes them most alike.
+  std::vector<Row> columns(const Row& t) const {
+    std::vector<Row> c;
+    for (Id i : t) {
+      std::size_t k = 0;
+      g_.each_operand(i, [&](Id o) {
+        if (c.size() <= k) c.emplace_back();
+        c[k++].push_back(o);
+      });
+    }
+    if (!commutes(g_[t[0]])) return c;
+    const Id a0 = c[0][0], b0 = c[1][0];
+    for (std::size_t l = 1; l < t.size(); ++l) {
+      Id &a = c[0][l], &b = c[1][l];
+      if (swapped(a0, b0, a, b)) std::swap(a, b);
+    }
+    return c;
+  }
+  bool swapped(Id a0, Id b0, Id a, Id b) const {
+    if (a == a0 || b == b0 || a == b0 || b == a0) return (b == a0 && a != a0) || (a == b0 && b != b0);
+    const auto& s = shapes_[3];
+    if (s[a0] != s[b0]) return !(s[a] == s[a0] && s[b] == s[b0]) && s[b] == s[a0] && s[a] == s[b0];
+    auto beside = [&](Id x) {  // in a vector with the first lane's operand
+      for (auto& l : located_[a0])
+        for (auto& m : located_[x])
+          if (l.item == m.item) return true;
+      return false;
+    };
+    return !located_[a0].empty() && !beside(a) && beside(b);
+  }
+  Answer applied(const Row& t, const Node& n, const std::vector<Row>& operands) {
+    std::vector<const Row*> missing;
+    for (auto& o : operands) {
+      if (item_of(o) >= 0) continue;
+      if (busy_.count(o)) return Answer::no;
+      missing.push_back(&o);
+    }
+    for (std::size_t k = missing.size(); k-- > 0;) ready(*missing[k]);
+    if (!missing.empty()) return Answer::wait;
+    Item x{.kind = Kind::apply, .node = n};
+    for (auto& o : operands) x.operands.push_back(item_of(o));
+    made(t, std::move(x), true);
+    return Answer::done;
+  }
+  // Lanes in which a structural zero removed an operation: x is x + -0, x - 0, or 1 x + -0; a b is a b + -0.
+  Answer unfolded(const Row& t) {
+    if (!is_floating(g_[t[0]].type)) return Answer::no;
+    for (Id i : t)
+      if (g_[i].type != g_[t[0]].type) return Answer::no;
+    const Node* most = nullptr;  // the richest operation among the lanes
+    auto rank = [](const Node& n) { return n.op == Op::fma ? 3 : n.op == Op::binary && (n.num == NumOp::add || n.num == NumOp::sub) ? 2 : 0; };
+    std::size_t with = 0;
+    for (Id i : t)
+      if (rank(g_[i]) > (most ? rank(*most) : 0)) most = &g_[i];
+    if (!most) return Answer::no;
+    const Node op = *most;
+    const bool fma = op.op == Op::fma, plus = !fma && op.num == NumOp::add;
+    const DType d = g_[t[0]].type;
+    const Id zero = known_constant(d, plus || fma ? -0.0 : 0.0), one = known_constant(d, 1.0);
+    std::vector<Row> c(fma ? 3 : 2);
+    for (Id i : t) {
+      const Node& n = g_[i];
+      if (n.op == op.op && n.num == op.num) {
+        ++with;
+        c[0].push_back(n.a), c[1].push_back(n.b);
+        if (fma) c[2].push_back(n.c);
+      } else if (fma && n.op == Op::binary && n.num == NumOp::mul && zero != none) {
+        c[0].push_back(n.a), c[1].push_back(n.b), c[2].push_back(zero);
+      } else if (zero != none && (!fma || one != none)) {
+        if (fma) c[0].push_back(one), c[1].push_back(i), c[2].push_back(zero);
+        else c[0].push_back(i), c[1].push_back(zero);
+      } else {
+        return Answer::no;
+      }
+    }
+    if (2 * with < t.size()) return Answer::no;
+    return applied(t, op, c);
+  }
+  // Constants that nests hold for this (choose_packing adds them): graphs do not grow here.
+  Id known_constant(DType d, double v) {
+    auto [it, fresh] = constants_.try_emplace({d, std::bit_cast<std::uint64_t>(v)}, none);
+    if (fresh)
+      for (Id i = 0; i < g_.size(); ++i)
+        if (g_.is_number(i, d, v)) it->second = i;
+    return it->second;
+  }
+
+  // ---------------------------------------------------------------- what is asked for
+  void begin_steps() {
+    std::vector<std::uint8_t> taken(n_.carried.size(), 0);
+    std::map<Id, std::size_t> number;
+    for (std::size_t k = 0; k < n_.carried.size(); ++k) number[n_.carried[k].at] = k;
+    auto turn = [&](const std::vector<std::size_t>& group) {
+      Row at, first;
+      for (std::size_t k : group) {
+        taken[k] = 1;
+        at.push_back(n_.carried[k].at);
+        first.push_back(n_.carried[k].first);
+      }
+      const int start = planned(first);
+      made(at, {.kind = Kind::carried, .inner = true}, true);
+      result_.turns.push_back({item_of(at), -1, group, start});
+    };
+    if (!layout_) {  // each for itself
+      for (auto& c : n_.carried) made({c.at}, {.kind = Kind::carried}, false);
+      for (auto& r : rows_) {
+        Row next;
+        for (Id i : r)
+          if (auto it = number.find(i); it != number.end()) next.push_back(n_.carried[it->second].next);
+        if (next.size() == r.size()) planned(next);
+      }
+      for (auto& c : n_.carried) planned({c.next});
+      return;
+    }
+    for (const Row& r : n_.packed ? *layout_ : std::vector<Row>()) {
+      std::vector<std::size_t> group;
+      for (Id i : r)
+        if (auto it = number.find(i); it != number.end() && !taken[it->second]) group.push_back(it->second);
+      if (group.size() == r.size()) turn(group);
+    }
+    if (n_.packed)  // the others as they lie in memory
+      for (std::size_t k = 0; k < n_.carried.size();) {
+        std::vector<std::size_t> group;
+        while (k < n_.carried.size() && !taken[k] && group.size() < max_lanes(n_.carried[k].to.dtype) &&
+               (group.empty() || follows(n_.carried[group.back()].to, n_.carried[k].to)))
+          group.push_back(k++);
+        if (group.size() > 1) turn(group);
+        else if (group.empty()) ++k;
+      }
+    for (std::size_t k = 0; k < n_.carried.size(); ++k)
+      if (!taken[k]) turn({k});
+  }
+  static bool follows(const Access& a, const Access& b) {
+    return a.buffer == b.buffer && a.dtype == b.dtype && a.strides == b.strides && b.offset == a.offset + 1;
+  }
+  void writes() {
+    std::vector<std::size_t> order(n_.stores.size());
+    for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
+    const bool together = n_.packed && n_.store_packs;
+    if (together) {
+      std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+        auto &x = n_.stores[a].at, &y = n_.stores[b].at;
+        return std::tie(x.buffer, x.offset) < std::tie(y.buffer, y.offset);
+      });
+      for (std::size_t k : order)
+        if (int r = row_of_[n_.stores[k].value]; r >= 0) planned(rows_[static_cast<std::size_t>(r)]);
+    }
+    for (std::size_t from = 0; from < order.size();) {
+      std::size_t to = from + 1;
+      while (together && to < order.size() && to - from < max_lanes(n_.stores[order[from]].at.dtype) &&
+             follows(n_.stores[order[to - 1]].at, n_.stores[order[to]].at) && in_vector(order[to]) == in_vector(order[from]))
+        ++to;
+      write({order.begin() + static_cast<std::ptrdiff_t>(from), order.begin() + static_cast<std::ptrdiff_t>(to)});
+      from = to;
+    }
+  }
+  bool in_vector(std::size_t store) const { return !located_[n_.stores[store].value].empty(); }
+  void write(std::vector<std::size_t> stores) {
+    Row t;
+    for (std::size_t k : stores) t.push_back(n_.stores[k].value);
+    if (t.size() > 1) {
+      const std::size_t before = result_.items.size();
+      const int k = planned(t);
+      const Item& x = result_.items[static_cast<std::size_t>(k)];
+      if (x.kind != Kind::insert) {
+        result_.cost += 1;
+        result_.writes.push_back({std::move(stores), {k}, result_.items.size()});
+        return;
+      }
+      if (static_cast<std::size_t>(k) + 1 == result_.items.size() && static_cast<std::size_t>(k) >= before) {  // made for this store alone
+        for (Id i : t) std::erase_if(located_[i], [&](auto& l) { return l.item == k; });
+        memo_.erase(t);
+        result_.cost -= cost(x);
+        result_.items.pop_back();
+      }
+    }
+    Packing::Write w{std::move(stores), {}, 0};
+    for (Id i : t) w.items.push_back(planned({i}));
+    result_.cost += static_cast<double>(t.size());
+    w.after = result_.items.size();
+    result_.writes.push_back(std::move(w));
+  }
+
+  const Nest& n_;
+  const Graph& g_;
+  const std::vector<Row>* layout_;
+  std::vector<Row> asked_;
+  std::size_t size_ = 4;  // of the widest element
+  Packing result_;
+  std::vector<std::vector<Packing::Lane>> located_;  // vectors that hold a node
+  std::vector<int> scalar_, row_of_;
+  std::vector<std::uint8_t> inner_;
+  std::vector<Row> rows_;
+  std::map<Id, Row> run_of_;
+  std::unordered_map<Row, int, RowHash> memo_, busy_;  // busy: begun, and waiting for what it needs
+  struct Task {
+    Row row;
+    bool begun = false;
+  };
+  std::vector<Task> stack_;
+  std::vector<std::vector<std::size_t>> shapes_;  // per depth
+  std::map<std::pair<DType, std::uint64_t>, Id> constants_;
+};
+
+}  // namespace
+
+Packing pack(const Nest& nest) { return Packer(nest, &nest.layout).run(); }
+
+void choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
+  for (DType d : {DType::f32, DType::f64})  // what lanes without an operation are filled with
+    for (double v : {-0.0, 0.0, 1.0}) nest.graph.constant(d, Scalar(v));
+  nest.packed = false;
+  double best = 0.9 * pack(nest).cost;
+  std::vector<Row> rows, layout;
+  bool packed = false, store_packs = true;
+  nest.packed = true;
+  auto consider = [&] {
+    const double c = pack(nest).cost;
+    if (c >= best) return;
+    best = c;
+    rows = nest.rows;
+    layout = nest.layout;
+    store_packs = nest.store_packs;
+    packed = true;
+  };
+  for (std::size_t k = 0; k <= ways.size(); ++k) {
+    nest.rows = k < ways.size() ? ways[k] : std::vector<Row>();
+    nest.layout = nest.rows;
+    consider();
+    if (nest.steps) {
+      nest.layout = Packer(nest, nullptr).asked();
+      consider();
+    } else if (!nest.rows.empty()) {
+      nest.store_packs = false;
+      consider();
+      nest.store_packs = true;
+    }
+  }
+  nest.rows = std::move(rows);
+  nest.layout = std::move(layout);
+  nest.packed = packed;
+  nest.store_packs = store_packs;
+}
+
+}  // namespace functra::compiler
