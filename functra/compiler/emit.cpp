@@ -34,19 +34,19 @@ class NestEmitter {
       p->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
       s.at = p;
     }
-    for (Id i : keep_) {
-      auto* t = llvm::ArrayType::get(ops_.stored(g_[i].type), static_cast<std::uint64_t>(n_.extent(last())));
-      auto* p = b_.CreateAlloca(t);
-      p->setAlignment(llvm::Align(64));
-      kept_[i] = p;
-    }
+    for (Id i : keep_) kept_[i] = row_of(g_[i].type);
+    for (auto& [k, row] : gathered_) row = row_of(n_.reductions[k].at.dtype);
+    for (Id i : rows_) row_at_[i] = row_of(g_[i].type);
     scalar_level(0);
+    if (!rows_.empty() || !gathered_.empty()) once(Phase::before);
     if (n_.axes() == 0) body(nullptr, nullptr);
     else nested(0);
+    if (!gathered_.empty()) once(Phase::after);
     b_.CreateRetVoid();
   }
 
  private:
+  enum class Phase : std::uint8_t { before, main, after };
   // Accesses that differ by a constant share a pointer, which moves along the axes.
   struct Stream {
     int buffer;
@@ -61,6 +61,12 @@ class NestEmitter {
       if (streams_[i].buffer == s.buffer && streams_[i].strides == s.strides) return i;
     streams_.push_back(s);
     return streams_.size() - 1;
+  }
+  // Room for a value along the whole last axis.
+  Value* row_of(DType d) {
+    auto* p = b_.CreateAlloca(llvm::ArrayType::get(ops_.stored(d), static_cast<std::uint64_t>(n_.extent(last()))));
+    p->setAlignment(llvm::Align(64));
+    return p;
   }
   std::size_t last() const { return n_.axes() - 1; }
   bool in_lanes(Id i) const { return n_.axes() > 0 && level_[i] == n_.axes(); }
@@ -119,8 +125,79 @@ class NestEmitter {
     while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
     copies_ = work <= 40 ? 4 : work <= 600 ? 2 : 1;
     while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+    std::size_t sums = 0;
+    for (auto& r : n_.reductions) sums += over_lanes(r);
+    while (copies_ > 1 && 4 * sums * copies_ > 3 * std::size_t{target_.registers}) copies_ /= 2;
     if (lanes_ > 1) find_windows();
+    choose_rows(live);
     if (stages_ > 1) choose_kept(live);
+  }
+
+  // What depends on the last axis alone is computed once, where it takes shuffles or long formulas; what is summed up over all other axes,
+  // and lies in memory with gaps, is summed up in a row without.
+  void choose_rows(const std::vector<std::uint8_t>& live) {
+    constexpr int cheap = 6;                  // operations
+    constexpr std::int64_t room = 64 * 1024;  // bytes of the stack
+    row_at_.assign(g_.size(), nullptr);
+    std::int64_t used = 0, others = 1;
+    for (std::size_t a = 0; a + 1 < n_.axes(); ++a) others *= n_.extent(a);
+    if (others < 4 || lanes_ == 1) return;
+    auto fits = [&](DType d) { return (used += n_.extent(last()) * static_cast<std::int64_t>(size_of(d))) <= room; };
+    auto alone = [&](const Access& a) { return std::all_of(a.strides.begin(), a.strides.end() - 1, [](std::int64_t s) { return s == 0; }); };
+    for (std::size_t k = 0; k < n_.reductions.size(); ++k) {
+      auto& r = n_.reductions[k];
+      if (r.at.buffer < 0 || over_lanes(r) || std::abs(r.at.strides[last()]) <= 1 || !alone(r.at) || is_bool(r.at.dtype)) continue;
+      if (!fits(r.at.dtype)) return;
+      gathered_.emplace(k, nullptr);
+    }
+    std::vector<std::uint8_t> along(g_.size(), 0), used_elsewhere(g_.size(), 0);  // on the last axis alone
+    std::vector<int> cost(g_.size(), 0);
+    for (Id i = 0; i < g_.size(); ++i) {
+      if (!live[i] || !in_lanes(i)) continue;
+      const Node& n = g_[i];
+      along[i] = n.op == Op::load ? alone(n_.accesses[n.attr]) : stage_[i] == 0;
+      cost[i] = n.op == Op::binary && (n.num == NumOp::div || n.num == NumOp::rem) ? cheap + 1 : n.op != Op::load && n.op != Op::position;
+      g_.each_operand(i, [&](Id o) {
+        along[i] &= in_lanes(o) ? along[o] : level_[o] == 0;
+        cost[i] = std::min(1000, cost[i] + cost[o]);
+      });
+      if (!along[i]) g_.each_operand(i, [&](Id o) { used_elsewhere[o] = 1; });
+    }
+    for (auto& s : n_.stores) used_elsewhere[s.value] = 1;
+    for (auto& r : n_.reductions) used_elsewhere[r.value] = 1;
+    for (Id i = 0; i < g_.size(); ++i) {
+      if (!along[i] || !used_elsewhere[i] || is_bool(g_[i].type)) continue;
+      const bool apart = g_[i].op == Op::load && std::abs(n_.accesses[g_[i].attr].strides[last()]) > 1;
+      if (!apart && cost[i] <= cheap) continue;
+      if (!fits(g_[i].type)) return;
+      rows_.push_back(i);
+    }
+  }
+  // A loop over the last axis before, or after, all others.
+  void once(Phase p) {
+    const unsigned copies = std::exchange(copies_, 1);
+    phase_ = p;
+    loop(last());
+    phase_ = Phase::main;
+    copies_ = copies;
+  }
+  void rows(Value* start) {
+    if (phase_ == Phase::before)
+      for (Id i : rows_) {
+        need(i);
+        b_.CreateAlignedStore(vectors_[i], place_in(row_at_[i], g_[i].type, 0), llvm::Align(size_of(g_[i].type)));
+      }
+    for (auto& [k, row] : gathered_) {
+      auto& r = n_.reductions[k];
+      Value *at = place_in(row, r.at.dtype, 0), *identity = ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_);
+      const llvm::Align align(size_of(r.at.dtype));
+      if (phase_ == Phase::before) {
+        b_.CreateAlignedStore(identity, at, align);
+        continue;
+      }
+      Value* v = fresh(b_.CreateAlignedLoad(ops_.type(r.at.dtype, lanes_), at, align), identity, 0, start);
+      accumulate_vector(r, reduction_streams_[k], v, 0, r.at.strides[last()]);
+    }
   }
 
   // What a later stage needs of an earlier one is computed again where that is cheap, and kept for the row otherwise.
@@ -187,7 +264,7 @@ class NestEmitter {
     b_.SetInsertPoint(head);
     auto* start = b_.CreatePHI(b_.getInt64Ty(), 2, "i" + std::to_string(axis));
     start->addIncoming(from, before);
-    if (inner) begin_reductions(before);
+    if (inner && phase_ == Phase::main) begin_reductions(before);
     Value* index = start;
     overlaps_ = inner && n_.extent(axis) % step != 0;
     if (overlaps_) {  // the last vectors end where the axis does
@@ -206,10 +283,10 @@ class NestEmitter {
     index_.pop_back();
     auto* next = b_.CreateAdd(start, b_.getInt64(static_cast<std::uint64_t>(step)));
     start->addIncoming(next, b_.GetInsertBlock());
-    if (inner) continue_reductions(b_.GetInsertBlock());
+    if (inner && phase_ == Phase::main) continue_reductions(b_.GetInsertBlock());
     b_.CreateCondBr(b_.CreateICmpSLT(next, to), head, done);
     b_.SetInsertPoint(done);
-    if (inner) end_reductions();
+    if (inner && phase_ == Phase::main) end_reductions();
   }
 
   // ---------------------------------------------------------------- one block of vectors
@@ -220,6 +297,7 @@ class NestEmitter {
     index_of_copy_.clear();
     for (unsigned u = 0; u < copies_; ++u)
       index_of_copy_.push_back(u && index ? b_.CreateAdd(index, b_.getInt64(static_cast<std::uint64_t>(u) * lanes_)) : index);
+    if (phase_ != Phase::main) return rows(start);
     std::vector<std::size_t> apart;  // stores with gaps between lanes
     for (std::size_t k = 0; k < n_.stores.size(); ++k) {
       auto& s = n_.stores[k];
@@ -237,12 +315,13 @@ class NestEmitter {
     for (Id i : keep_)
       if (stage_[i] == now_) {
         need(i);
-        for (unsigned u = 0; u < copies_; ++u) b_.CreateAlignedStore(vectors_[u * g_.size() + i], kept_place(i, u), llvm::Align(size_of(g_[i].type)));
+        for (unsigned u = 0; u < copies_; ++u)
+          b_.CreateAlignedStore(vectors_[u * g_.size() + i], place_in(kept_[i], g_[i].type, u), llvm::Align(size_of(g_[i].type)));
       }
   }
-  Value* kept_place(Id i, unsigned u) {
+  Value* place_in(Value* row, DType d, unsigned u) {
     Value* at = b_.CreateSub(index_of_copy_[u], b_.getInt64(static_cast<std::uint64_t>(n_.lower[last()])));
-    return b_.CreateInBoundsGEP(ops_.stored(g_[i].type), kept_[i], at);
+    return b_.CreateInBoundsGEP(ops_.stored(d), row, at);
   }
   // Emits the operands of i that are not there yet, operands first, and i.
   void need(Id root) {
@@ -254,9 +333,12 @@ class NestEmitter {
         continue;
       }
       std::size_t before = stack.size();
-      if (stage_[i] < now_ && !kept_.empty() && kept_[i]) {
+      Value* row = stage_[i] < now_ && !kept_.empty() ? kept_[i] : nullptr;
+      if (phase_ == Phase::main && row_at_[i]) row = row_at_[i];
+      if (row) {
         for (unsigned u = 0; u < copies_; ++u)
-          vectors_[u * g_.size() + i] = b_.CreateAlignedLoad(ops_.type(g_[i].type, lanes_), kept_place(i, u), llvm::Align(size_of(g_[i].type)));
+          vectors_[u * g_.size() + i] =
+              b_.CreateAlignedLoad(ops_.type(g_[i].type, lanes_), place_in(row, g_[i].type, u), llvm::Align(size_of(g_[i].type)));
         continue;
       }
       std::vector<Id> missing;
@@ -469,18 +551,26 @@ class NestEmitter {
     for (std::size_t j = 0; j < k; ++j) sum += over_lanes(n_.reductions[j]) && stage_[n_.reductions[j].value] == now_ ? copies_ : 0;
     for (unsigned u = 0; u < copies_; ++u) {
       Value* v = value(r.value, u);
-      if (overlaps_) {  // elements that an earlier block took
-        Value* at = positions(u);
-        Value* fresh = b_.CreateICmpSGE(at, lanes_ == 1 ? start : b_.CreateVectorSplat(lanes_, start));
-        v = b_.CreateSelect(fresh, v, ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_));
-      }
       if (lanes) {
-        sums_[sum + u].next = combined(r, sums_[sum + u].phi, v);
+        Value* before = sums_[sum + u].phi;
+        sums_[sum + u].next = fresh(combined(r, before, v), before, u, start);
+        continue;
+      }
+      v = fresh(v, ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_), u, start);
+      if (auto row = gathered_.find(k); row != gathered_.end()) {
+        Value* at = place_in(row->second, r.at.dtype, u);
+        const llvm::Align align(size_of(r.at.dtype));
+        b_.CreateAlignedStore(combined(r, b_.CreateAlignedLoad(ops_.type(r.at.dtype, lanes_), at, align), v), at, align);
       } else {
         const std::int64_t stride = n_.axes() ? r.at.strides[last()] : 0;
         accumulate_vector(r, reduction_streams_[k], v, static_cast<std::int64_t>(u * lanes_) * stride, stride);
       }
     }
+  }
+  // v, but for elements that an earlier block took.
+  Value* fresh(Value* v, Value* identity, unsigned u, Value* start) {
+    if (!overlaps_) return v;
+    return b_.CreateSelect(b_.CreateICmpSGE(positions(u), lanes_ == 1 ? start : b_.CreateVectorSplat(lanes_, start)), v, identity);
   }
   Value* positions(unsigned u) {
     if (lanes_ == 1) return index_of_copy_[u];
@@ -516,16 +606,7 @@ class NestEmitter {
         for (std::size_t i = 0; i < parts.size() / 2; ++i) parts[i] = combined(r, parts[i], parts[i + parts.size() / 2]);
         parts.resize(parts.size() / 2);
       }
-      Value* v = parts[0];
-      for (unsigned w = lanes_; w > 1; w /= 2) {
-        std::vector<int> low, high;
-        for (unsigned l = 0; l < w / 2; ++l) {
-          low.push_back(static_cast<int>(l));
-          high.push_back(static_cast<int>(w / 2 + l));
-        }
-        v = w == 2 ? combined(r, b_.CreateExtractElement(v, b_.getInt32(0)), b_.CreateExtractElement(v, b_.getInt32(1)))
-                   : combined(r, b_.CreateShuffleVector(v, low), b_.CreateShuffleVector(v, high));
-      }
+      Value* v = ops_.folded(operation_of(r.op, r.at.dtype), r.at.dtype, parts[0], lanes_);
       if (r.at.buffer < 0) {
         for (Id i : by_level_[last()])
           if (g_[i].op == Op::reduced && g_[i].attr == k) scalars_[i] = v;
@@ -551,12 +632,16 @@ class NestEmitter {
   unsigned stages_ = 1, now_ = 0;
   std::vector<Id> keep_;  // what later stages read from memory
   std::vector<Value*> kept_;
-  std::vector<std::uint8_t> level_;        // loops that a node stands in
-  std::vector<std::vector<Id>> by_level_;  // live nodes
-  unsigned lanes_ = 1, copies_ = 1;        // of the last axis in a vector; vectors in flight
-  bool overlaps_ = false;                  // the last block of lanes goes back over elements of the one before
-  std::vector<Value*> index_;              // per axis entered
-  std::vector<Value*> index_of_copy_;      // along the last axis
+  Phase phase_ = Phase::main;
+  std::vector<Id> rows_;                    // what is computed before all others
+  std::vector<Value*> row_at_;              // its row
+  std::map<std::size_t, Value*> gathered_;  // reductions that are summed up in a row
+  std::vector<std::uint8_t> level_;         // loops that a node stands in
+  std::vector<std::vector<Id>> by_level_;   // live nodes
+  unsigned lanes_ = 1, copies_ = 1;         // of the last axis in a vector; vectors in flight
+  bool overlaps_ = false;                   // the last block of lanes goes back over elements of the one before
+  std::vector<Value*> index_;               // per axis entered
+  std::vector<Value*> index_of_copy_;       // along the last axis
   std::vector<Value*> scalars_, vectors_, splats_;
   std::map<std::size_t, std::vector<Window>> windows_;                                      // per stream
   std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
@@ -575,22 +660,3 @@ void emit(const Nest& nest, const Target& target, llvm::Module& module, const st
 }
 
 }  // namespace functra::compiler
-
-extern "C" {
-void functra_rare_f64_1(double (*f)(double), std::uint64_t mask, double* value, const double* a) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k]);
-}
-void functra_rare_f32_1(float (*f)(float), std::uint64_t mask, float* value, const float* a) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k]);
-}
-void functra_rare_f64_2(double (*f)(double, double), std::uint64_t mask, double* value, const double* a, const double* b) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k], b[k]);
-}
-void functra_rare_f32_2(float (*f)(float, float), std::uint64_t mask, float* value, const float* a, const float* b) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k], b[k]);
-}
-}

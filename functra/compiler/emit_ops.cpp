@@ -1,5 +1,7 @@
 #include "functra/compiler/emit_ops-inl.h"
 
+#include "functra/compiler/emit.h"
+
 #include <llvm/IR/Constants.h>
 
 namespace functra::compiler {
@@ -177,6 +179,19 @@ llvm::Value* Ops::joined(std::vector<llvm::Value*> parts, unsigned lanes) {
   }
   return parts[0];
 }
+// All lanes combined: halves, then halves of these.
+llvm::Value* Ops::folded(NumOp op, DType d, llvm::Value* v, unsigned lanes) {
+  for (unsigned w = lanes; w > 1; w /= 2) {
+    std::vector<int> low, high;
+    for (unsigned l = 0; l < w / 2; ++l) {
+      low.push_back(static_cast<int>(l));
+      high.push_back(static_cast<int>(w / 2 + l));
+    }
+    v = w == 2 ? binary(op, d, b_.CreateExtractElement(v, b_.getInt32(0)), b_.CreateExtractElement(v, b_.getInt32(1)))
+               : binary(op, d, b_.CreateShuffleVector(v, low), b_.CreateShuffleVector(v, high));
+  }
+  return v;
+}
 llvm::Value* Ops::rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes) {
   auto& context = b_.getContext();
   llvm::Function* f = b_.GetInsertBlock()->getParent();
@@ -219,3 +234,22 @@ llvm::Value* Ops::rare(const Node& n, llvm::Value* value, llvm::Value* mask, std
 }
 
 }  // namespace functra::compiler
+
+extern "C" {
+void functra_rare_f64_1(double (*f)(double), std::uint64_t mask, double* value, const double* a) {
+  for (int k = 0; mask; ++k, mask >>= 1)
+    if (mask & 1) value[k] = f(a[k]);
+}
+void functra_rare_f32_1(float (*f)(float), std::uint64_t mask, float* value, const float* a) {
+  for (int k = 0; mask; ++k, mask >>= 1)
+    if (mask & 1) value[k] = f(a[k]);
+}
+void functra_rare_f64_2(double (*f)(double, double), std::uint64_t mask, double* value, const double* a, const double* b) {
+  for (int k = 0; mask; ++k, mask >>= 1)
+    if (mask & 1) value[k] = f(a[k], b[k]);
+}
+void functra_rare_f32_2(float (*f)(float, float), std::uint64_t mask, float* value, const float* a, const float* b) {
+  for (int k = 0; mask; ++k, mask >>= 1)
+    if (mask & 1) value[k] = f(a[k], b[k]);
+}
+}

@@ -196,6 +196,8 @@ Id Graph::simplified(NumOp op, DType d, Id a, Id b) {
     case NumOp::div:
       if (za) return a;
       if (is(b, 1)) return a;
+      // (1 / y) / y: infinite, zero and NaN where the product is.
+      if (const Node n = nodes_[a]; n.op == Op::binary && n.num == NumOp::div && n.b == b && is(n.a, 1)) return binary(NumOp::mul, d, a, a);
       return none;
     case NumOp::and_:
     case NumOp::or_:

@@ -22,7 +22,9 @@ std::span<const Pass> passes() {
       {"hoist", "Moves what does not change from step to step out of loops.", hoist_invariants},
       {"cut", "Makes again, in a scan along another one, what is cheap to make from less than was stacked for it.", cut_residuals},
       {"cse", "Computes equal values once.", merge_equal},
+      {"rotate", "Carries to the next step what a step begins with and the one before has computed.", rotate_loops},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
+      {"layouts", "Stores constants of loops in the order in which their bodies read them.", choose_layouts},
   };
   return list;
 }

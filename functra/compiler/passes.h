@@ -50,6 +50,8 @@ ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
 ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
 ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
 ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
+ProgramPtr rotate_loops(const ProgramPtr& p);            // rotate.cpp
+ProgramPtr choose_layouts(const ProgramPtr& p);          // layouts.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
 ProgramPtr inline_calls(const ProgramPtr& p);

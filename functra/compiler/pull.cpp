@@ -446,7 +446,11 @@ Id Pull::contraction(const Eqn& e, const Point& i) {
   auto operands = p_.operands(e);
   const Aval a = p_.operand_type(operands[0]), b = p_.operand_type(operands[1]);
   auto c = e.prim->lowering.contraction(e.params);
-  Id sum = g.structural_zero(a.dtype);
+  // A long sum is several: one alone waits for each product to be added before the next.
+  constexpr std::int64_t shortest = 16;
+  const std::int64_t n = terms(p_, e);
+  std::vector<Id> sums(is_floating(a.dtype) && n >= shortest ? n >= 2 * shortest ? 4 : 2 : 1, g.structural_zero(a.dtype));
+  std::size_t next = 0;
   each_position(a.shape.pick(c.left), [&](const Shape& at) {
     if (outcome_ != Outcome::fine) return;
     Position contracted[max_rank];
@@ -456,9 +460,12 @@ Id Pull::contraction(const Eqn& e, const Point& i) {
     if (outcome_ != Outcome::fine || g.is_structural_zero(x)) return;
     Id y = value(operands[1], r, true);
     if (outcome_ != Outcome::fine) return;
+    Id& sum = sums[next++ % sums.size()];
     sum = is_floating(a.dtype) ? g.fma(a.dtype, x, y, sum) : g.binary(NumOp::add, a.dtype, sum, g.binary(NumOp::mul, a.dtype, x, y));
   });
-  return sum;
+  for (; sums.size() > 1; sums.resize(sums.size() / 2))
+    for (std::size_t k = 0; k < sums.size() / 2; ++k) sums[k] = g.binary(NumOp::add, a.dtype, sums[k], sums[k + sums.size() / 2]);
+  return sums[0];
 }
 Id Pull::product(const Eqn& e, const Point& all) {
   auto operands = p_.operands(e);
