@@ -20,6 +20,8 @@ std::span<const Pass> passes() {
       {"contractions", "Brings contractions to their cheapest form: operands as they are stored, chains in the order of least cost.",
        canonical_contractions},
       {"hoist", "Moves what does not change from step to step out of loops.", hoist_invariants},
+      {"stacks", "Turns sums of products over the steps of a loop, and products of its slices with constants, into one contraction outside.",
+       sum_over_steps},
       {"cut", "Makes again, in a scan along another one, what is cheap to make from less than was stacked for it.", cut_residuals},
       {"cse", "Computes equal values once.", merge_equal},
       {"rotate", "Carries to the next step what a step begins with and the one before has computed.", rotate_loops},

@@ -50,6 +50,7 @@ ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
 ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
 ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
 ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
+ProgramPtr sum_over_steps(const ProgramPtr& p);          // stacks.cpp
 ProgramPtr rotate_loops(const ProgramPtr& p);            // rotate.cpp
 ProgramPtr choose_layouts(const ProgramPtr& p);          // layouts.cpp
 
