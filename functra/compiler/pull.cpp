@@ -377,6 +377,22 @@ template <class F> void each_position(const Shape& extents, F f) {
 }
 }  // namespace
 
+// A long sum in parts that do not wait for each other. How many there are depends on its length alone, so that it is the same sum
+// wherever it is computed.
+class Pull::Chains {
+ public:
+  Chains(std::int64_t terms, Id empty) : n_(terms >= 16 ? 4 : terms >= 8 ? 2 : 1) { std::fill(parts_, parts_ + 4, empty); }
+  Id& next() { return parts_[k_++ % n_]; }
+  template <class F> Id joined(F both) const {
+    if (n_ == 1) return parts_[0];
+    return n_ == 2 ? both(parts_[0], parts_[1]) : both(both(parts_[0], parts_[1]), both(parts_[2], parts_[3]));
+  }
+
+ private:
+  std::size_t n_, k_ = 0;
+  Id parts_[4];
+};
+
 // A sum along the whole last axis, of a row that every other position of the point leaves as it is: one stage of the nest.
 Id Pull::stage(const Eqn& e, const Point& i) {
   Var x = p_.operands(e)[0];
@@ -405,7 +421,7 @@ Id Pull::reduction(const Eqn& e, const Point& i) {
   const Aval type = p_.operand_type(x);
   Shape dims = e.prim->lowering.dims(e.params), extents = type.shape.pick(dims);
   core::ReduceOp op = e.prim->lowering.reduce;
-  Id sum = none;
+  Chains sum(extents.numel(), none);
   each_position(extents, [&](const Shape& at) {
     if (outcome_ != Outcome::fine) return;
     Point o;
@@ -415,9 +431,12 @@ Id Pull::reduction(const Eqn& e, const Point& i) {
       o.at[d] = j >= 0 ? Position{at[static_cast<std::size_t>(j)], 0, -1} : i.at[k++];
     }
     Id t = value(x, o, false);
-    sum = sum == none ? t : g.combine(op, type.dtype, sum, t);
+    Id& s = sum.next();
+    s = s == none ? t : g.combine(op, type.dtype, s, t);
   });
-  return sum == none ? g.bits(type.dtype, identity_of(op, type.dtype)) : sum;
+  if (outcome_ != Outcome::fine) return fail(outcome_);
+  const Id r = sum.joined([&](Id a, Id b) { return a == none ? b : b == none ? a : g.combine(op, type.dtype, a, b); });
+  return r == none ? g.bits(type.dtype, identity_of(op, type.dtype)) : r;
 }
 Id Pull::term(const Eqn& e, const Point& i) { return value(p_.operands(e)[0], i, false); }
 

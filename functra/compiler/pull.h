@@ -80,6 +80,7 @@ class Pull {
   // The range of a position over the box.
   std::pair<std::int64_t, std::int64_t> range(const Position& i) const;
 
+  class Chains;
   struct Key {
     Var v;
     Point i;
