@@ -11,6 +11,7 @@ namespace functra::core {
 
 std::string form_key(const char* name, std::initializer_list<Mask> masks, std::int64_t n) {
   std::string s = name;
+  if (expanding) s += "!";
   for (const Mask& m : masks) {
     s += ':';
     for (auto b : m) s += static_cast<char>('0' + b);

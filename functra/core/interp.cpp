@@ -56,7 +56,23 @@ Tensor JvpInterp::wrap(const Tensor& p, const Tensor& t) {
   n->tangent = t;
   return Tensor::adopt(n, Tensor::Kind::Jvp, tag, p.raw_dtype(), p.weak(), p.rank0());
 }
+namespace {
+// The pieces of a small factorisation, bound in the current interpreter; false where it has none.
+bool expanded(const Call& c, Ins in, Outs out) {
+  std::vector<Aval> types;
+  for (const Tensor& t : in) types.push_back(t.aval());
+  for (auto& t : types)
+    if (t.shape.has(0)) return false;
+  auto p = c.prim.lowering.expand(c, types);
+  if (p) eval_program(*p, in, out);
+  return p != nullptr;
+}
+}  // namespace
 void JvpInterp::process(const Call& c, Ins in, Outs out) {
+  if (expanding && c.prim.lowering.expand) {
+    Scope s(this);
+    if (expanded(c, in, out)) return;
+  }
   Borrowed<4> x(in.size()), t(in.size());  // the operands keep these alive
   for (std::size_t k = 0; k < in.size(); ++k) {
     if (in[k].tag() == tag) {

@@ -28,6 +28,17 @@ struct Scope {  // makes an interpreter current; restored on every way out
   Interp* saved;
 };
 
+inline thread_local constinit bool expanding = false;
+// While one lives, this thread traces what native code is made of: derivatives are taken of the pieces of small factorisations and
+// solves (Lowering::expand), which is about half the work of what rules for whole matrices come to once that is written out. Forms of
+// Programs are kept apart.
+struct Expanding {
+  Expanding() : saved(expanding) { expanding = true; }
+  ~Expanding() { expanding = saved; }
+  Expanding(const Expanding&) = delete;
+  bool saved;
+};
+
 // The address that called the operation now being bound; equations keep it as their source location.
 inline thread_local constinit const void* current_site = nullptr;
 struct Site {

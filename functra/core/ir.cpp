@@ -240,10 +240,20 @@ ProgramPtr seal(Program&& p, bool intern) {
 }
 
 namespace {
+// The same tensor, or a small constant of the same type and bits: functions make those anew at every call.
 struct SameTensor {
-  std::size_t operator()(const Tensor& t) const { return mix(t.identity(), t.tag()); }
+  static bool small(const Tensor& t) {
+    constexpr std::size_t bytes = 256;
+    return t.is_scalar() || (t.is_array() && t.is_contiguous() && static_cast<std::size_t>(t.numel()) * size_of(t.raw_dtype()) <= bytes);
+  }
+  static std::string_view bits(const Tensor& t) {
+    return {static_cast<const char*>(t.bytes()), static_cast<std::size_t>(t.numel()) * size_of(t.raw_dtype())};
+  }
+  std::size_t operator()(const Tensor& t) const { return small(t) ? std::hash<std::string_view>()(bits(t)) : mix(t.identity(), t.tag()); }
   bool operator()(const Tensor& a, const Tensor& b) const {
-    return a.identity() == b.identity() && a.tag() == b.tag() && a.kind() == b.kind() && a.raw_dtype() == b.raw_dtype();
+    if (a.kind() != b.kind() || a.raw_dtype() != b.raw_dtype() || a.tag() != b.tag() || a.weak() != b.weak()) return false;
+    if (a.identity() == b.identity()) return true;
+    return small(a) && small(b) && a.shape_ref() == b.shape_ref() && bits(a) == bits(b);
   }
 };
 }  // namespace
@@ -252,12 +262,12 @@ Closed Recording::finish(Ins outs, bool intern) {
   for (const Tensor& t : outs) outputs.push_back(var_of(t));
   auto live = live_vars(prog, outputs);
   Closed c;
-  // The same tensor captured twice is one hidden input. Found here and not while recording: a one-shot gradient never asks.
+  // The same value captured twice is one hidden input. Found here and not while recording: a one-shot gradient never asks.
   std::unordered_map<Tensor, Var, SameTensor, SameTensor> seen;
   std::vector<std::pair<Var, Var>> alias;
   for (std::size_t i = 0; i < hidden.size(); ++i) {
     if (!live[static_cast<std::size_t>(hidden[i])]) continue;
-    auto [it, fresh] = captured[i].is_scalar() ? std::pair{seen.end(), true} : seen.emplace(captured[i], hidden[i]);
+    auto [it, fresh] = seen.emplace(captured[i], hidden[i]);
     if (!fresh) {
       alias.push_back({hidden[i], it->second});
       continue;

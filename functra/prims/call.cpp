@@ -81,6 +81,7 @@ constexpr Primitive jit_call_p = {
     .consume = [](const Call& c, std::span<Tensor> in, Outs out) { run_compiled(program_of(c), in, out); },
     .jvp =
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          core::Expanding native;
           auto f = core::jvp_program(program_of(c), core::nonzero_mask(t), Mask(y.size()));
           Vec in(x.begin(), x.end()), out(f->program->outputs.size());
           core::append_nonzero(in, t);
@@ -92,6 +93,7 @@ constexpr Primitive jit_call_p = {
         },
     .linearize =
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
+          core::Expanding native;
           auto p = call_plan(program_of(c), core::nonzero_mask(t));
           Vec out(p->primal->outputs.size()), in;
           bind_call(p->primal, x, out);

@@ -17,7 +17,7 @@ using namespace functra::core;
 
 class JitState {
  public:
-  explicit JitState(JitOptions o) : options(std::move(o)), cache("jit") {}
+  explicit JitState(JitOptions o) : options(std::move(o)), cache("jit", true) {}
   JitOptions options;
   TraceCache cache;
 };

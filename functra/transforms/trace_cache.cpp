@@ -60,6 +60,8 @@ EntryPtr TraceCache::get(Refs args, std::vector<Tensor*>& leaves, const JitHooks
     Recording t(who_, true);
     t.takes_refs = true;
     Scope s(&t);
+    std::optional<Expanding> native;
+    if (native_) native.emplace();
     Vec values;
     for (Tensor* x : leaves) {
       values.push_back(*x);

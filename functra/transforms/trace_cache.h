@@ -22,7 +22,8 @@ class TraceCache {
   };
   using EntryPtr = std::shared_ptr<const Entry>;
 
-  explicit TraceCache(const char* who) : who_(who) {}
+  // native: traces are what native code is made of (core::Expanding).
+  explicit TraceCache(const char* who, bool native = false) : who_(who), native_(native) {}
   // Found, or traced by hooks.f, after which the arguments are as they were. Fills `leaves` with those of args.
   EntryPtr get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks);
   std::string explain(Refs args);
@@ -32,6 +33,7 @@ class TraceCache {
  private:
   EntryPtr find(const std::string& key);
   const char* who_;
+  bool native_;
   std::mutex mutex_;
   std::unordered_map<std::string, EntryPtr> entries_;
   std::int64_t hits_ = 0, misses_ = 0;
