@@ -18,13 +18,13 @@ using Kind = Lowering::Kind;
 namespace {
 
 constexpr std::int32_t nowhere = -1;  // an equation that is computed wherever it is used
-constexpr int max_members = 600;
+constexpr int max_members = 1200;
 
 struct Group {
   bool call = false;
   bool gone = false;  // merged into another
   Shape space;        // large extents of the domain of what it computes
-  int members = 0;
+  int members = 0;    // equations that compute something
   std::set<std::int32_t> needs;  // groups whose results it reads
 };
 
@@ -115,7 +115,7 @@ class Fusion {
   }
   void join(std::size_t k, std::int32_t g, const std::set<std::int32_t>& readers) {
     group_[k] = g;
-    ++at(g).members;
+    at(g).members += cost(p_.eqns[k]) > 0;
     for (std::int32_t r : readers)
       if (r != g) at(r).needs.insert(g);
   }

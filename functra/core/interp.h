@@ -33,7 +33,7 @@ inline thread_local constinit bool expanding = false;
 // solves (Lowering::expand), which is about half the work of what rules for whole matrices come to once that is written out. Forms of
 // Programs are kept apart.
 struct Expanding {
-  Expanding() : saved(expanding) { expanding = true; }
+  explicit Expanding(bool on = true) : saved(std::exchange(expanding, on)) {}
   ~Expanding() { expanding = saved; }
   Expanding(const Expanding&) = delete;
   bool saved;

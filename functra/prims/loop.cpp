@@ -165,6 +165,7 @@ std::shared_ptr<const LoopPlan> loop_plan(const ScanParams& q, const Mask& start
 }  // namespace
 
 void linearize_loop(const ScanParams& q, Ins x, Ins t, Outs y, Outs dy, RunLoop run) {
+  core::Expanding whole(false);  // each residual is an array of its own: matrices make fewer than their elements
   auto p = loop_plan(q, core::nonzero_mask(t));
   auto n_const = static_cast<std::size_t>(q.n_const), n_carry = static_cast<std::size_t>(q.n_carry);
   Ins constants = x.first(n_const);
