@@ -260,14 +260,32 @@ class Cutter {
     Builder n;
     std::vector<Var> in(body.inputs.size(), unknown), from;
     const std::size_t fixed = at(s.n_const), slices = at(s.n_const + s.n_carry);
+    const auto operands = p.operands(e), theirs = p.operands(f);
+    auto operand_of = [&](Var v) {
+      return theirs[static_cast<std::size_t>(std::find(first.inputs.begin(), first.inputs.end(), v) - first.inputs.begin())];
+    };
+    // What the second scan has among its operands [from, to) already; `to` otherwise.
+    auto known = [&](Var v, std::size_t from, std::size_t to) {
+      while (from < to && !(operands[from] >= 0 && operands[from] == operand_of(v) && body.type(body.inputs[from]) == first.type(v))) ++from;
+      return from;
+    };
+    std::vector<Var> new_constants, new_slices;
     for (std::size_t i = 0; i < fixed; ++i) in[i] = n.input(body.type(body.inputs[i]));
-    for (Var v : c.constants) from.push_back(n.input(first.type(v)));
+    for (Var v : c.constants) {
+      const std::size_t i = known(v, 0, fixed);
+      if (i == fixed) new_constants.push_back(v);
+      from.push_back(i < fixed ? in[i] : n.input(first.type(v)));
+    }
     for (std::size_t i = fixed; i < slices; ++i) in[i] = n.input(body.type(body.inputs[i]));
     std::vector<std::uint8_t> gone(body.inputs.size(), 0);
     for (auto [j, i] : c.link.r) gone[i] = dropped(j);
     for (std::size_t i = slices; i < body.inputs.size(); ++i)
       if (!gone[i]) in[i] = n.input(body.type(body.inputs[i]));
-    for (Var v : c.slices) from.push_back(n.input(first.type(v)));
+    for (Var v : c.slices) {
+      const std::size_t i = known(v, slices, body.inputs.size());
+      if (i == body.inputs.size()) new_slices.push_back(v);
+      from.push_back(i < body.inputs.size() ? in[i] : n.input(first.type(v)));
+    }
     for (Var v : c.stacked) from.push_back(n.input(first.type(v)));
     for (std::size_t i : kept_slices) from.push_back(in[i]);
     auto made = n.splice(*again, from);
@@ -276,16 +294,14 @@ class Cutter {
       if (gone[i]) in[i] = made[next++];
     n.q.outputs = n.splice(body, in);
     s.body = run(seal(std::move(n.q), false));
-    s.n_const += static_cast<std::int64_t>(c.constants.size());
+    s.n_const += static_cast<std::int64_t>(new_constants.size());
 
-    const auto operands = p.operands(e), theirs = p.operands(f);
-    auto input_of = [&](Var v) { return static_cast<std::size_t>(std::find(first.inputs.begin(), first.inputs.end(), v) - first.inputs.begin()); };
     std::vector<Var> all;
     for (std::size_t i = 0; i < fixed; ++i) all.push_back(b.operand(p, operands[i], to));
-    for (Var v : c.constants) all.push_back(b.operand(p, theirs[input_of(v)], to));
+    for (Var v : new_constants) all.push_back(b.operand(p, operand_of(v), to));
     for (std::size_t i = fixed; i < operands.size(); ++i)
       if (!gone[i]) all.push_back(b.operand(p, operands[i], to));
-    for (Var v : c.slices) all.push_back(b.operand(p, theirs[input_of(v)], to));
+    for (Var v : new_slices) all.push_back(b.operand(p, operand_of(v), to));
     all.insert(all.end(), extra.begin(), extra.end());
     const auto pool = static_cast<std::uint32_t>(b.q.pool.size());
     b.q.pool.insert(b.q.pool.end(), all.begin(), all.end());

@@ -46,8 +46,9 @@ Tensor constant_power(const Match& m) {
   if (k > 0) r = k == 1 ? root : mul(prims::integer_pow(y, n / 2), root);
   else if (k >= -5) {  // by powers of 1 / sqrt, of which equal ones are shared
     Tensor over = div(like(1, x), root);
-    r = k == -1 ? over : mul(mul(over, over), over);
-    if (k == -5) r = div(r, y);
+    const Tensor square = mul(over, over);
+    r = k == -1 ? over : mul(square, over);
+    if (k == -5) r = mul(r, square);
   } else r = div(like(1, x), mul(prims::integer_pow(y, n / 2), root));
   if (plain) return r;
   const double inf = std::numeric_limits<double>::infinity();
