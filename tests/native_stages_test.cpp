@@ -60,7 +60,7 @@ TEST(Stages, loops_show_their_bodies) {
   for (int n : {4, 2000}) {  // written out, with the carry in registers; and a loop over a nest
     auto low = ft::jit(g).trace(points(n)).lower();
     EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
-    EXPECT_TRUE(holds(low.text(), n == 4 ? "steps i0=[0, 10)\n" : "{\n")) << low.text();
+    EXPECT_TRUE(holds(low.text(), n == 4 ? "serial i0=[0, 10)\n" : "{\n")) << low.text();
     EXPECT_TRUE(holds(low.llvm_ir(), "define void"));
     expect_close(low.compile()({points(n)})[0], g(points(n)), 1e-12);
   }

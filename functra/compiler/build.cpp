@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "functra/compiler/lane_loops.h"
 #include "functra/compiler/pack.h"
 #include "functra/compiler/pull.h"
-#include "functra/compiler/steps.h"
+#include "functra/compiler/serial_loops.h"
 
 namespace functra::compiler {
 
@@ -361,14 +362,21 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, std::int6
       std::erase_if(now.out, [&](Var v) { return written[static_cast<std::size_t>(v)]; });
       if (now.out.empty()) continue;
     }
-    if (now.call)
-      if (auto n = step_nest(p, p.eqns[now.eqns[0]], now.in, now.out)) {
+    if (now.call) {
+      const Eqn& e = p.eqns[now.eqns[0]];
+      const auto in = p.operands(e);
+      if (auto lanes = lane_loop(e)) {
         now.call = false;
-        now.nests.push_back(std::move(*n));
-        add(std::move(now));
-        continue;
+        now.in.assign(in.begin(), in.end());
+        now.nests.push_back(std::move(*lanes));
+      } else if (auto serial = serial_loop(p, e, now.in, now.out)) {
+        now.call = false;
+        now.nests.push_back(std::move(*serial));
       }
-    if (now.call || Builder(p, defines, small, now).run() == Pull::Outcome::fine) {
+      add(std::move(now));
+      continue;
+    }
+    if (Builder(p, defines, small, now).run() == Pull::Outcome::fine) {
       add(std::move(now));
       continue;
     }

@@ -24,6 +24,7 @@ inline constexpr std::int64_t part_grain = 256;
 void emit(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name);
 // The same for nests that compute a point at a time (Nest::scalar), as `pack` packs them.
 void emit_packed(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name);
+void emit_steps(const Nest& nest, const Target& target, llvm::Module& module, const std::string& name);  // one with steps; emit_steps.cpp
 
 // What fallbacks of rare lanes call: for each bit of mask, value[k] = f(a[k]) or f(a[k], b[k]).
 extern "C" {

@@ -24,7 +24,7 @@ class Ops {
   // Columns of `lanes` rows, a power of two of them: as vectors that hold the rows one after another; and the other way round.
   std::vector<llvm::Value*> zipped(std::vector<llvm::Value*> columns, unsigned lanes);
   std::vector<llvm::Value*> unzipped(std::vector<llvm::Value*> rows, unsigned lanes);
-  llvm::Value* joined(std::vector<llvm::Value*> parts, unsigned lanes);  // end to end; each has so many lanes
+  llvm::Value* joined(std::vector<llvm::Value*> parts, unsigned lanes);    // end to end; each has so many lanes
   llvm::Value* folded(NumOp op, DType d, llvm::Value* v, unsigned lanes);  // all lanes combined
   llvm::Value* rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes);
 

@@ -37,7 +37,7 @@ class PackedEmitter {
     find_outside();
     for (std::size_t k = 0; k < p_.items.size(); ++k)
       if (is_outside_[k]) outside_[k] = item(k);
-    if (n_.steps) loop();
+    if (n_.serial) loop();
     else body();
     b_.CreateRetVoid();
   }
@@ -67,7 +67,7 @@ class PackedEmitter {
   // What does not depend on the step is computed before the loop; loads of it again in each step, where registers cannot hold them all.
   void find_outside() {
     is_outside_.assign(p_.items.size(), 0);
-    if (!n_.steps) return;
+    if (!n_.serial) return;
     constexpr std::size_t few = 8;
     std::size_t loads = 0;
     for (std::size_t k = 0; k < p_.items.size(); ++k) loads += !at(k).inner && is_load(k);
@@ -92,7 +92,7 @@ class PackedEmitter {
     };
     for (std::size_t k = 0; k < p_.items.size(); ++k) {
       write(k);
-      if (at(k).inner || !n_.steps) (void)value(k);
+      if (at(k).inner || !n_.serial) (void)value(k);
     }
     write(p_.items.size());
   }

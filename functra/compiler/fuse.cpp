@@ -22,9 +22,9 @@ constexpr int max_members = 1200;
 
 struct Group {
   bool call = false;
-  bool gone = false;  // merged into another
-  Shape space;        // large extents of the domain of what it computes
-  int members = 0;    // equations that compute something
+  bool gone = false;             // merged into another
+  Shape space;                   // large extents of the domain of what it computes
+  int members = 0;               // equations that compute something
   std::set<std::int32_t> needs;  // groups whose results it reads
 };
 

@@ -1,5 +1,7 @@
 #include "functra/compiler/nest.h"
 
+#include <algorithm>
+
 namespace functra::compiler {
 namespace {
 
@@ -20,6 +22,9 @@ constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "and", "or"
 
 }  // namespace
 
+bool Steps::moves(std::size_t access, int buffer) const {
+  return slice[static_cast<std::size_t>(buffer)] != 0 || std::any_of(carries.begin(), carries.end(), [&](auto& c) { return c.access == access; });
+}
 void Nest::collapse() {
   for (std::size_t a = 0; a + 1 < axes();) {
     const std::size_t b = a + 1;
@@ -49,7 +54,7 @@ void Nest::collapse() {
 }
 
 std::string Nest::str() const {
-  std::string s = steps ? "steps" : "nest";
+  std::string s = serial ? "serial" : "nest";
   for (std::size_t i = 0; i < axes(); ++i) s += " i" + std::to_string(i) + "=[" + std::to_string(lower[i]) + ", " + std::to_string(upper[i]) + ")";
   s += "\n";
   auto name = [](Id i) { return i == none ? std::string() : " %" + std::to_string(i); };
@@ -99,6 +104,13 @@ std::string Nest::str() const {
       if (r.over >> i & 1) s += " i" + std::to_string(i);
     s += "\n";
   }
+  if (!steps) return s;
+  s += "  steps " + (steps->go == none ? std::to_string(steps->length) : "while" + name(steps->go)) + (steps->reverse ? " in reverse" : "");
+  if (steps->count >= 0) s += ", counted in b" + std::to_string(steps->count);
+  s += "\n";
+  for (auto& c : steps->carries) s += "  carry " + text_of(accesses[c.access]) + " -> " + text_of(stores[c.store].at) + "\n";
+  for (std::size_t b = 0; b < steps->slice.size(); ++b)
+    if (steps->slice[b]) s += "  b" + std::to_string(b) + " moves by " + std::to_string(steps->slice[b]) + "\n";
   return s;
 }
 

@@ -1,6 +1,7 @@
 // Loop nests: what code is generated from. A nest runs over the points of a box of axes; at each point its graph computes values from
 // elements of buffers, stores some and reduces others.
 #pragma once
+#include <optional>
 #include <string>
 
 #include "functra/compiler/graph.h"
@@ -38,6 +39,23 @@ struct Carried {
   Access to;
 };
 using Row = std::vector<Id>;  // nodes that stand side by side: elements of a tensor along one of its dimensions
+// A loop at every point of the nest: from step to step its graph turns carried values into the next ones, which stay in registers. A
+// block of lanes steps together, until none of them goes on; lanes do not see each other.
+struct Steps {
+  // An element that is carried: at the first step accesses[access], whose load is its value at the others too; then what stores[store]
+  // stands for, written after the last step.
+  struct Carry {
+    std::size_t access, store;
+  };
+  std::vector<Carry> carries;
+  std::vector<std::int64_t> slice;  // per buffer: the bytes from step to step; 0: all steps see the same
+  std::int64_t length = -1;         // so many steps; -1: while `go` holds
+  bool reverse = false;             // from the last slice to the first
+  Id go = none;                     // before a step: does this lane make it? Of one that does not, nothing changes.
+  int count = -1;                   // the buffer that holds the largest number of steps so far
+
+  bool moves(std::size_t access, int buffer) const;
+};
 
 struct Nest {
   std::vector<std::int64_t> lower, upper;  // per axis: the box of positions; outermost first, the last one in vector lanes
@@ -45,15 +63,16 @@ struct Nest {
   std::vector<Store> stores;
   std::vector<Reduction> reductions;
   std::vector<Carried> carried;
-  bool steps = false;       // the only axis is run in order, one position at a time
-  bool packed = false;      // without axes, or with steps: nodes that are computed alike are packed in vectors (pack.h):
-  bool store_packs = true;  // those stored side by side,
-  std::vector<Row> rows;    // these together where one of them is asked for,
-  std::vector<Row> layout;  // and carried values like this
+  bool serial = false;         // the only axis is run in order, one position at a time
+  bool packed = false;         // without axes, or with steps: nodes that are computed alike are packed in vectors (pack.h):
+  bool store_packs = true;     // those stored side by side,
+  std::vector<Row> rows;       // these together where one of them is asked for,
+  std::vector<Row> layout;     // and carried values like this
+  std::optional<Steps> steps;  // then all stores but those of carries are made at every step, and there are no reductions
   int buffers = 0;
   Graph graph;
 
-  bool scalar() const { return steps || lower.empty(); }  // a point of it is computed at a time
+  bool scalar() const { return serial || lower.empty(); }  // a point of it is computed at a time
 
   std::size_t axes() const { return lower.size(); }
   std::int64_t extent(std::size_t axis) const { return upper[axis] - lower[axis]; }

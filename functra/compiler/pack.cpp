@@ -61,7 +61,7 @@ class Packer {
     return std::move(asked_);
   }
   Packing run() {
-    if (n_.steps) begin_steps();
+    if (n_.serial) begin_steps();
     for (auto& t : result_.turns) {
       Row next;
       for (std::size_t k : t.carried) next.push_back(n_.carried[k].next);
@@ -179,7 +179,7 @@ class Packer {
     return true;
   }
   double cost(const Item& x) const {
-    if (!x.inner && n_.steps) return 0;
+    if (!x.inner && n_.serial) return 0;
     const double parts = std::max(1.0, static_cast<double>(x.lanes() * size_) / 32);
     switch (x.kind) {
       case Kind::constants:
@@ -561,7 +561,7 @@ void choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
     nest.rows = k < ways.size() ? ways[k] : std::vector<Row>();
     nest.layout = nest.rows;
     consider();
-    if (nest.steps) {
+    if (nest.serial) {
       nest.layout = Packer(nest, nullptr).asked();
       consider();
     } else if (!nest.rows.empty()) {

@@ -43,7 +43,9 @@ class Pull {
   // `defines`: per variable, its equation, or -1. Variables for which buffer_of gives a number are loaded from that buffer, row-major;
   // the others are computed.
   Pull(const core::Program& p, const std::vector<std::int32_t>& defines, function_ref<int(Var)> buffer_of, Nest& nest, std::size_t budget)
-      : p_(p), defines_(defines), buffer_of_(buffer_of), nest_(nest), budget_(budget) {}
+      : p_(p), defines_(defines), buffer_of_(buffer_of), nest_(nest), budget_(budget) {
+    for (std::size_t k = 0; k < nest.accesses.size(); ++k) loads_.emplace(nest.accesses[k], k);
+  }
 
   Id at(Var v, const Point& i) { return value(v, i, false); }
   // The k-th term of the reduction e at a point of its operand.

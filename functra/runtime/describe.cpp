@@ -23,7 +23,7 @@ std::string Executable::text(Executor::Form form) const {
     const Step& step = steps_[k];
     const compiler::Unit& u = units_[k];
     if (!u.call) {
-      if (u.nests[0].steps) {
+      if (u.nests[0].serial) {
         s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), steps in registers\n" + u.nests[0].str();
         continue;
       }

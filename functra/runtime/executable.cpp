@@ -198,7 +198,7 @@ void Executable::run_call(const Step& s, Frame& f) const {
 void Executable::run_nests(const Step& s, Frame& f) const {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   Buf<void*, 24> buffers(n);
-  for (std::size_t k = 0; k < n_in; ++k) buffers[k] = f.at[s.in[k].slot];
+  for (std::size_t k = 0; k < n_in; ++k) buffers[k] = const_cast<void*>(operand(s.in[k], f));
   for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
   for (auto [k, op] : s.starts) {
     const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];

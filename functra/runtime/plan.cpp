@@ -18,6 +18,7 @@ using core::Var;
 namespace {
 
 constexpr double parallel_work = 20000;  // operations that pay for waking a thread
+constexpr double guessed_steps = 30;     // of a loop that ends by its condition
 constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -109,17 +110,18 @@ std::int32_t Executable::slot_of(Var v) {
 
 Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
   Step s{};
-  for (Var v : u.in) s.in.push_back({slot_of(v)});
+  for (Var v : u.in) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
   for (Var v : u.out) s.out.push_back(slot_of(v));
   for (auto& n : u.nests) {
     Part part{code_->kernels[next++], 0, 0, 0, {}};
     double work = static_cast<double>(n.graph.size());
     for (std::size_t a = 0; a < n.axes(); ++a) work *= static_cast<double>(n.extent(a));
+    if (n.steps) work *= n.steps->length < 0 ? guessed_steps : static_cast<double>(n.steps->length);
     if (n.axes()) {
       part.begin = n.lower[0];
       part.end = n.upper[0];
       const bool rows = std::any_of(n.reductions.begin(), n.reductions.end(), [](auto& r) { return r.at.buffer < 0; });
-      if (work > 2 * parallel_work && !(rows && n.axes() == 1) && !n.steps) {
+      if (work > 2 * parallel_work && !(rows && n.axes() == 1) && !n.serial) {
         const double each = work / static_cast<double>(n.extent(0));
         part.grain = std::max<std::int64_t>(1, static_cast<std::int64_t>(parallel_work / each));
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
@@ -131,6 +133,7 @@ Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
       if (std::none_of(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })) s.starts.emplace_back(k, r.op);
       if ((r.over & 1) && std::find(part.combined.begin(), part.combined.end(), k) == part.combined.end()) part.combined.push_back(k);
     }
+    if (n.steps && n.steps->count >= 0) s.starts.emplace_back(static_cast<std::size_t>(n.steps->count) - u.in.size(), core::ReduceOp::max);
     s.parts.push_back(std::move(part));
   }
   return s;

@@ -9,6 +9,6 @@ namespace functra::compiler {
 
 // The nest of this scan, with buffers for the variables `in`, then `out`; none where it is another equation, counts its steps at run
 // time, or has too large a body.
-std::optional<Nest> step_nest(const core::Program& p, const core::Eqn& e, std::span<const core::Var> in, std::span<const core::Var> out);
+std::optional<Nest> serial_loop(const core::Program& p, const core::Eqn& e, std::span<const core::Var> in, std::span<const core::Var> out);
 
 }  // namespace functra::compiler

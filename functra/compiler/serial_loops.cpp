@@ -1,4 +1,4 @@
-#include "functra/compiler/steps.h"
+#include "functra/compiler/serial_loops.h"
 
 #include <algorithm>
 
@@ -52,7 +52,7 @@ std::optional<std::vector<Row>> written_out(const Program& body, Nest& n, std::v
 
 }  // namespace
 
-std::optional<Nest> step_nest(const Program& p, const core::Eqn& e, std::span<const Var> in, std::span<const Var> out) {
+std::optional<Nest> serial_loop(const Program& p, const core::Eqn& e, std::span<const Var> in, std::span<const Var> out) {
   if (e.prim != &prims::scan_p) return {};
   const core::Params params = e.params;
   const auto& q = params.get<prims::ScanParams>();
@@ -128,7 +128,7 @@ std::optional<Nest> step_nest(const Program& p, const core::Eqn& e, std::span<co
   n.buffers = static_cast<int>(in.size() + out.size());
   n.lower = {0};
   n.upper = {q.length};
-  n.steps = true;
+  n.serial = true;
   choose_packing(n, ways);
   if (pack(n).items.size() > most_items) return {};
   return n;

@@ -1,0 +1,530 @@
+// The emitter of one nest.
+#pragma once
+#include <algorithm>
+#include <map>
+
+#include "functra/compiler/emit.h"
+#include "functra/compiler/emit_ops-inl.h"
+
+namespace functra::compiler {
+
+using llvm::BasicBlock, llvm::Value;
+
+class NestEmitter {
+ public:
+  NestEmitter(const Nest& nest, const Target& target, llvm::Module& m, const std::string& name)
+      : n_(nest), g_(nest.graph), target_(target), b_(m.getContext()), ops_(b_, g_) {
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty()}, false);
+    f_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, m);
+    f_->addFnAttr(llvm::Attribute::NoUnwind);
+    std::string bits = std::to_string(8 * target.vector_bytes);
+    f_->addFnAttr("prefer-vector-width", bits);
+    f_->addFnAttr("min-legal-vector-width", bits);
+    llvm::FastMathFlags fast;
+    fast.setAllowContract();
+    b_.setFastMathFlags(fast);
+  }
+  virtual ~NestEmitter() = default;
+  void run() {
+    analyse();
+    b_.SetInsertPoint(BasicBlock::Create(b_.getContext(), "entry", f_));
+    scalars_.assign(g_.size(), nullptr);
+    for (auto& s : streams_) {
+      auto* slot = b_.CreateConstGEP1_64(b_.getPtrTy(), f_->getArg(0), static_cast<std::uint64_t>(s.buffer));
+      auto* p = b_.CreateLoad(b_.getPtrTy(), slot);
+      p->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
+      s.at = p;
+    }
+    for (Id i : keep_) kept_[i] = row_of(g_[i].type);
+    for (auto& [k, row] : gathered_) row = row_of(n_.reductions[k].at.dtype);
+    for (Id i : rows_) row_at_[i] = row_of(g_[i].type);
+    scalar_level(0);
+    if (!rows_.empty() || !gathered_.empty()) once(Phase::before);
+    if (n_.axes() == 0) body(nullptr, nullptr);
+    else nested(0);
+    if (!gathered_.empty()) once(Phase::after);
+    b_.CreateRetVoid();
+  }
+
+ protected:
+  enum class Phase : std::uint8_t { before, main, after };
+  // Accesses that differ by a constant share a pointer, which moves along the axes.
+  struct Stream {
+    int buffer;
+    std::vector<std::int64_t> strides;  // in bytes
+    Value* at = nullptr;
+    bool operator<(const Stream& o) const { return std::tie(buffer, strides) < std::tie(o.buffer, o.strides); }
+  };
+  std::size_t stream_of(const Access& a) {
+    Stream s{a.buffer, a.strides};
+    for (auto& v : s.strides) v *= static_cast<std::int64_t>(size_of(a.dtype));
+    for (std::size_t i = 0; i < streams_.size(); ++i)
+      if (streams_[i].buffer == s.buffer && streams_[i].strides == s.strides) return i;
+    streams_.push_back(s);
+    return streams_.size() - 1;
+  }
+  // Room for a value along the whole last axis.
+  Value* row_of(DType d) {
+    auto* p = b_.CreateAlloca(llvm::ArrayType::get(ops_.stored(d), static_cast<std::uint64_t>(n_.extent(last()))));
+    p->setAlignment(llvm::Align(64));
+    return p;
+  }
+  std::size_t last() const { return n_.axes() - 1; }
+  bool in_lanes(Id i) const { return n_.axes() > 0 && level_[i] == n_.axes(); }
+  // ---------------------------------------------------------------- what runs where, and how wide
+  virtual void analyse() {
+    std::vector<std::uint8_t> live(g_.size(), 0);
+    for (auto& s : n_.stores) live[s.value] = 1;
+    for (auto& r : n_.reductions) live[r.value] = 1;
+    if (n_.steps && n_.steps->go != none) live[n_.steps->go] = 1;
+    level_.assign(g_.size(), 0);
+    stage_.assign(g_.size(), 0);
+    for (Id i = static_cast<Id>(g_.size()); i-- > 0;)
+      if (live[i]) g_.each_operand(i, [&](Id o) { live[o] = 1; });
+    stream_of_load_.assign(n_.accesses.size(), 0);
+    std::size_t widest = 1, work = 0;
+    for (Id i = 0; i < g_.size(); ++i) {
+      if (!live[i]) continue;
+      const Node& n = g_[i];
+      std::size_t level = 0;
+      if (n.op == Op::position) level = n.attr + 1;
+      if (n.op == Op::load) {
+        auto& a = n_.accesses[n.attr];
+        stream_of_load_[n.attr] = stream_of(a);
+        for (std::size_t k = 0; k < a.strides.size(); ++k)
+          if (a.strides[k]) level = k + 1;
+        if (n_.steps && n_.steps->moves(n.attr, a.buffer)) level = n_.axes();
+      }
+      if (n.op == Op::reduced) {
+        level = last();
+        stage_[i] = static_cast<std::uint8_t>(stage_[n_.reductions[n.attr].value] + 1);
+      }
+      g_.each_operand(i, [&](Id o) {
+        level = std::max<std::size_t>(level, level_[o]);
+        stage_[i] = std::max(stage_[i], stage_[o]);
+      });
+      level_[i] = static_cast<std::uint8_t>(level);
+      stages_ = std::max<unsigned>(stages_, stage_[i] + 1u);
+      if (in_lanes(i)) {
+        if (n.op == Op::load || n.op == Op::convert || n.op == Op::binary) widest = std::max(widest, size_of(n.type));
+        ++work;
+      }
+      by_level_.resize(n_.axes() + 1);
+      by_level_[level].push_back(i);
+    }
+    by_level_.resize(n_.axes() + 1);
+    for (auto& s : n_.stores) {
+      store_streams_.push_back(stream_of(s.at));
+      widest = std::max(widest, size_of(s.at.dtype));
+    }
+    for (auto& r : n_.reductions) {
+      reduction_streams_.push_back(r.at.buffer < 0 ? 0 : stream_of(r.at));
+      widest = std::max(widest, size_of(r.at.dtype));
+    }
+    if (n_.axes() == 0) return;
+    widest = std::max<std::size_t>(widest, 2);
+    const std::int64_t extent = n_.extent(last());
+    lanes_ = target_.vector_bytes / static_cast<unsigned>(widest);
+    while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
+    copies_ = copies_for(work);
+    while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+    std::size_t sums = 0;
+    for (auto& r : n_.reductions) sums += over_lanes(r);
+    while (copies_ > 1 && 4 * sums * copies_ > 3 * std::size_t{target_.registers}) copies_ /= 2;
+    if (lanes_ > 1) find_windows();
+    choose_rows(live);
+    if (stages_ > 1) choose_kept(live);
+  }
+
+  // Vectors in flight, for so many operations in lanes.
+  virtual unsigned copies_for(std::size_t work) const { return work <= 40 ? 4 : work <= 600 ? 2 : 1; }
+
+  // What a later stage needs of an earlier one is computed again where that is cheap, and kept for the row otherwise.
+  void choose_kept(const std::vector<std::uint8_t>& live);
+  // What depends on the last axis alone is computed once, where it takes shuffles or long formulas; what is summed up over all other axes,
+  // and lies in memory with gaps, is summed up in a row without.
+  void choose_rows(const std::vector<std::uint8_t>& live);
+  // A loop over the last axis before, or after, all others.
+  void once(Phase p);
+  void rows(Value* start);
+
+  // ---------------------------------------------------------------- loops
+  void scalar_level(std::size_t level, unsigned stage = 0) {
+    for (Id i : by_level_[level])
+      if (!in_lanes(i) && stage_[i] == stage && g_[i].op != Op::reduced) scalars_[i] = compute_scalar(i);
+  }
+  std::vector<Value*> enter(std::size_t axis, Value* index) {  // moves the streams; what they were
+    std::vector<Value*> before;
+    for (auto& s : streams_) {
+      before.push_back(s.at);
+      if (std::int64_t stride = s.strides[axis])
+        s.at =
+            b_.CreateInBoundsGEP(b_.getInt8Ty(), s.at, stride == 1 ? index : b_.CreateNSWMul(index, b_.getInt64(static_cast<std::uint64_t>(stride))));
+    }
+    return before;
+  }
+  void leave(const std::vector<Value*>& before) {
+    for (std::size_t i = 0; i < before.size(); ++i) streams_[i].at = before[i];
+  }
+  Value* first(std::size_t axis) { return axis == 0 ? static_cast<Value*>(f_->getArg(1)) : b_.getInt64(static_cast<std::uint64_t>(n_.lower[axis])); }
+  Value* end(std::size_t axis) { return axis == 0 ? static_cast<Value*>(f_->getArg(2)) : b_.getInt64(static_cast<std::uint64_t>(n_.upper[axis])); }
+
+  // The loops from this axis on; the last one once per stage, with what depends on its sums between.
+  void nested(std::size_t axis) {
+    if (axis != last()) return loop(axis);
+    for (now_ = 0; now_ < stages_; ++now_) {
+      if (now_) scalar_level(last(), now_);
+      loop(axis);
+    }
+  }
+  void loop(std::size_t axis) {
+    auto& context = b_.getContext();
+    const bool inner = axis == last();
+    Value *from = first(axis), *to = end(axis);
+    const std::int64_t step = inner ? static_cast<std::int64_t>(lanes_) * copies_ : 1;
+    auto* before = b_.GetInsertBlock();
+    auto* head = BasicBlock::Create(context, "loop" + std::to_string(axis), f_);
+    auto* done = BasicBlock::Create(context, "done" + std::to_string(axis), f_);
+    b_.CreateBr(head);
+    b_.SetInsertPoint(head);
+    auto* start = b_.CreatePHI(b_.getInt64Ty(), 2, "i" + std::to_string(axis));
+    start->addIncoming(from, before);
+    if (inner && phase_ == Phase::main) begin_reductions(before);
+    Value* index = start;
+    overlaps_ = inner && n_.extent(axis) % step != 0;
+    if (overlaps_) {  // the last vectors end where the axis does
+      Value* latest = b_.CreateSub(to, b_.getInt64(static_cast<std::uint64_t>(step)));
+      index = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, start, latest);
+    }
+    auto saved = enter(axis, index);
+    index_.push_back(index);
+    if (inner) {
+      body(index, start);
+    } else {
+      scalar_level(axis + 1);
+      nested(axis + 1);
+    }
+    leave(saved);
+    index_.pop_back();
+    auto* next = b_.CreateAdd(start, b_.getInt64(static_cast<std::uint64_t>(step)));
+    start->addIncoming(next, b_.GetInsertBlock());
+    if (inner && phase_ == Phase::main) continue_reductions(b_.GetInsertBlock());
+    b_.CreateCondBr(b_.CreateICmpSLT(next, to), head, done);
+    b_.SetInsertPoint(done);
+    if (inner && phase_ == Phase::main) end_reductions();
+  }
+
+  // ---------------------------------------------------------------- one block of vectors
+  void begin_body(Value* index) {
+    vectors_.assign(copies_ * g_.size(), nullptr);
+    splats_.assign(g_.size(), nullptr);
+    columns_.clear();
+    index_of_copy_.clear();
+    for (unsigned u = 0; u < copies_; ++u)
+      index_of_copy_.push_back(u && index ? b_.CreateAdd(index, b_.getInt64(static_cast<std::uint64_t>(u) * lanes_)) : index);
+  }
+  // Stores number `which`, of value(k, copy).
+  template <class F> void store_all(const std::vector<std::size_t>& which, F value_of) {
+    std::vector<std::size_t> apart;  // with gaps between lanes
+    for (std::size_t k : which) {
+      auto& s = n_.stores[k];
+      std::int64_t stride = n_.axes() ? s.at.strides[last()] : 0;
+      if (lanes_ > 1 && stride != 1 && stride != 0) {
+        apart.push_back(k);
+        continue;
+      }
+      for (unsigned u = 0; u < copies_; ++u) {
+        Value* v = to_memory(s.at.dtype, value_of(k, u));
+        if (stride == 0 && lanes_ > 1) v = b_.CreateExtractElement(v, b_.getInt32(0));  // all lanes are equal
+        store(v, store_streams_[k], s.at, static_cast<std::int64_t>(u * lanes_) * stride);
+      }
+    }
+    interleaved_stores(std::move(apart), value_of);
+  }
+  virtual void body(Value* index, Value* start) {
+    begin_body(index);
+    if (phase_ != Phase::main) return rows(start);
+    std::vector<std::size_t> now;
+    for (std::size_t k = 0; k < n_.stores.size(); ++k) {
+      if (stage_[n_.stores[k].value] != now_) continue;
+      need(n_.stores[k].value);
+      now.push_back(k);
+    }
+    store_all(now, [&](std::size_t k, unsigned u) { return value(n_.stores[k].value, u); });
+    for (std::size_t k = 0; k < n_.reductions.size(); ++k)
+      if (stage_[n_.reductions[k].value] == now_) reduce(k, start);
+    for (Id i : keep_)
+      if (stage_[i] == now_) {
+        need(i);
+        for (unsigned u = 0; u < copies_; ++u)
+          b_.CreateAlignedStore(vectors_[u * g_.size() + i], place_in(kept_[i], g_[i].type, u), llvm::Align(size_of(g_[i].type)));
+      }
+  }
+  Value* place_in(Value* row, DType d, unsigned u) {
+    Value* at = b_.CreateSub(index_of_copy_[u], b_.getInt64(static_cast<std::uint64_t>(n_.lower[last()])));
+    return b_.CreateInBoundsGEP(ops_.stored(d), row, at);
+  }
+  // Emits the operands of i that are not there yet, operands first, and i.
+  void need(Id root) {
+    std::vector<Id> stack{root};
+    while (!stack.empty()) {
+      Id i = stack.back();
+      if (!in_lanes(i) || vectors_[i]) {
+        stack.pop_back();
+        continue;
+      }
+      std::size_t before = stack.size();
+      Value* row = stage_[i] < now_ && !kept_.empty() ? kept_[i] : nullptr;
+      if (phase_ == Phase::main && row_at_[i]) row = row_at_[i];
+      if (row) {
+        for (unsigned u = 0; u < copies_; ++u)
+          vectors_[u * g_.size() + i] =
+              b_.CreateAlignedLoad(ops_.type(g_[i].type, lanes_), place_in(row, g_[i].type, u), llvm::Align(size_of(g_[i].type)));
+        continue;
+      }
+      std::vector<Id> missing;
+      g_.each_operand(i, [&](Id o) {
+        if (in_lanes(o) && !vectors_[o]) missing.push_back(o);
+      });
+      stack.insert(stack.end(), missing.rbegin(), missing.rend());
+      if (stack.size() != before) continue;
+      stack.pop_back();
+      for (unsigned u = 0; u < copies_; ++u) vectors_[u * g_.size() + i] = compute(i, u);
+    }
+  }
+  Value* value(Id i, unsigned u) {
+    if (in_lanes(i)) return vectors_[u * g_.size() + i];
+    if (lanes_ == 1) return scalars_[i];
+    if (g_.is_constant(i)) return ops_.constant(g_[i].type, g_[i].attr, lanes_);
+    if (!splats_[i]) splats_[i] = b_.CreateVectorSplat(lanes_, scalars_[i]);
+    return splats_[i];
+  }
+  Value* compute(Id i, unsigned u) {
+    const Node& n = g_[i];
+    if (n.op == Op::load) return load(n_.accesses[n.attr], stream_of_load_[n.attr], u);
+    if (n.op == Op::position) return positions(u);
+    return operation(i, lanes_, [&](Id o) { return value(o, u); });
+  }
+  Value* compute_scalar(Id i) {
+    const Node& n = g_[i];
+    if (n.op == Op::load) {
+      auto& a = n_.accesses[n.attr];
+      return from_memory(a.dtype, load_at(ops_.stored(a.dtype), pointer(stream_of_load_[n.attr], a, 0), a.dtype, a.buffer), 1);
+    }
+    if (n.op == Op::position) return index_[n.attr];
+    return operation(i, 1, [&](Id o) { return scalars_[o]; });
+  }
+  template <class F> Value* operation(Id i, unsigned lanes, F operand) {
+    const Node& n = g_[i];
+    if (n.op == Op::rare) {
+      std::vector<Value*> args;
+      for (Id o : g_.fallback(n.attr).args) args.push_back(operand(o));
+      return ops_.rare(n, operand(n.a), operand(n.b), args, lanes);
+    }
+    return ops_.apply(n, n.a == none ? nullptr : operand(n.a), n.b == none ? nullptr : operand(n.b), n.c == none ? nullptr : operand(n.c), lanes);
+  }
+
+  // ---------------------------------------------------------------- memory
+  Value* pointer(std::size_t stream, const Access& a, std::int64_t more) {
+    std::int64_t bytes = (a.offset + more) * static_cast<std::int64_t>(size_of(a.dtype));
+    return bytes ? b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), streams_[stream].at, static_cast<std::uint64_t>(bytes)) : streams_[stream].at;
+  }
+  Value* load_at(llvm::Type* t, Value* p, DType d, int buffer) {
+    auto* r = b_.CreateAlignedLoad(t, p, llvm::Align(size_of(d)));
+    bool written = false;
+    for (auto& s : n_.stores) written |= s.at.buffer == buffer;
+    for (auto& x : n_.reductions) written |= x.at.buffer == buffer;
+    if (!written) r->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
+    return r;
+  }
+  Value* from_memory(DType d, Value* v, unsigned lanes) {
+    return is_bool(d) ? b_.CreateICmpNE(v, llvm::Constant::getNullValue(Ops::widened(b_.getInt8Ty(), lanes))) : v;
+  }
+  Value* to_memory(DType d, Value* v) {
+    if (!is_bool(d)) return v;
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(v->getType());
+    return b_.CreateZExt(v, Ops::widened(b_.getInt8Ty(), vector ? vector->getNumElements() : 1));
+  }
+  Value* load(const Access& a, std::size_t stream, unsigned u) {
+    llvm::Type* t = ops_.stored(a.dtype);
+    const std::int64_t stride = a.strides[last()], at = static_cast<std::int64_t>(u * lanes_) * stride;
+    if (lanes_ == 1) return from_memory(a.dtype, load_at(t, pointer(stream, a, at), a.dtype, a.buffer), 1);
+    llvm::Type* v = Ops::widened(t, lanes_);
+    Value* r;
+    if (stride == 1) {
+      r = load_at(v, pointer(stream, a, at), a.dtype, a.buffer);
+    } else if (stride == -1) {
+      r = b_.CreateVectorReverse(load_at(v, pointer(stream, a, at - (static_cast<std::int64_t>(lanes_) - 1)), a.dtype, a.buffer));
+    } else if (stride == 0) {
+      r = b_.CreateVectorSplat(lanes_, load_at(t, pointer(stream, a, 0), a.dtype, a.buffer));
+    } else if (const Window* w = window_of(a, stream)) {
+      r = column(*w, stream, a, u);
+    } else {
+      r = llvm::PoisonValue::get(v);
+      for (unsigned l = 0; l < lanes_; ++l)
+        r = b_.CreateInsertElement(r, load_at(t, pointer(stream, a, at + l * stride), a.dtype, a.buffer), b_.getInt32(l));
+    }
+    return from_memory(a.dtype, r, lanes_);
+  }
+  void store(Value* v, std::size_t stream, const Access& a, std::int64_t at) {
+    b_.CreateAlignedStore(v, pointer(stream, a, at), llvm::Align(size_of(a.dtype)));
+  }
+  // Records side by side: loads of neighbouring columns are loads of rows, taken apart.
+  struct Window {
+    std::int64_t from;
+    unsigned columns;  // a power of two
+  };
+  void find_windows();
+  const Window* window_of(const Access& a, std::size_t stream) const {
+    auto it = windows_.find(stream);
+    if (it == windows_.end()) return nullptr;
+    for (const Window& w : it->second)
+      if (a.offset >= w.from && a.offset < w.from + w.columns) return &w;
+    return nullptr;
+  }
+  Value* column(const Window& w, std::size_t stream, const Access& a, unsigned u);
+  // Records side by side: up to a vector of columns become rows by repeated interleaving.
+  template <class F> void interleaved_stores(std::vector<std::size_t> stores, F value_of) {
+    std::sort(stores.begin(), stores.end(), [&](std::size_t x, std::size_t y) {
+      return std::pair(store_streams_[x], n_.stores[x].at.offset) < std::pair(store_streams_[y], n_.stores[y].at.offset);
+    });
+    for (std::size_t from = 0; from < stores.size();) {
+      const Store& first = n_.stores[stores[from]];
+      std::size_t to = from + 1;
+      while (to < stores.size() && to - from < lanes_ && store_streams_[stores[to]] == store_streams_[stores[from]] &&
+             n_.stores[stores[to]].at.offset == first.at.offset + static_cast<std::int64_t>(to - from))
+        ++to;
+      for (unsigned u = 0; u < copies_; ++u) {
+        std::vector<Value*> columns;
+        for (std::size_t k = from; k < to; ++k) columns.push_back(to_memory(first.at.dtype, value_of(stores[k], u)));
+        store_rows(std::move(columns), store_streams_[stores[from]], first.at, static_cast<std::int64_t>(u * lanes_) * first.at.strides[last()]);
+      }
+      from = to;
+    }
+  }
+  void store_rows(std::vector<Value*> v, std::size_t stream, const Access& a, std::int64_t at);
+
+  // ---------------------------------------------------------------- reductions
+  bool over_lanes(const Reduction& r) const { return n_.axes() && (r.over >> last() & 1); }
+  Value* combined(const Reduction& r, Value* a, Value* b) { return ops_.binary(operation_of(r.op, r.at.dtype), r.at.dtype, a, b); }
+  void begin_reductions(BasicBlock* before) {
+    sums_.clear();
+    for (auto& r : n_.reductions) {
+      if (!over_lanes(r) || stage_[r.value] != now_) continue;
+      for (unsigned u = 0; u < copies_; ++u) {
+        auto* phi = b_.CreatePHI(ops_.type(r.at.dtype, lanes_), 2);
+        phi->addIncoming(ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_), before);
+        sums_.push_back({phi, nullptr});
+      }
+    }
+  }
+  void reduce(std::size_t k, Value* start) {
+    auto& r = n_.reductions[k];
+    need(r.value);
+    const bool lanes = over_lanes(r);
+    std::size_t sum = 0;
+    for (std::size_t j = 0; j < k; ++j) sum += over_lanes(n_.reductions[j]) && stage_[n_.reductions[j].value] == now_ ? copies_ : 0;
+    for (unsigned u = 0; u < copies_; ++u) {
+      Value* v = value(r.value, u);
+      if (lanes) {
+        Value* before = sums_[sum + u].phi;
+        sums_[sum + u].next = fresh(combined(r, before, v), before, u, start);
+        continue;
+      }
+      v = fresh(v, ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_), u, start);
+      if (auto row = gathered_.find(k); row != gathered_.end()) {
+        Value* at = place_in(row->second, r.at.dtype, u);
+        const llvm::Align align(size_of(r.at.dtype));
+        b_.CreateAlignedStore(combined(r, b_.CreateAlignedLoad(ops_.type(r.at.dtype, lanes_), at, align), v), at, align);
+      } else {
+        const std::int64_t stride = n_.axes() ? r.at.strides[last()] : 0;
+        accumulate_vector(r, reduction_streams_[k], v, static_cast<std::int64_t>(u * lanes_) * stride, stride);
+      }
+    }
+  }
+  // v, but for elements that an earlier block took.
+  Value* fresh(Value* v, Value* identity, unsigned u, Value* start) {
+    if (!overlaps_) return v;
+    return b_.CreateSelect(b_.CreateICmpSGE(positions(u), lanes_ == 1 ? start : b_.CreateVectorSplat(lanes_, start)), v, identity);
+  }
+  Value* positions(unsigned u) {
+    if (lanes_ == 1) return index_of_copy_[u];
+    std::vector<llvm::Constant*> steps;
+    for (unsigned l = 0; l < lanes_; ++l) steps.push_back(b_.getInt64(l));
+    return b_.CreateAdd(b_.CreateVectorSplat(lanes_, index_of_copy_[u]), llvm::ConstantVector::get(steps));
+  }
+  void accumulate_vector(const Reduction& r, std::size_t stream, Value* v, std::int64_t at, std::int64_t stride) {
+    llvm::Type* t = ops_.stored(r.at.dtype);
+    if (lanes_ == 1 || stride == 1) {
+      Value* old = from_memory(r.at.dtype, load_at(Ops::widened(t, lanes_), pointer(stream, r.at, at), r.at.dtype, r.at.buffer), lanes_);
+      store(to_memory(r.at.dtype, combined(r, old, v)), stream, r.at, at);
+      return;
+    }
+    for (unsigned l = 0; l < lanes_; ++l) {
+      std::int64_t place = at + static_cast<std::int64_t>(l) * stride;
+      Value* old = from_memory(r.at.dtype, load_at(t, pointer(stream, r.at, place), r.at.dtype, r.at.buffer), 1);
+      store(to_memory(r.at.dtype, combined(r, old, b_.CreateExtractElement(v, b_.getInt32(l)))), stream, r.at, place);
+    }
+  }
+  void continue_reductions(BasicBlock* from) {
+    for (auto& s : sums_) s.phi->addIncoming(s.next, from);
+  }
+  void end_reductions() {
+    std::size_t sum = 0;
+    auto sums = sums_;
+    for (std::size_t k = 0; k < n_.reductions.size(); ++k) {
+      auto& r = n_.reductions[k];
+      if (!over_lanes(r) || stage_[r.value] != now_) continue;
+      std::vector<Value*> parts;
+      for (unsigned u = 0; u < copies_; ++u) parts.push_back(sums[sum++].next);
+      while (parts.size() > 1) {
+        for (std::size_t i = 0; i < parts.size() / 2; ++i) parts[i] = combined(r, parts[i], parts[i + parts.size() / 2]);
+        parts.resize(parts.size() / 2);
+      }
+      Value* v = ops_.folded(operation_of(r.op, r.at.dtype), r.at.dtype, parts[0], lanes_);
+      if (r.at.buffer < 0) {
+        for (Id i : by_level_[last()])
+          if (g_[i].op == Op::reduced && g_[i].attr == k) scalars_[i] = v;
+        continue;
+      }
+      if (r.accumulate) {
+        llvm::Type* t = ops_.stored(r.at.dtype);
+        v = combined(r, from_memory(r.at.dtype, load_at(t, pointer(reduction_streams_[k], r.at, 0), r.at.dtype, r.at.buffer), 1), v);
+      }
+      store(to_memory(r.at.dtype, v), reduction_streams_[k], r.at, 0);
+    }
+  }
+
+  const Nest& n_;
+  const Graph& g_;
+  const Target& target_;
+  llvm::IRBuilder<> b_;
+  Ops ops_;
+  llvm::Function* f_ = nullptr;
+  std::vector<Stream> streams_;
+  std::vector<std::size_t> stream_of_load_, store_streams_, reduction_streams_;
+  std::vector<std::uint8_t> stage_;  // loops over the last axis that must end before a node is known
+  unsigned stages_ = 1, now_ = 0;
+  std::vector<Id> keep_;  // what later stages read from memory
+  std::vector<Value*> kept_;
+  Phase phase_ = Phase::main;
+  std::vector<Id> rows_;                    // what is computed before all others
+  std::vector<Value*> row_at_;              // its row
+  std::map<std::size_t, Value*> gathered_;  // reductions that are summed up in a row
+  std::vector<std::uint8_t> level_;         // loops that a node stands in
+  std::vector<std::vector<Id>> by_level_;   // live nodes
+  unsigned lanes_ = 1, copies_ = 1;         // of the last axis in a vector; vectors in flight
+  bool overlaps_ = false;                   // the last block of lanes goes back over elements of the one before
+  std::vector<Value*> index_;               // per axis entered
+  std::vector<Value*> index_of_copy_;       // along the last axis
+  std::vector<Value*> scalars_, vectors_, splats_;
+  std::map<std::size_t, std::vector<Window>> windows_;                                      // per stream
+  std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
+  struct Sum {
+    llvm::PHINode* phi;
+    Value* next;
+  };
+  std::vector<Sum> sums_;
+};
+
+}  // namespace functra::compiler
