@@ -198,6 +198,15 @@ class OneScan {
       perm.push_back(from.find(d));
     }
     s.moves.push_back(perm);
+    // The other way round, where that leaves nothing to move.
+    Shape order = Shape::iota(from.size()), turned;
+    const auto first = b_.type(s.a).shape.size();
+    for (std::size_t d = 0; d < from.size(); ++d) turned.push_back(static_cast<std::int64_t>((d + first) % from.size()));
+    for (auto m = s.moves.rbegin(); m != s.moves.rend(); ++m) order = order.pick(*m);
+    if (order == turned) {
+      std::swap(s.a, s.b);
+      s.moves.clear();
+    }
     return s;
   }
   // Elements that have to be stacked to have v of all steps; -1: cannot be.

@@ -96,12 +96,7 @@ template <class T> void pack_panel(int64_t k, int64_t n, int64_t W, const T* b, 
     return;
   }
   if (bcs == 1) {
-    const hn::ScalableTag<T> d;
-    const int64_t low = std::min(n, W / 2);
-    for (int64_t l = 0; l < k; ++l, to += W) {
-      hn::StoreU(hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(low)), d, b + l * brs), d, to);
-      hn::StoreU(hn::MaskedLoad(hn::FirstN(d, static_cast<std::size_t>(n - low)), d, b + l * brs + low), d, to + W / 2);
-    }
+    for (int64_t l = 0; l < k; ++l, to += W) std::fill_n(std::copy_n(b + l * brs, n, to), W - n, T(0));
     return;
   }
   for (int64_t l0 = 0; l0 < k; l0 += 16)

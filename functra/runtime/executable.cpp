@@ -10,6 +10,7 @@
 #include "functra/core/interp.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
+#include "functra/runtime/runner-inl.h"
 
 namespace functra::runtime {
 
@@ -200,6 +201,10 @@ void Executable::run_nests(const Step& s, Frame& f) const {
   Buf<void*, 24> buffers(n);
   for (std::size_t k = 0; k < n_in; ++k) buffers[k] = const_cast<void*>(operand(s.in[k], f));
   for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
+  run_nests(s, buffers.begin());
+}
+void Executable::run_nests(const Step& s, void** buffers) const {
+  const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   for (auto [k, op] : s.starts) {
     const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
     fill(r.type.dtype, compiler::identity_of(op, r.type.dtype), buffers[n_in + k], r.bytes);
@@ -208,7 +213,7 @@ void Executable::run_nests(const Step& s, Frame& f) const {
     const std::int64_t extent = part.end - part.begin;
     std::int64_t pieces = part.grain ? std::min<std::int64_t>(num_threads(), (extent + part.grain - 1) / part.grain) : 1;
     if (pieces <= 1) {
-      part.kernel(buffers.begin(), part.begin, part.end);
+      part.kernel(buffers, part.begin, part.end);
       continue;
     }
     const std::int64_t unit = part.grain % compiler::part_grain == 0 ? compiler::part_grain : 1;
@@ -227,7 +232,7 @@ void Executable::run_nests(const Step& s, Frame& f) const {
     parallel_for(pieces, 1, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t i = from; i < to; ++i) {
         Buf<void*, 24> mine(n);
-        std::copy(buffers.begin(), buffers.end(), mine.begin());
+        std::copy(buffers, buffers + n, mine.begin());
         if (i > 0)
           for (std::size_t j = 0; j < part.combined.size(); ++j)
             mine[n_in + part.combined[j]] = partial[static_cast<std::size_t>(i - 1) * part.combined.size() + j].mutable_bytes();
@@ -274,14 +279,10 @@ void Executable::run_scan(const Step& s, Frame& f) const {
     Aval t = program_->operand_type(v);
     steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0, q.length);
   }
-  Buf<void*, 32> in(n_in), out(n_out);
   Buf<std::size_t, 32> stride(n_in), out_bytes(n_out);
-  for (std::size_t i = 0; i < n_in; ++i) {
-    in[i] = const_cast<void*>(operand(s.in[skip + i], f));
-    if (i >= fixed) {
-      const Aval t = program_->operand_type(program_->operands(*s.eqn)[skip + i]);
-      stride[i] = static_cast<std::size_t>(t.shape.numel() / std::max<std::int64_t>(1, q.length)) * size_of(t.dtype);
-    }
+  for (std::size_t i = fixed; i < n_in; ++i) {
+    const Aval t = program_->operand_type(program_->operands(*s.eqn)[skip + i]);
+    stride[i] = static_cast<std::size_t>(t.shape.numel() / std::max<std::int64_t>(1, q.length)) * size_of(t.dtype);
   }
   for (std::size_t i = 0; i < n_out; ++i) {
     const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
@@ -290,19 +291,24 @@ void Executable::run_scan(const Step& s, Frame& f) const {
     if (i >= n_carry && steps < q.length) std::memset(at, 0, r.bytes);
   }
   std::byte* work = f.arena + s.work;
+  Runner step(body, work);
+  auto operand_of = [&](std::size_t i) { return const_cast<void*>(operand(s.in[skip + i], f)); };
+  for (std::size_t i = 0; i < fixed; ++i) step.set_in(i, operand_of(i));
   Turns turns(work + (body.workspace_bytes() + 63) / 64 * 64, std::span(out_bytes.begin(), n_carry));
-  std::vector<void*> slices(in.begin() + static_cast<std::ptrdiff_t>(fixed), in.end());
+  Buf<std::byte*, 32> slice(n_in), stack(n_out);  // of the step to come
+  const std::int64_t begin = q.reverse ? steps - 1 : 0, by = q.reverse ? -1 : 1;
+  for (std::size_t i = fixed; i < n_in; ++i) slice[i] = static_cast<std::byte*>(operand_of(i)) + begin * static_cast<std::int64_t>(stride[i]);
+  for (std::size_t i = n_carry; i < n_out; ++i) stack[i] = static_cast<std::byte*>(f.at[s.out[i]]) + begin * static_cast<std::int64_t>(out_bytes[i]);
   for (std::int64_t k = 0; k < steps; ++k) {
-    const auto at = static_cast<std::size_t>(q.reverse ? steps - 1 - k : k);
-    for (std::size_t i = fixed; i < n_in; ++i) in[i] = static_cast<std::byte*>(slices[i - fixed]) + at * stride[i];
     const bool last = k + 1 == steps;
-    for (std::size_t i = 0; i < n_carry; ++i) out[i] = last ? f.at[s.out[i]] : turns.next(k & 1)[i];
-    for (std::size_t i = n_carry; i < n_out; ++i) out[i] = static_cast<std::byte*>(f.at[s.out[i]]) + at * out_bytes[i];
-    body.run_raw(in.begin(), out.begin(), work);
-    for (std::size_t i = 0; i < n_carry; ++i) in[n_const + i] = out[i];
+    for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, last ? f.at[s.out[i]] : turns.next(k & 1)[i]);
+    for (std::size_t i = fixed; i < n_in; ++i, slice[i - 1] += by * static_cast<std::int64_t>(stride[i - 1])) step.set_in(i, slice[i]);
+    for (std::size_t i = n_carry; i < n_out; ++i, stack[i - 1] += by * static_cast<std::int64_t>(out_bytes[i - 1])) step.set_out(i, stack[i]);
+    step.run();
+    for (std::size_t i = 0; i < n_carry; ++i) step.set_in(n_const + i, step.out(i));
   }
   if (steps == 0)
-    for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], in[n_const + i], out_bytes[i]);
+    for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], step.in(n_const + i), out_bytes[i]);
 }
 void Executable::run_loop(const Step& s, Frame& f) const {
   const core::Params params = s.eqn->params;
@@ -310,28 +316,34 @@ void Executable::run_loop(const Step& s, Frame& f) const {
   const Executable &body = *s.bodies[0], &cond = *s.bodies[1];
   const std::size_t n_cond = static_cast<std::size_t>(q.n_cond_const), n_const = static_cast<std::size_t>(q.n_const),
                     n_carry = static_cast<std::size_t>(q.n_carry);
-  Buf<void*, 32> in(n_const + n_carry), cond_in(n_cond + n_carry), out(n_carry);
   Buf<std::size_t, 32> bytes(n_carry);
-  for (std::size_t i = 0; i < n_cond; ++i) cond_in[i] = const_cast<void*>(operand(s.in[i], f));
-  for (std::size_t i = 0; i < n_const + n_carry; ++i) in[i] = const_cast<void*>(operand(s.in[n_cond + i], f));
   for (std::size_t i = 0; i <= n_carry; ++i) {
     if (i < n_carry) bytes[i] = slots_[static_cast<std::size_t>(s.out[i])].bytes;
     (void)room(s.out[i], f);
   }
   std::byte* work = f.arena + s.work;
+  Runner step(body, work), asked(cond, work);
+  for (std::size_t i = 0; i < n_cond; ++i) asked.set_in(i, const_cast<void*>(operand(s.in[i], f)));
+  for (std::size_t i = 0; i < n_const + n_carry; ++i) {
+    void* at = const_cast<void*>(operand(s.in[n_cond + i], f));
+    step.set_in(i, at);
+    if (i >= n_const) asked.set_in(n_cond + i - n_const, at);
+  }
+  std::uint8_t go = 0;
+  asked.set_out(0, &go);
   Turns turns(work + (std::max(body.workspace_bytes(), cond.workspace_bytes()) + 63) / 64 * 64, std::span(bytes.begin(), n_carry));
   std::int64_t steps = 0;
   for (;; ++steps) {
-    for (std::size_t i = 0; i < n_carry; ++i) cond_in[n_cond + i] = in[n_const + i];
-    std::uint8_t go = 0;
-    void* result = &go;
-    cond.run_raw(cond_in.begin(), &result, work);
+    asked.run();
     if (!go) break;
-    for (std::size_t i = 0; i < n_carry; ++i) out[i] = turns.next(steps & 1)[i];
-    body.run_raw(in.begin(), out.begin(), work);
-    for (std::size_t i = 0; i < n_carry; ++i) in[n_const + i] = out[i];
+    for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, turns.next(steps & 1)[i]);
+    step.run();
+    for (std::size_t i = 0; i < n_carry; ++i) {
+      step.set_in(n_const + i, step.out(i));
+      asked.set_in(n_cond + i, step.out(i));
+    }
   }
-  for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], in[n_const + i], bytes[i]);
+  for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], step.in(n_const + i), bytes[i]);
   std::memcpy(f.at[s.out[n_carry]], &steps, sizeof steps);
 }
 void Executable::run_branch(const Step& s, Frame& f) const {

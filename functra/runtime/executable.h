@@ -31,6 +31,7 @@ class Executable {
   core::Executor::Figures figures() const;
 
  private:
+  friend class Runner;
   enum class Where : std::uint8_t { input, arena, result, tensor };
   struct Slot {
     Where where;
@@ -68,11 +69,13 @@ class Executable {
   };
   std::vector<const compiler::Nest*> all_nests() const;
   void plan();
+  void wire();
   std::int32_t slot_of(core::Var v);
   Step nest_step(const compiler::Unit& u, std::size_t& next);
   Step eqn_step(const compiler::Unit& u);
   void run_steps(Frame& f) const;
   void run_nests(const Step& s, Frame& f) const;
+  void run_nests(const Step& s, void** buffers) const;
   void run_call(const Step& s, Frame& f) const;
   void run_scan(const Step& s, Frame& f) const;
   void run_loop(const Step& s, Frame& f) const;
@@ -89,6 +92,15 @@ class Executable {
   std::vector<std::int32_t> slot_of_var_;
   std::vector<std::int32_t> result_slot_;  // per output; -1: a literal
   std::size_t arena_bytes_ = 0;
+  // Of a program that is nests alone: the buffers of all steps, one after another, and which of them each input and result is.
+  struct Wires {
+    bool all_nests = false;
+    std::vector<std::size_t> first;                               // per step
+    std::vector<std::vector<std::uint32_t>> of_input, of_result;  // numbers of buffers
+    std::vector<std::pair<std::uint32_t, std::size_t>> of_arena;  // a buffer, its offset
+    std::vector<std::size_t> copied;                              // results that no nest writes in place
+    std::size_t buffers = 0;
+  } wires_;
   double compile_ms_ = 0;
 };
 

@@ -206,6 +206,30 @@ void Executable::plan() {
   for (std::size_t k = 0; k < steps_.size(); ++k)
     if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
   arena_bytes_ = arena.place();
+  wire();
+}
+void Executable::wire() {
+  wires_.all_nests = std::ranges::all_of(steps_, [](auto& s) { return s.kind == Kind::nests; }) &&
+                     std::ranges::none_of(slots_, [](auto& s) { return s.where == Where::tensor; });
+  if (!wires_.all_nests) return;
+  wires_.of_input.resize(program_->inputs.size());
+  wires_.of_result.resize(program_->outputs.size());
+  auto add = [&](std::int32_t slot) {
+    const Slot& s = slots_[static_cast<std::size_t>(slot)];
+    const auto k = static_cast<std::uint32_t>(wires_.buffers++);
+    if (s.where == Where::arena) wires_.of_arena.emplace_back(k, s.at);
+    else (s.where == Where::input ? wires_.of_input : wires_.of_result)[s.at].push_back(k);
+  };
+  for (auto& s : steps_) {
+    wires_.first.push_back(wires_.buffers);
+    for (auto& o : s.in) add(o.slot);
+    for (std::int32_t o : s.out) add(o);
+  }
+  for (std::size_t i = 0; i < result_slot_.size(); ++i) {
+    const std::int32_t k = result_slot_[i];
+    if (k < 0 || slots_[static_cast<std::size_t>(k)].where != Where::result || slots_[static_cast<std::size_t>(k)].at != i)
+      wires_.copied.push_back(i);
+  }
 }
 
 namespace {

@@ -1,0 +1,54 @@
+// A program that is run many times on one workspace, with operands and results that change place: the steps of a loop. What stays is set
+// up once.
+#pragma once
+#include <cstring>
+
+#include "functra/runtime/executable.h"
+
+namespace functra::runtime {
+
+class Runner {
+ public:
+  Runner(const Executable& e, std::byte* work)
+      : e_(e), work_(work), in_(e.program_->inputs.size()), out_(e.program_->outputs.size()), buffers_(e.wires_.buffers) {
+    for (auto [k, offset] : e.wires_.of_arena) buffers_[k] = work + offset;
+  }
+  void* in(std::size_t i) { return in_[i]; }
+  void* out(std::size_t i) { return out_[i]; }
+  void set_in(std::size_t i, void* p) {
+    in_[i] = p;
+    if (e_.wires_.all_nests)
+      for (std::uint32_t k : e_.wires_.of_input[i]) buffers_[k] = p;
+  }
+  void set_out(std::size_t i, void* p) {
+    out_[i] = p;
+    if (e_.wires_.all_nests)
+      for (std::uint32_t k : e_.wires_.of_result[i]) buffers_[k] = p;
+  }
+  void run() {
+    if (!e_.wires_.all_nests) return e_.run_raw(in_.begin(), out_.begin(), work_);
+    for (std::size_t s = 0; s < e_.steps_.size(); ++s) e_.run_nests(e_.steps_[s], buffers_.begin() + e_.wires_.first[s]);
+    for (std::size_t i : e_.wires_.copied) copy(i);
+  }
+
+ private:
+  void copy(std::size_t i) {
+    const core::Program& p = *e_.program_;
+    const std::int32_t k = e_.result_slot_[i];
+    const Aval type = p.out_type(i);
+    const void* from;
+    if (k < 0) {
+      from = p.literals[static_cast<std::size_t>(~p.outputs[i])].bytes();
+    } else {
+      const auto& slot = e_.slots_[static_cast<std::size_t>(k)];
+      from = slot.where == Executable::Where::input ? in_[slot.at] : out_[slot.at];
+    }
+    std::memcpy(out_[i], from, static_cast<std::size_t>(type.shape.numel()) * size_of(type.dtype));
+  }
+
+  const Executable& e_;
+  std::byte* work_;
+  Buf<void*, 48> in_, out_, buffers_;
+};
+
+}  // namespace functra::runtime
