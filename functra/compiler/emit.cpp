@@ -171,22 +171,3 @@ void emit(const Nest& nest, const Target& target, llvm::Module& module, const st
 }
 
 }  // namespace functra::compiler
-
-extern "C" {
-void functra_rare_f64_1(double (*f)(double), std::uint64_t mask, double* value, const double* a) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k]);
-}
-void functra_rare_f32_1(float (*f)(float), std::uint64_t mask, float* value, const float* a) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k]);
-}
-void functra_rare_f64_2(double (*f)(double, double), std::uint64_t mask, double* value, const double* a, const double* b) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k], b[k]);
-}
-void functra_rare_f32_2(float (*f)(float, float), std::uint64_t mask, float* value, const float* a, const float* b) {
-  for (int k = 0; mask; ++k, mask >>= 1)
-    if (mask & 1) value[k] = f(a[k], b[k]);
-}
-}
