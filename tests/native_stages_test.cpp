@@ -1,5 +1,9 @@
 // The stages of a compiled function, from its program to machine code.
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
 
 #include "tests/support/close.h"
 
@@ -53,15 +57,45 @@ TEST(Stages, products_are_calls_of_kernels_and_their_values_are_tensors) {
   expect_close(low.compile()({a, b})[0], g(a, b), 1e-12);
 }
 TEST(Stages, loops_show_their_bodies) {
-  auto g = [](const Tensor& x) {
-    return ft::fori_loop(
-        0, 10, [](const Tensor&, const Tensor& c) { return ft::sin(c); }, x);
+  auto g = [](auto step) {
+    return [=](const Tensor& x) {
+      return ft::fori_loop(
+          0, 10, [=](const Tensor&, const Tensor& c) { return step(c); }, x);
+    };
   };
-  for (int n : {4, 2000}) {  // written out, with the carry in registers; and a loop over a nest
-    auto low = ft::jit(g).trace(points(n)).lower();
+  auto lanes = g([](const Tensor& c) { return ft::sin(c); });
+  auto mixed = g([](const Tensor& c) { return ft::sin(c) - ft::mean(c); });
+  auto shows = [](auto f, std::int64_t n, const char* part) {
+    auto low = ft::jit(f).trace(points(n)).lower();
     EXPECT_TRUE(holds(low.text(), "scan(")) << low.text();
-    EXPECT_TRUE(holds(low.text(), n == 4 ? "serial i0=[0, 10)\n" : "{\n")) << low.text();
+    EXPECT_TRUE(holds(low.text(), part)) << low.text();
     EXPECT_TRUE(holds(low.llvm_ir(), "define void"));
-    expect_close(low.compile()({points(n)})[0], g(points(n)), 1e-12);
+    expect_close(low.compile()({points(n)})[0], f(points(n)), 1e-12);
+  };
+  shows(lanes, 2000, "  steps 10\n");      // each lane for itself
+  shows(mixed, 4, "serial i0=[0, 10)\n");  // written out, with the carry in registers
+  shows(mixed, 2000, "{\n");               // a loop over nests
+}
+
+// ---------------------------------------------------------------- profilers
+TEST(Stages, profilers_learn_the_names_of_compiled_functions) {
+  const std::string path = "/tmp/perf-" + std::to_string(getpid()) + ".map";
+  std::remove(path.c_str());
+  auto fresh = [](double c) { (void)ft::jit([c](const Tensor& x) { return ft::sum(ft::sin(x * c)); })(points(77)); };
+  fresh(0.123);
+  EXPECT_FALSE(std::ifstream(path).good());  // unless asked for
+  setenv("FUNCTRA_PERF_MAP", "1", 1);
+  fresh(0.456);
+  unsetenv("FUNCTRA_PERF_MAP");
+  std::ifstream map(path);
+  std::string address, size, name;
+  std::size_t lines = 0;
+  for (; map >> address >> size >> name; ++lines) {
+    EXPECT_GT(std::stoul(address, nullptr, 16), 4096u);
+    EXPECT_GT(std::stoul(size, nullptr, 16), 16u);
+    EXPECT_EQ(name.rfind("functra", 0), 0u) << name;
+    EXPECT_TRUE(holds(name, ".nest")) << name;
   }
+  EXPECT_GE(lines, 1u);
+  std::remove(path.c_str());
 }

@@ -1,6 +1,7 @@
 #include "functra/compiler/build.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "functra/compiler/lane_loops.h"
 #include "functra/compiler/pack.h"
@@ -135,13 +136,15 @@ class Builder {
       const Shape d = domain_of(p_, eqn(v), v);
       vectors &= !d.empty() && d.back() >= shortest_axis / 2;
     }
-    if (space.empty() && vectors && !plain) {
-      Pull::Outcome o = attempt(1);
-      if (o == Pull::Outcome::fine && u_.nests.size() == 1) return o;
-    }
-    if (space.empty() && !(plain && largest >= 8) && total <= 1024) {
-      Pull::Outcome o = attempt(small_);
-      if (o == Pull::Outcome::fine) return o;
+    if (space.empty() && !(plain && largest >= 8)) {  // along the last dimension, or a point at a time: what costs less
+      std::vector<Nest> rows;
+      if (vectors && !plain && attempt(1) == Pull::Outcome::fine && u_.nests.size() == 1) rows = std::move(u_.nests);
+      if (total <= 1024 && attempt(small_) == Pull::Outcome::fine && (rows.empty() || pack(u_.nests[0]).cost < cost_of(rows[0])))
+        return Pull::Outcome::fine;
+      if (!rows.empty()) {
+        u_.nests = std::move(rows);
+        return Pull::Outcome::fine;
+      }
     }
     bool written_out = false;  // has a point small dimensions?
     for (Var v : u_.out)
@@ -161,6 +164,28 @@ class Builder {
   }
 
  private:
+  // Operations of a nest with axes, those on vectors of the last one as in pack.h.
+  static double cost_of(const Nest& n) {
+    constexpr double vector_bytes = 64;
+    std::vector<std::size_t> level(n.graph.size(), 0);
+    double sum = static_cast<double>(n.stores.size());
+    for (Id i = 0; i < n.graph.size(); ++i) {
+      const Node& x = n.graph[i];
+      if (x.op == Op::position) level[i] = x.attr + 1;
+      if (x.op == Op::load)
+        for (std::size_t a = 0; a < n.axes(); ++a)
+          if (n.accesses[x.attr].strides[a]) level[i] = a + 1;
+      if (x.op == Op::reduced) level[i] = n.axes() - 1;
+      n.graph.each_operand(i, [&](Id o) { level[i] = std::max(level[i], level[o]); });
+      double times = 1;
+      for (std::size_t a = 0; a < level[i]; ++a) {
+        const auto extent = static_cast<double>(n.extent(a));
+        times *= a + 1 == n.axes() ? std::ceil(extent * static_cast<double>(size_of(x.type)) / vector_bytes) : extent;
+      }
+      sum += x.op == Op::constant ? 0 : x.op == Op::load ? times / 2 : times;
+    }
+    return sum;
+  }
   const Eqn& eqn(Var v) const { return p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])]; }
 
   // Dimensions of more than `least` become axes.
@@ -346,6 +371,31 @@ Unit part(const Program& p, const std::vector<std::int32_t>& defines, const Unit
   return r;
 }
 
+bool on_little(const Program& p, const Unit& u) {
+  for (std::uint32_t k : u.eqns)
+    if (p.type(static_cast<Var>(p.eqns[k].out)).shape.numel() > 1024) return false;
+  return true;
+}
+// After how many equations those of a long unit repeat; 0: they do not.
+std::size_t period_of(const Program& p, const Unit& u) {
+  constexpr std::size_t longest = 64, repeats = 6;
+  std::vector<std::size_t> looks;
+  for (std::uint32_t k : u.eqns) {
+    const Eqn& e = p.eqns[k];
+    std::size_t h = core::mix(reinterpret_cast<std::uintptr_t>(e.prim), e.n_in);
+    for (Var v : p.operands(e))
+      for (std::int64_t n : p.operand_type(v).shape) h = core::mix(h, static_cast<std::size_t>(n));
+    for (std::int64_t n : p.type(static_cast<Var>(e.out)).shape) h = core::mix(h, static_cast<std::size_t>(n) + 1);
+    looks.push_back(h);
+  }
+  for (std::size_t d = 1; d <= longest && d * repeats <= looks.size(); ++d) {
+    std::size_t same = 0;
+    for (std::size_t i = d; i < looks.size(); ++i) same += looks[i] == looks[i - d];
+    if (10 * same >= 9 * (looks.size() - d)) return d;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void build(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written,
@@ -387,6 +437,21 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, std::int6
       now.nests.clear();
       add(std::move(now));
       continue;
+    }
+    // Small work that repeats is cut where it does, so that the parts are equal and compiled once.
+    if (const std::size_t period = on_little(p, now) ? period_of(p, now) : 0) {
+      const std::size_t size = period * std::max<std::size_t>(1, 20 / period), n = now.eqns.size();
+      if (2 * size <= n) {
+        std::vector<Unit> parts;
+        for (std::size_t from = 0; from < n;) {
+          const std::size_t to = from + (from == 0 && n % size ? n % size : size);
+          std::vector<std::uint32_t> mine(now.eqns.begin() + static_cast<std::ptrdiff_t>(from), now.eqns.begin() + static_cast<std::ptrdiff_t>(to));
+          parts.push_back(part(p, defines, now, std::move(mine), std::span(now.eqns).subspan(to)));
+          from = to;
+        }
+        std::move(parts.rbegin(), parts.rend(), std::back_inserter(todo));
+        continue;
+      }
     }
     auto middle = now.eqns.begin() + static_cast<std::ptrdiff_t>(now.eqns.size() / 2);
     std::vector<std::uint32_t> second(middle, now.eqns.end());

@@ -9,6 +9,7 @@
 #include "functra/core/replay.h"
 #include "functra/prims/checkpoint.h"
 #include "functra/prims/loop.h"
+#include "functra/prims/math.h"
 
 namespace functra::compiler {
 namespace {
@@ -101,6 +102,21 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     else {
       c.stacked.push_back(v);
       after += bytes_of(body.type(v));
+    }
+  }
+  // Roots and quotients of what is stacked as well are made again.
+  auto known = [&](Var v) { return v < 0 || what[at(v)] == constant || std::find(c.stacked.begin(), c.stacked.end(), v) != c.stacked.end(); };
+  for (std::size_t k = 0; k < c.stacked.size();) {
+    const Var v = c.stacked[k];
+    const Eqn* e = what[at(v)] == computed ? &body.eqns[at(made[at(v)])] : nullptr;
+    if (e && (e->prim == &sqrt_p || e->prim == &div_p) && std::ranges::all_of(body.operands(*e), known)) {
+      after -= bytes_of(body.type(v));
+      for (Var o : body.operands(*e))
+        if (o >= 0 && what[at(o)] == constant && !std::exchange(seen[at(o)], 1)) c.constants.push_back(o);
+      c.stacked.erase(c.stacked.begin() + static_cast<std::ptrdiff_t>(k));
+      k = 0;
+    } else {
+      ++k;
     }
   }
   std::erase_if(c.dropped, [&](std::size_t j) {  // expensive ones stay

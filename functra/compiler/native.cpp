@@ -19,6 +19,7 @@
 #include "functra/base/errors.h"
 #include "functra/compiler/emit.h"
 #include "functra/compiler/object_cache.h"
+#include "functra/compiler/perf_map.h"
 
 namespace functra::compiler {
 namespace {
@@ -225,11 +226,16 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   }
   auto& linker = Linker::instance();
   code->library = &linker.library();
+  const std::vector<char> bytes(object.begin(), object.end());
   auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
   if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
   std::vector<Kernel> kernels;
-  for (std::size_t k = 0; k < distinct.size(); ++k)
+  std::vector<Named> named;
+  for (std::size_t k = 0; k < distinct.size(); ++k) {
     kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
+    named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels.back())});
+  }
+  list_for_profilers(bytes, named, code->library->getName());
   for (std::size_t k : number) code->kernels.push_back(kernels[k]);
   code->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   std::lock_guard lock(cache.mutex);

@@ -44,11 +44,10 @@ Tensor constant_power(const Match& m) {
   Tensor y = plain ? x : core::add(x, like(0, x));  // 0 for -0
   Tensor root = prims::sqrt(y), r;
   if (k > 0) r = k == 1 ? root : mul(prims::integer_pow(y, n / 2), root);
-  else if (k >= -5) {  // by powers of 1 / sqrt, of which equal ones are shared
-    Tensor over = div(like(1, x), root);
-    const Tensor square = mul(over, over);
-    r = k == -1 ? over : mul(square, over);
-    if (k == -5) r = mul(r, square);
+  else if (k == -1) r = div(like(1, x), root);
+  else if (k >= -5) {  // from 1 / x and its root, which both powers share, and with them a power and its derivative
+    const Tensor over = div(like(1, x), y);
+    r = mul(k == -3 ? over : mul(over, over), prims::sqrt(over));
   } else r = div(like(1, x), mul(prims::integer_pow(y, n / 2), root));
   if (plain) return r;
   const double inf = std::numeric_limits<double>::infinity();

@@ -23,8 +23,8 @@ std::string Executable::text(Executor::Form form) const {
     const Step& step = steps_[k];
     const compiler::Unit& u = units_[k];
     if (!u.call) {
-      if (u.nests[0].serial) {
-        s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), steps in registers\n" + u.nests[0].str();
+      if (u.nests[0].serial || u.nests[0].steps) {
+        s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), one loop in registers\n" + u.nests[0].str();
         continue;
       }
       s += names(u.out) + " = " + std::to_string(u.nests.size()) + (u.nests.size() == 1 ? " nest" : " nests") + " of " +
