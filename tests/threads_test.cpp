@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "functra/base/pool.h"
+#include "functra/base/thread_limit.h"
 #include "laws/transforms.h"
 #include "laws_count.h"
 #include "support/close.h"
@@ -302,5 +303,35 @@ TEST(Threads, TheirNumberChangesWhileOthersCompute) {
       else if (!same_bits(ft::sin(flat), want)) throw std::runtime_error("other bits");
     }
   });
+  ft::set_num_threads(before);
+}
+TEST(Threads, ALimitHoldsForTheCallsOfItsThread) {
+  const int before = ft::num_threads();
+  ft::set_num_threads(4);
+  auto used = [] {  // threads that take part in one job
+    std::mutex m;
+    std::set<std::thread::id> ids;
+    ft::parallel_for(64, 1, [&](std::int64_t, std::int64_t) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      std::lock_guard lock(m);
+      ids.insert(std::this_thread::get_id());
+    });
+    return ids.size();
+  };
+  for (int n : {1, 2, 3}) {
+    ft::ThreadLimit limit(n);
+    EXPECT_EQ(ft::num_threads(), n);
+    for (int i = 0; i < 5; ++i) EXPECT_LE(used(), static_cast<std::size_t>(n));
+    ft::ThreadLimit more(8);  // the least one holds
+    EXPECT_EQ(ft::num_threads(), n);
+    std::thread([] { EXPECT_EQ(ft::num_threads(), 4); }).join();  // of this thread alone
+  }
+  EXPECT_EQ(ft::num_threads(), 4);
+  EXPECT_GT(used(), 1u);
+  auto fast = ft::jit([](const Tensor& x) { return ft::sum(ft::exp(x) * x); });
+  Tensor x = some({300000}), all = fast(x);
+  ft::ThreadLimit limit(1);
+  expect_close(fast(x), all, 1e-12);
+  expect_throw<ft::ValueError>([] { ft::ThreadLimit none(0); }, "give at least 1");
   ft::set_num_threads(before);
 }

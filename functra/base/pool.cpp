@@ -7,17 +7,20 @@
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "functra/base/errors.h"
+#include "functra/base/thread_limit.h"
 
 namespace functra {
 namespace {
 
 thread_local bool in_parallel = false;
+thread_local int thread_limit = std::numeric_limits<int>::max();
 struct InParallel {
   InParallel() { in_parallel = true; }
   ~InParallel() { in_parallel = false; }
@@ -61,7 +64,7 @@ struct Pool {
   std::exception_ptr error;
   std::mutex user;  // held by the thread whose job runs
   int started = 0;
-  std::atomic<int> threads{1}, alive{0};
+  std::atomic<int> threads{1}, alive{0}, most{1};  // most: that may work at the present job
 
   void work() {
     InParallel inside;
@@ -91,6 +94,10 @@ struct Pool {
         parked.fetch_sub(1);
       }
       if (stop.load()) break;
+      if (static_cast<int>(s & kInside) + 1 >= most.load(std::memory_order_relaxed)) {  // as many as the job may have
+        seen = s & ~(kInside | kOpen);
+        continue;
+      }
       if (!state.compare_exchange_weak(s, s + 1, std::memory_order_acq_rel)) continue;
       seen = s & ~(kInside | kOpen);
       work();
@@ -116,11 +123,12 @@ struct Pool {
     started = 0;
   }
 
-  void run(std::int64_t count, std::int64_t grain, const RangeBody& f) {
+  void run(std::int64_t count, std::int64_t grain, const RangeBody& f, int limit) {
     start();
+    most.store(limit, std::memory_order_relaxed);
     body = &f;
     n = count;
-    std::int64_t pieces = 4 * threads.load(std::memory_order_relaxed), per = (count + pieces - 1) / pieces;
+    std::int64_t pieces = 4 * std::min(threads.load(std::memory_order_relaxed), limit), per = (count + pieces - 1) / pieces;
     chunk = (std::max(per, grain) + grain - 1) / grain * grain;
     next.store(0, std::memory_order_relaxed);
     failed.store(false, std::memory_order_relaxed);
@@ -174,12 +182,17 @@ void parallel_for(std::int64_t n, std::int64_t grain, RangeBody body) {
   if (n > grain && !in_parallel) {
     Pool& p = pool();
     std::unique_lock lock(p.user, std::try_to_lock);
-    if (lock.owns_lock() && p.threads.load(std::memory_order_relaxed) > 1) return p.run(n, grain, body);
+    if (lock.owns_lock() && num_threads() > 1) return p.run(n, grain, body, thread_limit);
   }
   body(0, n);
 }
 
-int num_threads() { return pool().threads.load(std::memory_order_relaxed); }
+int num_threads() { return std::min(thread_limit, pool().threads.load(std::memory_order_relaxed)); }
+ThreadLimit::ThreadLimit(int n) : before_(thread_limit) {
+  if (n < 1) throw ValueError("ThreadLimit: " + std::to_string(n) + " threads; give at least 1");
+  thread_limit = std::min(thread_limit, n);
+}
+ThreadLimit::~ThreadLimit() { thread_limit = before_; }
 void set_num_threads(int n) {
   if (n < 1 || n > 1024) throw ValueError("set_num_threads: " + std::to_string(n) + " threads; give a number from 1 to 1024");
   if (in_parallel) throw ValueError("set_num_threads: called within a parallel_for; call it between parallel operations");
