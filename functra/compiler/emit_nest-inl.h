@@ -3,17 +3,17 @@
 #include <algorithm>
 #include <map>
 
-#include "functra/compiler/emit.h"
 #include "functra/compiler/emit_ops-inl.h"
+#include "functra/compiler/emit_plan-inl.h"
 
 namespace functra::compiler {
 
 using llvm::BasicBlock, llvm::Value;
 
-class NestEmitter {
+class NestEmitter : protected NestPlan {
  public:
   NestEmitter(const Nest& nest, const Target& target, llvm::Module& m, const std::string& name)
-      : n_(nest), g_(nest.graph), target_(target), b_(m.getContext()), ops_(b_, g_) {
+      : NestPlan(nest, target), b_(m.getContext()), ops_(b_, g_) {
     auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty()}, false);
     f_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, m);
     f_->addFnAttr(llvm::Attribute::NoUnwind);
@@ -26,7 +26,6 @@ class NestEmitter {
   }
   virtual ~NestEmitter() = default;
   void run() {
-    analyse();
     b_.SetInsertPoint(BasicBlock::Create(b_.getContext(), "entry", f_));
     scalars_.assign(g_.size(), nullptr);
     for (auto& s : streams_) {
@@ -35,6 +34,8 @@ class NestEmitter {
       p->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
       s.at = p;
     }
+    kept_.assign(g_.size(), nullptr);
+    row_at_.assign(g_.size(), nullptr);
     for (Id i : keep_) kept_[i] = row_of(g_[i].type);
     for (auto& [k, row] : gathered_) row = row_of(n_.reductions[k].at.dtype);
     for (Id i : rows_) row_at_[i] = row_of(g_[i].type);
@@ -48,105 +49,38 @@ class NestEmitter {
 
  protected:
   enum class Phase : std::uint8_t { before, main, after };
-  // Accesses that differ by a constant share a pointer, which moves along the axes.
-  struct Stream {
-    int buffer;
-    std::vector<std::int64_t> strides;  // in bytes
-    Value* at = nullptr;
-    bool operator<(const Stream& o) const { return std::tie(buffer, strides) < std::tie(o.buffer, o.strides); }
-  };
-  std::size_t stream_of(const Access& a) {
-    Stream s{a.buffer, a.strides};
-    for (auto& v : s.strides) v *= static_cast<std::int64_t>(size_of(a.dtype));
-    for (std::size_t i = 0; i < streams_.size(); ++i)
-      if (streams_[i].buffer == s.buffer && streams_[i].strides == s.strides) return i;
-    streams_.push_back(s);
-    return streams_.size() - 1;
-  }
   // Room for a value along the whole last axis.
   Value* row_of(DType d) {
     auto* p = b_.CreateAlloca(llvm::ArrayType::get(ops_.stored(d), static_cast<std::uint64_t>(n_.extent(last()))));
     p->setAlignment(llvm::Align(64));
     return p;
   }
-  std::size_t last() const { return n_.axes() - 1; }
-  bool in_lanes(Id i) const { return n_.axes() > 0 && level_[i] == n_.axes(); }
-  // ---------------------------------------------------------------- what runs where, and how wide
-  virtual void analyse() {
-    std::vector<std::uint8_t> live(g_.size(), 0);
-    for (auto& s : n_.stores) live[s.value] = 1;
-    for (auto& r : n_.reductions) live[r.value] = 1;
-    if (n_.steps && n_.steps->go != none) live[n_.steps->go] = 1;
-    level_.assign(g_.size(), 0);
-    stage_.assign(g_.size(), 0);
-    for (Id i = static_cast<Id>(g_.size()); i-- > 0;)
-      if (live[i]) g_.each_operand(i, [&](Id o) { live[o] = 1; });
-    stream_of_load_.assign(n_.accesses.size(), 0);
-    std::size_t widest = 1, work = 0;
-    for (Id i = 0; i < g_.size(); ++i) {
-      if (!live[i]) continue;
-      const Node& n = g_[i];
-      std::size_t level = 0;
-      if (n.op == Op::position) level = n.attr + 1;
-      if (n.op == Op::load) {
-        auto& a = n_.accesses[n.attr];
-        stream_of_load_[n.attr] = stream_of(a);
-        for (std::size_t k = 0; k < a.strides.size(); ++k)
-          if (a.strides[k]) level = k + 1;
-        if (n_.steps && n_.steps->moves(n.attr, a.buffer)) level = n_.axes();
-      }
-      if (n.op == Op::reduced) {
-        level = last();
-        stage_[i] = static_cast<std::uint8_t>(stage_[n_.reductions[n.attr].value] + 1);
-      }
-      g_.each_operand(i, [&](Id o) {
-        level = std::max<std::size_t>(level, level_[o]);
-        stage_[i] = std::max(stage_[i], stage_[o]);
-      });
-      level_[i] = static_cast<std::uint8_t>(level);
-      stages_ = std::max<unsigned>(stages_, stage_[i] + 1u);
-      if (in_lanes(i)) {
-        if (n.op == Op::load || n.op == Op::convert || n.op == Op::binary) widest = std::max(widest, size_of(n.type));
-        ++work;
-      }
-      by_level_.resize(n_.axes() + 1);
-      by_level_[level].push_back(i);
-    }
-    by_level_.resize(n_.axes() + 1);
-    for (auto& s : n_.stores) {
-      store_streams_.push_back(stream_of(s.at));
-      widest = std::max(widest, size_of(s.at.dtype));
-    }
-    for (auto& r : n_.reductions) {
-      reduction_streams_.push_back(r.at.buffer < 0 ? 0 : stream_of(r.at));
-      widest = std::max(widest, size_of(r.at.dtype));
-    }
-    if (n_.axes() == 0) return;
-    widest = std::max<std::size_t>(widest, 2);
-    const std::int64_t extent = n_.extent(last());
-    lanes_ = target_.vector_bytes / static_cast<unsigned>(widest);
-    while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
-    copies_ = copies_for(work);
-    while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
-    std::size_t sums = 0;
-    for (auto& r : n_.reductions) sums += over_lanes(r);
-    while (copies_ > 1 && 4 * sums * copies_ > 3 * std::size_t{target_.registers}) copies_ /= 2;
-    if (lanes_ > 1) find_windows();
-    choose_rows(live);
-    if (stages_ > 1) choose_kept(live);
-  }
-
-  // Vectors in flight, for so many operations in lanes.
-  virtual unsigned copies_for(std::size_t work) const { return work <= 40 ? 4 : work <= 600 ? 2 : 1; }
-
-  // What a later stage needs of an earlier one is computed again where that is cheap, and kept for the row otherwise.
-  void choose_kept(const std::vector<std::uint8_t>& live);
-  // What depends on the last axis alone is computed once, where it takes shuffles or long formulas; what is summed up over all other axes,
-  // and lies in memory with gaps, is summed up in a row without.
-  void choose_rows(const std::vector<std::uint8_t>& live);
   // A loop over the last axis before, or after, all others.
-  void once(Phase p);
-  void rows(Value* start);
+  void once(Phase p) {
+    const unsigned copies = std::exchange(copies_, 1);
+    phase_ = p;
+    loop(last());
+    phase_ = Phase::main;
+    copies_ = copies;
+  }
+  void rows(Value* start) {
+    if (phase_ == Phase::before)
+      for (Id i : rows_) {
+        need(i);
+        b_.CreateAlignedStore(vectors_[i], place_in(row_at_[i], g_[i].type, 0), llvm::Align(size_of(g_[i].type)));
+      }
+    for (auto& [k, row] : gathered_) {
+      auto& r = n_.reductions[k];
+      Value *at = place_in(row, r.at.dtype, 0), *identity = ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_);
+      const llvm::Align align(size_of(r.at.dtype));
+      if (phase_ == Phase::before) {
+        b_.CreateAlignedStore(identity, at, align);
+        continue;
+      }
+      Value* v = fresh(b_.CreateAlignedLoad(ops_.type(r.at.dtype, lanes_), at, align), identity, 0, start);
+      accumulate_vector(r, reduction_streams_[k], v, 0, r.at.strides[last()]);
+    }
+  }
 
   // ---------------------------------------------------------------- loops
   void scalar_level(std::size_t level, unsigned stage = 0) {
@@ -274,7 +208,7 @@ class NestEmitter {
         continue;
       }
       std::size_t before = stack.size();
-      Value* row = stage_[i] < now_ && !kept_.empty() ? kept_[i] : nullptr;
+      Value* row = stage_[i] < now_ ? kept_[i] : nullptr;
       if (phase_ == Phase::main && row_at_[i]) row = row_at_[i];
       if (row) {
         for (unsigned u = 0; u < copies_; ++u)
@@ -283,9 +217,11 @@ class NestEmitter {
         continue;
       }
       std::vector<Id> missing;
-      g_.each_operand(i, [&](Id o) {
+      auto operand = [&](Id o) {
         if (in_lanes(o) && !vectors_[o]) missing.push_back(o);
-      });
+      };
+      if (!twin_.empty() && twin_[i].first != none) operand(twin_[i].first);
+      else g_.each_operand(i, operand);
       stack.insert(stack.end(), missing.rbegin(), missing.rend());
       if (stack.size() != before) continue;
       stack.pop_back();
@@ -301,6 +237,11 @@ class NestEmitter {
   }
   Value* compute(Id i, unsigned u) {
     const Node& n = g_[i];
+    if (!twin_.empty() && twin_[i].first != none) {
+      auto [of, k] = twin_[i];
+      return b_.CreateShuffleVector(vectors_[static_cast<std::size_t>(k) / lanes_ * g_.size() + of],
+                                    std::vector<int>(lanes_, static_cast<int>(k % lanes_)));
+    }
     if (n.op == Op::load) return load(n_.accesses[n.attr], stream_of_load_[n.attr], u);
     if (n.op == Op::position) return positions(u);
     return operation(i, lanes_, [&](Id o) { return value(o, u); });
@@ -369,12 +310,6 @@ class NestEmitter {
   void store(Value* v, std::size_t stream, const Access& a, std::int64_t at) {
     b_.CreateAlignedStore(v, pointer(stream, a, at), llvm::Align(size_of(a.dtype)));
   }
-  // Records side by side: loads of neighbouring columns are loads of rows, taken apart.
-  struct Window {
-    std::int64_t from;
-    unsigned columns;  // a power of two
-  };
-  void find_windows();
   const Window* window_of(const Access& a, std::size_t stream) const {
     auto it = windows_.find(stream);
     if (it == windows_.end()) return nullptr;
@@ -382,7 +317,29 @@ class NestEmitter {
       if (a.offset >= w.from && a.offset < w.from + w.columns) return &w;
     return nullptr;
   }
-  Value* column(const Window& w, std::size_t stream, const Access& a, unsigned u);
+  Value* column(const Window& w, std::size_t stream, const Access& a, unsigned u) {
+    auto& known = columns_[{stream, w.from, u}];
+    const unsigned m = w.columns, per = lanes_ / m;
+    if (known.empty()) {
+      const std::int64_t stride = a.strides[last()];
+      Access row = a;
+      row.offset = w.from;
+      llvm::Type* t = ops_.stored(a.dtype);
+      for (unsigned k = 0; k < m; ++k) {  // vectors of `per` rows
+        const std::int64_t at = static_cast<std::int64_t>(u * lanes_ + k * per) * stride;
+        if (stride == static_cast<std::int64_t>(m) || per == 1) {
+          known.push_back(load_at(Ops::widened(t, lanes_), pointer(stream, row, at), a.dtype, a.buffer));
+          continue;
+        }
+        std::vector<Value*> rows;
+        for (unsigned l = 0; l < per; ++l)
+          rows.push_back(load_at(Ops::widened(t, m), pointer(stream, row, at + static_cast<std::int64_t>(l) * stride), a.dtype, a.buffer));
+        known.push_back(ops_.joined(std::move(rows), m));
+      }
+      known = ops_.unzipped(std::move(known), lanes_);
+    }
+    return known[static_cast<std::size_t>(a.offset - w.from)];
+  }
   // Records side by side: up to a vector of columns become rows by repeated interleaving.
   template <class F> void interleaved_stores(std::vector<std::size_t> stores, F value_of) {
     std::sort(stores.begin(), stores.end(), [&](std::size_t x, std::size_t y) {
@@ -402,10 +359,32 @@ class NestEmitter {
       from = to;
     }
   }
-  void store_rows(std::vector<Value*> v, std::size_t stream, const Access& a, std::int64_t at);
+  void store_rows(std::vector<Value*> v, std::size_t stream, const Access& a, std::int64_t at) {
+    const unsigned count = static_cast<unsigned>(v.size());
+    const std::int64_t stride = a.strides[last()];
+    while (v.size() & (v.size() - 1)) v.push_back(llvm::PoisonValue::get(v[0]->getType()));
+    const unsigned m = static_cast<unsigned>(v.size()), W = lanes_;
+    v = ops_.zipped(std::move(v), W);
+    const unsigned per = W / m;  // rows in each vector
+    if (stride == static_cast<std::int64_t>(m) && count == m) {
+      for (unsigned k = 0; k < m; ++k) store(v[k], stream, a, at + static_cast<std::int64_t>(k * W));
+      return;
+    }
+    for (unsigned l = 0; l < W; ++l) {
+      Value* row = v[l / per];
+      const unsigned from = l % per * m;
+      if (count == 1) {
+        row = b_.CreateExtractElement(row, b_.getInt32(from));
+      } else if (count != W) {
+        std::vector<int> mask;
+        for (unsigned k = 0; k < count; ++k) mask.push_back(static_cast<int>(from + k));
+        row = b_.CreateShuffleVector(row, mask);
+      }
+      store(row, stream, a, at + static_cast<std::int64_t>(l) * stride);
+    }
+  }
 
   // ---------------------------------------------------------------- reductions
-  bool over_lanes(const Reduction& r) const { return n_.axes() && (r.over >> last() & 1); }
   Value* combined(const Reduction& r, Value* a, Value* b) { return ops_.binary(operation_of(r.op, r.at.dtype), r.at.dtype, a, b); }
   void begin_reductions(BasicBlock* before) {
     sums_.clear();
@@ -495,30 +474,16 @@ class NestEmitter {
     }
   }
 
-  const Nest& n_;
-  const Graph& g_;
-  const Target& target_;
   llvm::IRBuilder<> b_;
   Ops ops_;
   llvm::Function* f_ = nullptr;
-  std::vector<Stream> streams_;
-  std::vector<std::size_t> stream_of_load_, store_streams_, reduction_streams_;
-  std::vector<std::uint8_t> stage_;  // loops over the last axis that must end before a node is known
-  unsigned stages_ = 1, now_ = 0;
-  std::vector<Id> keep_;  // what later stages read from memory
-  std::vector<Value*> kept_;
+  unsigned now_ = 0;  // the stage
   Phase phase_ = Phase::main;
-  std::vector<Id> rows_;                    // what is computed before all others
-  std::vector<Value*> row_at_;              // its row
-  std::map<std::size_t, Value*> gathered_;  // reductions that are summed up in a row
-  std::vector<std::uint8_t> level_;         // loops that a node stands in
-  std::vector<std::vector<Id>> by_level_;   // live nodes
-  unsigned lanes_ = 1, copies_ = 1;         // of the last axis in a vector; vectors in flight
-  bool overlaps_ = false;                   // the last block of lanes goes back over elements of the one before
-  std::vector<Value*> index_;               // per axis entered
-  std::vector<Value*> index_of_copy_;       // along the last axis
+  std::vector<Value*> kept_, row_at_;  // rows, per node
+  bool overlaps_ = false;              // the last block of lanes goes back over elements of the one before
+  std::vector<Value*> index_;          // per axis entered
+  std::vector<Value*> index_of_copy_;  // along the last axis
   std::vector<Value*> scalars_, vectors_, splats_;
-  std::map<std::size_t, std::vector<Window>> windows_;                                      // per stream
   std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
   struct Sum {
     llvm::PHINode* phi;

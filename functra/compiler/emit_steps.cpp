@@ -7,11 +7,7 @@ namespace {
 class StepsEmitter final : public NestEmitter {
  public:
   StepsEmitter(const Nest& nest, const Target& target, llvm::Module& m, const std::string& name)
-      : NestEmitter(nest, target, m, name), s_(*nest.steps) {}
-
- private:
-  void analyse() override {
-    NestEmitter::analyse();
+      : NestEmitter(nest, target, m, name), s_(*nest.steps) {
     for (auto& c : s_.carries) streams_of_carries_.push_back(stream_of(n_.accesses[c.access]));
     std::vector<std::size_t> carry_of(n_.accesses.size(), n_.accesses.size());
     for (std::size_t k = 0; k < s_.carries.size(); ++k) carry_of[s_.carries[k].access] = k;
@@ -27,6 +23,7 @@ class StepsEmitter final : public NestEmitter {
     }
   }
 
+ private:
   // A block of vectors from the first step to the last.
   void body(Value* index, Value*) override {
     auto& context = b_.getContext();

@@ -6,6 +6,8 @@
 #include "functra/compiler/avals.h"
 #include "functra/compiler/pull.h"
 #include "functra/compiler/build.h"
+#include "functra/core/basis.h"
+#include "functra/prims/shape.h"
 
 namespace functra::compiler {
 
@@ -174,6 +176,7 @@ class Fusion {
         return join(k, found(a), readers);
       }
     }
+    if (!stored && !any_call && !readers.empty() && worth_turning(e, readers)) return join(k, fresh(false, space), readers);
     // Inside its only reader.
     if (!stored && !any_call && !root && readers.size() == 1) {
       Group& g = at(*readers.begin());
@@ -217,6 +220,41 @@ class Fusion {
         merge(h, g);
         return;
       }
+  }
+  // A transpose that brings a dimension into the lanes of a reader which goes over its elements many times: read with gaps otherwise.
+  bool worth_turning(const Eqn& e, const std::set<std::int32_t>& readers) {
+    constexpr std::int64_t times = 8, shortest = 16;
+    if (e.prim != &core::transpose_p) return false;
+    const core::Params params = e.params;
+    const Shape &perm = params.get<prims::PermParams>().perm, &to = p_.type(static_cast<Var>(e.out)).shape;
+    if (perm.empty() || perm.back() + 1 == to.rank() || to.back() < shortest) return false;
+    if (std::ranges::none_of(readers, [&](std::int32_t r) { return at(r).space.numel() >= times * to.numel(); })) return false;
+    return runs_in_lanes(static_cast<Var>(e.out), to.rank() - 1);
+  }
+  // Is dimension d of v, followed through those who use it in one group, the last one of what they are computed over?
+  bool runs_in_lanes(Var v, std::int64_t d) {
+    std::int32_t group = nowhere;
+    for (int steps = 0; steps < 16; ++steps) {
+      const Eqn* next = nullptr;
+      const auto i = static_cast<std::size_t>(v);
+      for (std::uint32_t c = first_[i]; c < first_[i + 1] && !next; ++c) {
+        const std::uint32_t j = consumers_[c];
+        const std::int32_t g = group_[j] == nowhere ? group : found(group_[j]);
+        if (group_[j] == nowhere && copies_[j].empty()) continue;
+        if (group != nowhere && g != group) continue;
+        group = g;
+        next = &p_.eqns[j];
+      }
+      if (!next) break;
+      const core::Params params = next->params;
+      const Kind kind = next->prim->lowering.kind;
+      if (next->prim == &core::broadcast_in_dim_p) d = params.get<prims::BroadcastParams>().dims[static_cast<std::size_t>(d)];
+      else if (next->prim == &core::transpose_p) d = params.get<prims::PermParams>().perm.find(d);
+      else if (kind == Kind::reduction) return d + 1 == p_.type(v).shape.rank();
+      else if (kind != Kind::scalar && kind != Kind::convert && kind != Kind::identity) return false;
+      v = static_cast<Var>(next->out);
+    }
+    return group != nowhere && d + 1 == p_.type(v).shape.rank();
   }
   // Does group h read a large operand of equation k?
   bool shares_input(std::size_t k, std::int32_t h) {

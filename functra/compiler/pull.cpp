@@ -394,33 +394,32 @@ class Pull::Chains {
 };
 
 // A sum along the whole last axis, of a row that every other position of the point leaves as it is: one stage of the nest.
-Id Pull::stage(const Eqn& e, const Point& i) {
-  Var x = p_.operands(e)[0];
-  const Aval type = p_.operand_type(x);
-  Shape dims = e.prim->lowering.dims(e.params);
-  if (nest_.axes() == 0 || dims.size() != 1) return fail(Outcome::impossible);
+bool Pull::is_row(const Point& i, std::int64_t n) const {
+  if (nest_.axes() == 0) return false;
   const std::size_t last = nest_.axes() - 1;
-  const auto along = static_cast<std::size_t>(dims[0]);
-  if (nest_.lower[last] != 0 || nest_.upper[last] != type.shape[along]) return fail(Outcome::impossible);
-  Point o;
-  o.rank = type.shape.rank();
-  for (int d = 0, k = 0; d < o.rank; ++d) {
-    o.at[d] = static_cast<std::size_t>(d) == along ? Position{0, 1, static_cast<int>(last)} : i.at[k++];
-    if (static_cast<std::size_t>(d) != along && o.at[d].axis == static_cast<int>(last)) return fail(Outcome::impossible);
-  }
-  Id t = value(x, o, false);
+  if (nest_.lower[last] != 0 || nest_.upper[last] != n) return false;
+  return std::none_of(i.at, i.at + i.rank, [&](const Position& p) { return p.axis == static_cast<int>(last); });
+}
+Id Pull::stage(core::ReduceOp op, DType d, Id term) {
   if (outcome_ != Outcome::fine) return fail(outcome_);
-  Access nowhere{-1, type.dtype, 0, std::vector<std::int64_t>(nest_.axes(), 0)};
-  nest_.reductions.push_back({e.prim->lowering.reduce, t, std::uint32_t{1} << last, nowhere, false});
-  return nest_.graph.reduced(type.dtype, nest_.reductions.size() - 1);
+  const std::size_t last = nest_.axes() - 1;
+  Access nowhere{-1, d, 0, std::vector<std::int64_t>(nest_.axes(), 0)};
+  nest_.reductions.push_back({op, term, std::uint32_t{1} << last, nowhere, false});
+  return nest_.graph.reduced(d, nest_.reductions.size() - 1);
 }
 Id Pull::reduction(const Eqn& e, const Point& i) {
-  if (terms(p_, e) > max_unrolled) return stage(e, i);
   Graph& g = nest_.graph;
   Var x = p_.operands(e)[0];
   const Aval type = p_.operand_type(x);
   Shape dims = e.prim->lowering.dims(e.params), extents = type.shape.pick(dims);
   core::ReduceOp op = e.prim->lowering.reduce;
+  if (dims.size() == 1 && extents[0] >= shortest_stage && is_row(i, extents[0])) {
+    Point o;
+    o.rank = type.shape.rank();
+    for (int d = 0, k = 0; d < o.rank; ++d) o.at[d] = d == dims[0] ? Position{0, 1, static_cast<int>(nest_.axes()) - 1} : i.at[k++];
+    return stage(op, type.dtype, value(x, o, false));
+  }
+  if (terms(p_, e) > max_unrolled) return fail(Outcome::impossible);
   Chains sum(extents.numel(), none);
   each_position(extents, [&](const Shape& at) {
     if (outcome_ != Outcome::fine) return;
@@ -460,6 +459,12 @@ std::pair<Point, Point> factors(const Lowering::Contraction& c, int rank_left, i
 }  // namespace
 
 Id Pull::contraction(const Eqn& e, const Point& i) {
+  if (const std::int64_t n = terms(p_, e);
+      n >= shortest_stage && i.rank < max_rank && is_row(i, n) && e.prim->lowering.contraction(e.params).left.size() == 1) {
+    Point all = i;
+    all.at[all.rank++] = {0, 1, static_cast<int>(nest_.axes()) - 1};
+    return stage(core::ReduceOp::sum, p_.type(static_cast<Var>(e.out)).dtype, product(e, all));
+  }
   if (terms(p_, e) > max_unrolled) return fail(Outcome::impossible);
   Graph& g = nest_.graph;
   auto operands = p_.operands(e);

@@ -15,6 +15,7 @@ using core::Var;
 
 inline constexpr int max_rank = 10;
 inline constexpr std::int64_t max_unrolled = 64;     // terms of a sum that is written out
+inline constexpr std::int64_t shortest_stage = 32;   // terms of a sum in lanes that a loop of its own is worth
 inline constexpr std::size_t max_rares = 48;         // in a nest: twice as many take four times as long to compile
 inline constexpr std::size_t max_stack = 112 << 10;  // of a walk, which recurs through what is not elementwise; threads may have 256 KiB
 
@@ -75,7 +76,8 @@ class Pull {
   Id reshaped(const Eqn& e, const Point& i);
   Id numbered(const Eqn& e, const Point& i);
   Id reduction(const Eqn& e, const Point& i);
-  Id stage(const Eqn& e, const Point& i);
+  bool is_row(const Point& i, std::int64_t n) const;
+  Id stage(core::ReduceOp op, DType d, Id term);
   Id contraction(const Eqn& e, const Point& i);
   Id fail(Outcome o);
   Id literal(Var v, bool structural);
