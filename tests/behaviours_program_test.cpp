@@ -592,18 +592,5 @@ TEST(BehaviourProgram, printed_literals_parse_back_to_the_same_bits) {
     for (std::size_t i = 0; i < a.size(); ++i) expect_close(a[i], b[i], 0);
   }
 }
-TEST(BehaviourProgram, equal_constants_are_captured_once) {
-  auto constant = [](double third) { return ft::tensor({1.0, 2.0, third}, ft::f64); };
-  Tensor large = some({40}), again = some({40}), x = some({3});
-  auto f = [&](const Tensor& v) {
-    Tensor y = v * constant(3) + constant(3) - constant(4) * of(0.5) + of(0.5) - constant(-0.0) + constant(0.0);
-    return y + ft::tensor({1.0f, 2.0f, 3.0f}, ft::f32) + ft::tensor({1, 2, 3}, ft::i64) + ft::sum(large * again);
-  };
-  // 3, 4, -0.0 and 0.0 last; 0.5; those of f32 and i64; and the large ones, which nobody compares.
-  ft::Program p = ft::make_fx(f)(x);
-  EXPECT_EQ(p.captured(), 9u);
-  expect_close(p({x})[0], f(x), 0);
-  expect_close(ft::jit(f)(x), f(x), 1e-14);
-}
 
 }  // namespace

@@ -106,3 +106,17 @@ TEST(Program, replays_on_new_data_and_parses_back) {
   expect_throw<ft::ValueError>([] { ft::Program::parse("program(v0: f64[]) {\n  v1: f32[] = sin(v0)\n  return v1\n}"); }, "equation 0 (sin)");
   expect_throw<ft::ShapeError>([&] { p({some({2})}); }, "input 0");
 }
+TEST(Jit, equal_constants_are_captured_once) {
+  auto constant = [](double third) { return ft::tensor({1.0, 2.0, third}, ft::f64); };
+  auto half = [] { return ft::tensor(0.5, ft::f64); };
+  Tensor large = some({40}), again = some({40}), x = some({3});
+  auto f = [&](const Tensor& v) {
+    Tensor y = v * constant(3) + constant(3) - constant(4) * half() + half() - constant(-0.0) + constant(0.0);
+    return y + ft::tensor({1.0f, 2.0f, 3.0f}, ft::f32) + ft::tensor({1, 2, 3}, ft::i64) + ft::sum(large * again);
+  };
+  // 3, 4, -0.0 and 0.0 last; 0.5; those of f32 and i64; and the large ones, which nobody compares.
+  ft::Program p = ft::make_fx(f)(x);
+  EXPECT_EQ(p.captured(), 9u);
+  expect_close(p({x})[0], f(x), 0);
+  expect_close(ft::jit(f)(x), f(x), 1e-14);
+}

@@ -209,7 +209,8 @@ void Executable::plan() {
   wire();
 }
 void Executable::wire() {
-  wires_.all_nests = std::ranges::all_of(steps_, [](auto& s) { return s.kind == Kind::nests; }) &&
+  auto wired = [](const Step& s) { return s.kind == Kind::nests && std::ranges::all_of(s.in, [](auto& o) { return o.slot >= 0; }); };
+  wires_.all_nests = std::ranges::all_of(steps_, wired) &&
                      std::ranges::none_of(slots_, [](auto& s) { return s.where == Where::tensor; });
   if (!wires_.all_nests) return;
   wires_.of_input.resize(program_->inputs.size());
