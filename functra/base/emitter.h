@@ -2,6 +2,7 @@
 // emits code from it; a test evaluates it.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "functra/base/dtype.h"
@@ -27,6 +28,7 @@ enum class NumOp : std::uint8_t {
   min,
   max,
   copysign,
+  scale,  // x 2^k for an integral number k
   and_,
   or_,
   xor_,
@@ -38,6 +40,11 @@ enum class NumOp : std::uint8_t {
   le,
   gt,
   ge,  // binary, bool result
+};
+
+// Where a real value lies, unless it is NaN.
+struct Range {
+  double lo = -std::numeric_limits<double>::infinity(), hi = std::numeric_limits<double>::infinity();
 };
 
 // Values are numbered by the Emitter. A dtype argument is the type of the operands (of both branches for select).
@@ -54,6 +61,11 @@ class Emitter {
   virtual Id convert(DType to, DType from, Id x) = 0;  // as the cast kernels do
   // `value` where mask is false, the C function `name` of the arguments where it is true. Masks are nearly always all false.
   virtual Id rare(DType, Id mask, Id value, const char* name, std::span<const Id> args) = 0;
+  // What is known of a value, and what a formula knows of it; both hints.
+  virtual Range range(Id) const { return {}; }
+  virtual void bound(Id, Range) {}
+  // Are many elements computed side by side, so that the number of operations counts, and not their depth?
+  virtual bool many() const { return false; }
 };
 
 struct Sym {

@@ -15,6 +15,9 @@
 //   bits(x), from_bits<X>(u)        the same width, unsigned: bits_of<X>
 //   u + u, -, &, |, ^, shl<k>(u), shr<k>(u), ==, <
 //   ~x, shl(x, y), shr(x, y)        of integers; shr is arithmetic on signed types (not on SIMD vectors)
+//   scale(x, k)                     x 2^k, rounded once; k is an integral number of at most 2^11
+//   known(x), within(x, lo, hi)     the Range of x, as far as it is known; x, of which the formula says so
+//   many(x)                         the number of operations counts, not their depth
 //   convert_to<T>(x)                the Num of element type T (not on SIMD vectors)
 //   widen(f, x...)                  f evaluated in double on float operands, rounded back
 //   rare(m, x, fallback, args...)   x, but the C function `fallback` of the arguments where m is set: for a few odd lanes
@@ -104,6 +107,7 @@ FUNCTRA_SYM_BINARY(rem, rem)
 FUNCTRA_SYM_BINARY(min, min)
 FUNCTRA_SYM_BINARY(max, max)
 FUNCTRA_SYM_BINARY(copysign, copysign)
+FUNCTRA_SYM_BINARY(scale, scale)
 FUNCTRA_SYM_BINARY(operator&, and_)
 FUNCTRA_SYM_BINARY(operator|, or_)
 FUNCTRA_SYM_BINARY(operator^, xor_)
@@ -138,6 +142,12 @@ template <class F, class... X> SymOf<float> widen(F f, SymOf<float> x, X... more
 template <class T, class F, class... X> SymOf<T> rare(SymOf<bool> m, SymOf<T> value, const F& f, X... args) {
   const Emitter::Id ids[] = {args.id...};
   return {m.e, m.e->rare(dtype_of<T>, m.id, value.id, std::is_same_v<T, float> ? f.f32_name : f.f64_name, ids)};
+}
+template <class T> Range known(SymOf<T> x) { return x.e->range(x.id); }
+template <class T> bool many(SymOf<T> x) { return x.e->many(); }
+template <class T> SymOf<T> within(SymOf<T> x, double lo, double hi) {
+  x.e->bound(x.id, {lo, hi});
+  return x;
 }
 
 }  // namespace functra::num

@@ -10,10 +10,9 @@ template <class X> FUNCTRA_INLINE X erf_near(X x) {
                                    0.005188329145312309, -0.0008010201854631305, 7.853880379116163e-05};
     return fma(x, poly(z, c), x);
   } else {
-    static constexpr double c[] = {0.1283791670955126,    -0.3761263890318375,     0.11283791670954857,    -0.026866170645072896,
-                                   0.005223977624780859,  -0.0008548326978741672,  0.00012055331036883442, -1.4925593506647e-05,
-                                   1.646097281575355e-06, -1.6350025236188992e-07, 1.4657880096594558e-08, -1.1365667485457542e-09,
-                                   5.945265078283015e-11};
+    static constexpr double c[] = {0.12837916709551256,    -0.3761263890318352,     0.11283791670944185,    -0.026866170643111482,
+                                   0.005223977606118337,   -0.000854832592930634,   0.00012055293576727823, -1.492471230077111e-05,
+                                   1.6447131582134938e-06, -1.6206314018622895e-07, 1.3710982147635593e-08, -7.779472645983996e-10};
     return fma(x, poly(z, c), x);
   }
 }
@@ -40,11 +39,26 @@ template <class X> FUNCTRA_INLINE X erfc_far(X x) {
   const auto sq = product(a, a), n = sum_ordered(c0, t * p), d = sum_ordered(a + a, X(1));
   const auto e = exp_parts(-sq.hi, -sq.lo);
   const X inv = X(1) / d.hi, q = n.hi * inv, low = (fma_exact(-q, d.hi, n.hi) + (n.lo - q * d.lo)) * inv;  // P / (1 + 2 x) = q + low
-  return scale_by_power(q + fma(q, e.p, fma(low, e.p, low)), e.power);
+  return scale(q + fma(q, e.p, fma(low, e.p, low)), e.k);
 }
+// Beyond one as 1 - exp(-x^2) R(|x|), whose error counts the less the larger x is; the exponential is that of the derivative.
 template <class X> FUNCTRA_INLINE X erf(X x) {
-  const X a = abs(x);
-  return select(a < X(1), erf_near(x), copysign(X(1) - erfc_far(a), x));
+  const X a = abs(x), e = exp(-(x * x)), t = select(a > X(is_float<X> ? 4 : 5.95), X(is_float<X> ? 4 : 5.95), a) - X(2);
+  X r = t;
+  if constexpr (is_float<X>) {
+    static constexpr double c[] = {0.25539612770080566,  -0.10679950565099716,   0.04177123308181763,   -0.015492151491343975,
+                                   0.005571966990828514, -0.0016029173275455832, 0.0005607462371699512, -0.00038888680865056813};
+    r = poly(t, c);
+  } else {
+    static constexpr double c[] = {0.2553956763105053,     -0.10679646185349498,    0.04180275260357524,   -0.015460637763919073,
+                                   0.005440738536933728,   -0.001831664281311457,   0.0005924699952955369, -0.00018477833517562838,
+                                   5.572832897958946e-05,  -1.6293810570460055e-05, 4.628128824890169e-06, -1.2793699159438052e-06,
+                                   3.449172006398729e-07,  -9.089896337096971e-08,  2.330872986019329e-08, -5.770747504971196e-09,
+                                   1.4412558429341084e-09, -3.8720435781556624e-10, 9.608612180699483e-11, -1.5934046726715488e-11,
+                                   1.1834366757781943e-12};
+    r = poly(t, c);
+  }
+  return within(select(a < X(1), erf_near(x), copysign(fma(-e, r, X(1)), x)), -1, 1);
 }
 template <class X> FUNCTRA_INLINE X erfc(X x) {
   const X a = abs(x), far = erfc_far(a);

@@ -5,7 +5,7 @@ namespace num {
 template <class X> inline constexpr int mantissa_bits = is_float<X> ? 23 : 52;
 template <class X> inline constexpr int exponent_bias = is_float<X> ? 127 : 1023;
 
-// exp(x) = 2^k (1 + p), |log(1 + p)| <= log(2)/2; `power` is k + 2 bias. |x| < 2^10.
+// exp(x) = 2^k (1 + p), |log(1 + p)| <= log(2)/2; the low bits of `power` are the exponent of 2^k. |x| < 2^10.
 template <class X> struct ExpParts {
   X p, k;
   bits_of<X> power;
@@ -26,15 +26,10 @@ template <class X> FUNCTRA_INLINE X expm1_reduced(X r) {
 // The leading part of log 2 has so few bits that its product with k is exact.
 template <class X> FUNCTRA_INLINE X ln2_hi() { return X(is_float<X> ? 0x1.62e4p-1 : 0x1.62e42fefa3p-1); }
 template <class X> FUNCTRA_INLINE X ln2_lo() { return X(is_float<X> ? 0x1.7f7d1cp-20 : 0x1.3de6af278ece6p-42); }
-template <class X> FUNCTRA_INLINE ExpParts<X> exp_parts(X x, X x_low = X(0)) {
-  const auto k = round_scaled(x, 1.4426950408889634, 2 * exponent_bias<X>);
+template <class X> FUNCTRA_INLINE ExpParts<X> exp_parts(X x, X x_low = X(-0.0)) {
+  const auto k = round_scaled(x, 1.4426950408889634, exponent_bias<X>);
   const X r = fma(-k.value, ln2_lo<X>(), fma(-k.value, ln2_hi<X>(), x)) + x_low;
-  return {expm1_reduced(r), k.value, k.low - bits(X(is_float<X> ? 0x1.8p23 : 0x1.8p52))};
-}
-// y 2^(power - 2 bias) with one rounding, subnormal or infinite where it must be: two exact halves of the power.
-template <class X> FUNCTRA_INLINE X scale_by_power(X y, bits_of<X> power) {
-  const bits_of<X> half = shr<1>(power);
-  return y * from_bits<X>(shl<mantissa_bits<X>>(half)) * from_bits<X>(shl<mantissa_bits<X>>(power - half));
+  return {expm1_reduced(r), k.value, k.low};
 }
 // NaN stays.
 template <class X> FUNCTRA_INLINE X clamp_to(X x, double lo, double hi) {
@@ -45,37 +40,38 @@ template <class X> FUNCTRA_INLINE X exp_lo_hi(X x) { return is_float<X> ? clamp_
 
 template <class X> FUNCTRA_INLINE X exp(X x) {
   const auto e = exp_parts(exp_lo_hi(x));
-  return scale_by_power(e.p + X(1), e.power);
+  const double most = known(x).hi;
+  return within(scale(e.p + X(1), e.k), 0, most <= 0 ? 1 : most < 700 ? std::exp(most) * 1.001 : __builtin_huge_val());
 }
 template <class X> FUNCTRA_INLINE X exp2(X x) {
   x = is_float<X> ? clamp_to(x, -151, 129) : clamp_to(x, -1077, 1025);
-  const auto k = round_scaled(x, 1, 2 * exponent_bias<X>);
-  const X p = expm1_reduced((x - k.value) * X(0.6931471805599453));
-  return scale_by_power(p + X(1), k.low - bits(X(is_float<X> ? 0x1.8p23 : 0x1.8p52)));
+  const X k = rint(x), p = expm1_reduced((x - k) * X(0.6931471805599453));
+  return within(scale(p + X(1), k), 0, __builtin_huge_val());
 }
 // exp(x) / 2, for x >= 0: no overflow before the result does.
 template <class X> FUNCTRA_INLINE X half_exp(X x) {
   const auto e = exp_parts(clamp_to(x, 0, is_float<X> ? 91 : 712));
-  return scale_by_power(e.p + X(1), e.power - bits_of<X>(1));
+  return scale(e.p + X(1), e.k - X(1));
 }
 
 // 2^(k-1) p + (2^(k-1) - 1/2), doubled: |k| <= 1024 does not overflow early.
 template <class X> FUNCTRA_INLINE X expm1(X x) {
   const X y = is_float<X> ? clamp_to(x, -20, 89) : clamp_to(x, -40, 710);
   const auto e = exp_parts(y);
-  const X s = from_bits<X>(shl<mantissa_bits<X>>(e.power - bits_of<X>(exponent_bias<X> + 1)));
+  const X s = from_bits<X>(shl<mantissa_bits<X>>(e.power - bits_of<X>(1)));
   const X r = fma(s, e.p, s - X(0.5)) * X(2);
   return select(abs(x) < X(is_float<X> ? 0x1p-25 : 0x1p-54), x, r);
 }
 
 template <class X> FUNCTRA_INLINE X sigmoid(X x) {
   const X e = exp(-abs(x));
-  return select(x < X(0), e, X(1)) / (X(1) + e);
+  return within(select(x < X(0), e, X(1)) / (X(1) + e), 0, 1);
 }
-template <class X> FUNCTRA_INLINE X tanh(X x) {
-  const X a = abs(x);
-  const X e = expm1(select(a > X(is_float<X> ? 10 : 20), X(is_float<X> ? 20 : 40), a + a));
-  return copysign(e / (e + X(2)), x);
+template <class X> FUNCTRA_INLINE X tanh(X x) {  // e / (e + 2) for e = expm1(2 |x|)
+  const X a = abs(x), twice = a + a, most = X(is_float<X> ? 20 : 40);
+  const auto p = exp_parts(select(twice > most, most, twice));
+  const X s = from_bits<X>(shl<mantissa_bits<X>>(p.power)), e = fma(s, p.p, s - X(1));
+  return within(copysign(e / (e + X(2)), x), -1, 1);
 }
 template <class X> FUNCTRA_INLINE X cosh(X x) {
   const X e = half_exp(abs(x));
@@ -106,20 +102,22 @@ template <class X> FUNCTRA_INLINE LogParts<X> log_parts(X x) {
   const X k = from_bits<X>(shr<mantissa_bits<X>>(u) | bits(big)) - select(small, big + X(exponent_bias<X> + shift), big + X(exponent_bias<X>));
   return {k, from_bits<X>((u & bits_of<X>((std::uint64_t{1} << mantissa_bits<X>)-1)) + root)};
 }
-// 2^k (1 + f) (1 + c) for a tiny c: the logarithm with f itself kept apart from the corrections (fdlibm's e_log.c).
-template <class X> FUNCTRA_INLINE X log_of_parts(X k, X f, X c) {
-  const X s = f / (X(2) + f), z = s * s, half = X(0.5) * f * f;
-  X p = z;
+// 2^k (1 + f) (1 + c) for a tiny c: the logarithm with f itself kept apart from the corrections (fdlibm's e_log.c). In single precision
+// without a division.
+template <class X> FUNCTRA_INLINE X log_of_parts(X k, X f, X c = X(-0.0)) {
   if constexpr (is_float<X>) {
-    static constexpr double l[] = {0.6666666269302368, 0.40000972151756287, 0.28498801589012146, 0.2427828162908554};
-    p = poly(z, l);
+    static constexpr double l[] = {0.3333333134651184, -0.2500081956386566, 0.20001226663589478, -0.16623356938362122,
+                                   0.1420176774263382, -0.131601944565773,  0.12761527299880981, -0.07634402811527252};
+    const X z = f * f;
+    const X low = fma(X(-0.5), z, fma(f * z, poly(f, l), fma(k, ln2_lo<X>(), c)));
+    return fma(k, ln2_hi<X>(), f + low);
   } else {
     static constexpr double l[] = {0.6666666666666734,  0.3999999999941703,  0.2857142874191351, 0.22222198618006103,
                                    0.18183562151188393, 0.15314103024158326, 0.1479545098232367};
-    p = poly(z, l);
+    const X s = f / (X(2) + f), z = s * s, half = X(0.5) * f * f;
+    const X low = fma(s, fma(z, poly(z, l), half), fma(k, ln2_lo<X>(), c));
+    return fma(k, ln2_hi<X>(), f - (half - low));
   }
-  const X low = fma(s, fma(z, p, half), fma(k, ln2_lo<X>(), c));
-  return fma(k, ln2_hi<X>(), f - (half - low));
 }
 // log's values outside (0, inf), where `at` is the argument of the logarithm.
 template <class X> FUNCTRA_INLINE X log_specials(X at, X y) {
@@ -127,11 +125,11 @@ template <class X> FUNCTRA_INLINE X log_specials(X at, X y) {
 }
 template <class X> FUNCTRA_INLINE X log(X x) {
   const auto l = log_parts(x);
-  return log_specials(x, log_of_parts(l.k, l.m - X(1), X(0)));
+  return log_specials(x, log_of_parts(l.k, l.m - X(1)));
 }
 template <class X> FUNCTRA_INLINE X log2(X x) {
   const auto l = log_parts(x);
-  return log_specials(x, fma(log_of_parts(X(0), l.m - X(1), X(0)), X(1.4426950408889634), l.k));
+  return log_specials(x, fma(log_of_parts(X(0), l.m - X(1)), X(1.4426950408889634), l.k));
 }
 template <class X> FUNCTRA_INLINE X log10(X x) { return log(x) * X(0.43429448190325182); }
 template <class X> FUNCTRA_INLINE X log1p(X x) {
@@ -205,7 +203,7 @@ template <class X> FUNCTRA_INLINE X pow_of_log(Pair<X> l, X y) {  // exp(y l)
   const auto e = product(y, l.hi);
   const X low = fma(y, l.lo, e.lo);
   const auto p = exp_parts(exp_lo_hi(e.hi), select(abs(e.hi) < X(1000), low, X(0)));
-  return scale_by_power(p.p + X(1), p.power);
+  return scale(p.p + X(1), p.k);
 }
 // C99 Annex F from |x|^y.
 template <class X> FUNCTRA_INLINE X pow_specials(X x, X y, X m) {
@@ -226,7 +224,7 @@ template <class X> FUNCTRA_INLINE X pow(X x, X y) {
           using W = decltype(a);
           const W t = abs(a);
           const auto l = log_parts(t);
-          const W m = exp(b * log_of_parts(l.k, l.m - W(1), W(0)));
+          const W m = exp(b * log_of_parts(l.k, l.m - W(1)));
           return pow_specials(a, b, m);
         },
         x, y);

@@ -2,16 +2,17 @@
 FUNCTRA_NUM_BEGIN
 namespace num {
 
-// x - k * pi/2 for an integer k. The first step is exact (all are multiples of the last place of the leading part, and the
-// difference is below 2), the later ones round relatively, so the result has a relative error of about one rounding.
-template <class X> FUNCTRA_INLINE X reduce_half_pi(X x, X k) {
-  const X p1 = X(is_float<X> ? 0x1.921fb6p+0 : 0x1.921fb54442d18p+0), p2 = X(is_float<X> ? -0x1.777a5cp-25 : 0x1.1a62633145c07p-54),
-          p3 = X(is_float<X> ? -0x1.ee59dap-50 : -0x1.f1976b7ed8fbcp-110);
+// x - k * pi/2 `scale` for an integer k; the parts of pi/2 are positive, so that -0 stays for k = 0. The first step is exact (all are multiples
+// of the last place of the leading part, and the difference is below 2), the later ones round relatively, so the result has a relative
+// error of about one rounding.
+template <class X> FUNCTRA_INLINE X reduce_half_pi(X x, X k, double scale = 1) {
+  const X p1 = X(scale * (is_float<X> ? 0x1.921fb4p+0 : 0x1.921fb54442d18p+0)), p2 = X(scale * (is_float<X> ? 0x1.4442dp-24 : 0x1.1a62633145c06p-54)),
+          p3 = X(scale * (is_float<X> ? 0x1.84698ap-48 : 0x1.c1cd129024e09p-107));
   return fma_exact(-k, p3, fma_exact(-k, p2, fma_exact(-k, p1, x)));
 }
 template <class X> FUNCTRA_INLINE X reduction_limit() { return X(is_float<X> ? 0x1p16 : 0x1p40); }
 
-// sin(r) for |r| <= pi/2.
+// sin(r) for |r| <= pi/2; of -0, 0.
 template <class X> FUNCTRA_INLINE X sin_half_period(X r) {
   const X z = r * r;
   X p = X(0);
@@ -25,25 +26,27 @@ template <class X> FUNCTRA_INLINE X sin_half_period(X r) {
   }
   return fma(r * z, p, r);
 }
+// Is |x| known to be at most this?
+template <class X> FUNCTRA_INLINE bool never_above(X x, double limit) { return known(x).hi <= limit && known(x).lo >= -limit; }
 
 // sin(k pi + r) = (-1)^k sin(r). Larger arguments go to libm.
 template <class X> FUNCTRA_INLINE X sin(X x) {
+  if (never_above(x, 1.5)) return within(select(x == X(0), x, sin_half_period(x)), -1.001, 1.001);
   constexpr int top = is_float<X> ? 31 : 63;
   const auto k = round_scaled(x, 0.31830988618379067);
-  const X r = reduce_half_pi(x, k.value + k.value);
-  const X y = flip_sign(sin_half_period(r), shl<top>(k.low));
-  return rare(!(abs(x) <= reduction_limit<X>()), select(x == X(0), x, y), libm_sin, x);
+  const X y = flip_sign(sin_half_period(reduce_half_pi(x, k.value, 2)), shl<top>(k.low));
+  return within(rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), libm_sin, x), -1.001, 1.001);
 }
 
 // cos(x) = sin of the distance to the nearest odd multiple of pi/2.
 template <class X> FUNCTRA_INLINE X cos(X x) {
+  if (never_above(x, 3)) return within(-sin_half_period(reduce_half_pi(abs(x), X(1))), -1.001, 1.001);
   constexpr int top = is_float<X> ? 31 : 63;
   const X shifter = X(is_float<X> ? 0x1.8p23 : 0x1.8p52);
   const X t = fma(x, X(0.31830988618379067), X(-0.5)) + shifter;
   const X k = t - shifter;
-  const X r = reduce_half_pi(x, k + k + X(1));
-  const X y = -flip_sign(sin_half_period(r), shl<top>(bits(t)));
-  return rare(!(abs(x) <= reduction_limit<X>()), y, libm_cos, x);
+  const X y = -flip_sign(sin_half_period(reduce_half_pi(x, k + X(0.5), 2)), shl<top>(bits(t)));
+  return within(rare(abs(x) > reduction_limit<X>(), y, libm_cos, x), -1.001, 1.001);
 }
 
 template <class X> FUNCTRA_INLINE X tan(X x) {
@@ -66,7 +69,7 @@ template <class X> FUNCTRA_INLINE X tan(X x) {
   const X sine = fma(r * z, s, r), cosine = w + fma(z * z, c, (X(1) - w) - half);
   const auto odd = (k.low & bits_of<X>(1)) == bits_of<X>(1);
   const X y = select(odd, -cosine, sine) / select(odd, sine, cosine);
-  return rare(!(abs(x) <= reduction_limit<X>()), select(x == X(0), x, y), libm_tan, x);
+  return rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), libm_tan, x);
 }
 
 // atan(n / d) for 0 <= n <= d: above tan(pi/8) as pi/4 + atan((n - d) / (n + d)).

@@ -218,6 +218,7 @@ class Builder {
       n.lower = b.lower;
       n.upper = b.upper;
       n.buffers = static_cast<int>(u_.in.size() + u_.out.size());
+      n.graph.set_many(!axes.empty() && n.extent(axes.size() - 1) >= many_elements);
       auto buffer = [&](Var v) { return buffer_of(v); };
       Pull pull(p_, defines_, buffer, n, budget);
       fill(n, pull, least);
@@ -282,15 +283,27 @@ class Builder {
           reduce(n, pull, e, buffer, type, domain, least);
           continue;
         }
+        const bool past = goes_past(v);
         each_point(type.shape, least, Mask(type.shape.size(), 1), {}, [&](const Point& i) {
           Id x = pull.at(v, i);
-          n.stores.push_back({pull.access(buffer, type, i), x});
+          n.stores.push_back({pull.access(buffer, type, i), x, past});
         });
       } else {
         reduce(n, pull, e, buffer, type, domain, least);
       }
       if (pull.outcome() != Pull::Outcome::fine) return;
     }
+  }
+  // A result of the program that is larger than the caches nearby, and that no other equation reads.
+  bool goes_past(Var v) const {
+    constexpr std::int64_t nearby = 4 << 20;  // bytes
+    const Aval& t = p_.type(v);
+    if (t.shape.numel() * static_cast<std::int64_t>(size_of(t.dtype)) <= nearby) return false;
+    if (std::find(p_.outputs.begin(), p_.outputs.end(), v) == p_.outputs.end()) return false;
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
+      for (Var o : p_.operands(p_.eqns[k]))
+        if (o == v && !std::binary_search(u_.eqns.begin(), u_.eqns.end(), static_cast<std::uint32_t>(k))) return false;
+    return true;
   }
   // Are the axes of the domain also those of the result?
   static bool axes_kept(const Shape& domain, const Eqn& e, std::int64_t least) {
@@ -340,6 +353,7 @@ class Builder {
     });
   }
 
+  static constexpr std::int64_t many_elements = 64;  // along the last axis: several blocks of vectors
   static constexpr std::int64_t shortest_axis = 16;  // that runs in vectors, or is cut in boxes, by choice
   static constexpr std::size_t budget = 6000;        // nodes: about 0.2 s of code generation
   const Program& p_;

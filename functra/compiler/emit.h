@@ -15,6 +15,7 @@ namespace functra::compiler {
 struct Target {
   unsigned vector_bytes = 16;  // of the machine's best vectors
   unsigned registers = 16;     // of them
+  bool avx512 = false, x86 = false;
 };
 
 // Adds to the module the function void name(void* const* buffers, int64 begin, int64 end), which runs the part [begin, end) of the

@@ -13,7 +13,7 @@ using llvm::BasicBlock, llvm::Value;
 class NestEmitter : protected NestPlan {
  public:
   NestEmitter(const Nest& nest, const Target& target, llvm::Module& m, const std::string& name)
-      : NestPlan(nest, target), b_(m.getContext()), ops_(b_, g_) {
+      : NestPlan(nest, target), b_(m.getContext()), ops_(b_, g_, target) {
     auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy(), b_.getInt64Ty(), b_.getInt64Ty()}, false);
     f_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, m);
     f_->addFnAttr(llvm::Attribute::NoUnwind);
@@ -44,6 +44,7 @@ class NestEmitter : protected NestPlan {
     if (n_.axes() == 0) body(nullptr, nullptr);
     else nested(0);
     if (!gathered_.empty()) once(Phase::after);
+    if (fence_) ops_.fence();
     b_.CreateRetVoid();
   }
 
@@ -85,7 +86,7 @@ class NestEmitter : protected NestPlan {
   // ---------------------------------------------------------------- loops
   void scalar_level(std::size_t level, unsigned stage = 0) {
     for (Id i : by_level_[level])
-      if (!in_lanes(i) && stage_[i] == stage && g_[i].op != Op::reduced) scalars_[i] = compute_scalar(i);
+      if (!in_lanes(i) && stage_[i] == stage && g_[i].op != Op::reduced) need(i);
   }
   std::vector<Value*> enter(std::size_t axis, Value* index) {  // moves the streams; what they were
     std::vector<Value*> before;
@@ -163,8 +164,13 @@ class NestEmitter : protected NestPlan {
     for (std::size_t k : which) {
       auto& s = n_.stores[k];
       std::int64_t stride = n_.axes() ? s.at.strides[last()] : 0;
+      if (passes_[k]) continue;
       if (lanes_ > 1 && stride != 1 && stride != 0) {
         apart.push_back(k);
+        continue;
+      }
+      if (s.past && lanes_ > 1 && stride == 1 && lanes_ * size_of(s.at.dtype) >= line / 2) {
+        for (unsigned u = 0; u < copies_; ++u) past_.push_back({to_memory(s.at.dtype, value_of(k, u)), k, u});
         continue;
       }
       for (unsigned u = 0; u < copies_; ++u) {
@@ -174,7 +180,27 @@ class NestEmitter : protected NestPlan {
       }
     }
     interleaved_stores(std::move(apart), value_of);
+    stores_past_caches();
+    std::map<std::size_t, std::vector<std::size_t>> records;  // per stream
+    for (std::size_t k : which)
+      if (passes_[k]) records[store_streams_[k]].push_back(k);
+    std::vector<Block> blocks;
+    for (auto& [stream, stores] : records) {
+      blocks.push_back(block_of(stores));
+      Value* there = std::exchange(streams_[stream].at, blocks.back().from);
+      interleaved_stores(stores, value_of);
+      streams_[stream].at = there;
+    }
+    if (!blocks.empty()) pass(blocks);
   }
+  // Records written past the caches: those of a block of lanes are put together on the stack.
+  struct Block {
+    Value *from, *to;
+    std::uint64_t bytes;
+  };
+  Block block_of(const std::vector<std::size_t>& stores);
+  void pass(const std::vector<Block>& blocks);
+  void copy(const Block& b, bool past);
   virtual void body(Value* index, Value* start) {
     begin_body(index);
     if (phase_ != Phase::main) return rows(start);
@@ -198,18 +224,20 @@ class NestEmitter : protected NestPlan {
     Value* at = b_.CreateSub(index_of_copy_[u], b_.getInt64(static_cast<std::uint64_t>(n_.lower[last()])));
     return b_.CreateInBoundsGEP(ops_.stored(d), row, at);
   }
-  // Emits the operands of i that are not there yet, operands first, and i.
+  bool there(Id i) const { return in_lanes(i) ? vectors_[i] != nullptr : scalars_[i] != nullptr; }
+  // Where it lies in memory, if it does: computed by an earlier loop over the row.
+  Value* row_with(Id i) const { return phase_ == Phase::main && row_at_[i] ? row_at_[i] : stage_[i] < now_ ? kept_[i] : nullptr; }
+  // Emits `root`, and before it those of its operands that are not there yet.
   void need(Id root) {
     std::vector<Id> stack{root};
     while (!stack.empty()) {
       Id i = stack.back();
-      if (!in_lanes(i) || vectors_[i]) {
+      if (there(i)) {
         stack.pop_back();
         continue;
       }
       std::size_t before = stack.size();
-      Value* row = stage_[i] < now_ ? kept_[i] : nullptr;
-      if (phase_ == Phase::main && row_at_[i]) row = row_at_[i];
+      Value* row = in_lanes(i) ? row_with(i) : nullptr;
       if (row) {
         for (unsigned u = 0; u < copies_; ++u)
           vectors_[u * g_.size() + i] =
@@ -218,15 +246,43 @@ class NestEmitter : protected NestPlan {
       }
       std::vector<Id> missing;
       auto operand = [&](Id o) {
-        if (in_lanes(o) && !vectors_[o]) missing.push_back(o);
+        if (!there(o)) missing.push_back(o);
       };
       if (!twin_.empty() && twin_[i].first != none) operand(twin_[i].first);
       else g_.each_operand(i, operand);
       stack.insert(stack.end(), missing.rbegin(), missing.rend());
       if (stack.size() != before) continue;
       stack.pop_back();
-      for (unsigned u = 0; u < copies_; ++u) vectors_[u * g_.size() + i] = compute(i, u);
+      if (g_[i].op == Op::rare) rare_ones(i);
+      else if (!in_lanes(i)) scalars_[i] = compute_scalar(i);
+      else
+        for (unsigned u = 0; u < copies_; ++u) vectors_[u * g_.size() + i] = compute(i, u);
     }
+  }
+  // All that may call out and can be computed now, behind one branch, since a branch ends the code that the machine's scheduler sees.
+  void rare_ones(Id first) {
+    std::vector<Id> group;
+    if (n_.steps || phase_ != Phase::main || (in_lanes(first) && stage_[first] < now_)) group.push_back(first);  // what else is known is not clear
+    else
+      for (Id i : rares_)
+        if (level_[i] == level_[first] && stage_[i] == stage_[first] && rares_before_[i] == rares_before_[first] && !there(i) &&
+            !(in_lanes(i) && row_with(i)))
+          group.push_back(i);
+    for (Id i : group) g_.each_operand(i, [&](Id o) { need(o); });
+    const bool lanes = in_lanes(first);
+    const unsigned copies = lanes ? copies_ : 1;
+    std::vector<Ops::Rare> calls;
+    for (Id i : group)
+      for (unsigned u = 0; u < copies; ++u) {
+        auto operand = [&](Id o) { return lanes ? value(o, u) : scalars_[o]; };
+        Ops::Rare r{&g_[i], operand(g_[i].a), operand(g_[i].b), {}};
+        for (Id o : g_.fallback(g_[i].attr).args) r.args.push_back(operand(o));
+        calls.push_back(std::move(r));
+      }
+    ops_.rare(calls, lanes ? lanes_ : 1);
+    std::size_t k = 0;
+    for (Id i : group)
+      for (unsigned u = 0; u < copies; ++u) (lanes ? vectors_[u * g_.size() + i] : scalars_[i]) = calls[k++].value;
   }
   Value* value(Id i, unsigned u) {
     if (in_lanes(i)) return vectors_[u * g_.size() + i];
@@ -257,11 +313,6 @@ class NestEmitter : protected NestPlan {
   }
   template <class F> Value* operation(Id i, unsigned lanes, F operand) {
     const Node& n = g_[i];
-    if (n.op == Op::rare) {
-      std::vector<Value*> args;
-      for (Id o : g_.fallback(n.attr).args) args.push_back(operand(o));
-      return ops_.rare(n, operand(n.a), operand(n.b), args, lanes);
-    }
     return ops_.apply(n, n.a == none ? nullptr : operand(n.a), n.b == none ? nullptr : operand(n.b), n.c == none ? nullptr : operand(n.c), lanes);
   }
 
@@ -339,6 +390,37 @@ class NestEmitter : protected NestPlan {
       known = ops_.unzipped(std::move(known), lanes_);
     }
     return known[static_cast<std::size_t>(a.offset - w.from)];
+  }
+  // Vectors that fill their lines go past the caches, where all of them do: others could not.
+  void stores_past_caches() {
+    if (past_.empty()) return;
+    auto& context = b_.getContext();
+    std::vector<Value*> at;
+    std::vector<unsigned> bytes;
+    Value* low = nullptr;
+    for (auto& x : past_) {
+      const Store& s = n_.stores[x.store];
+      at.push_back(pointer(store_streams_[x.store], s.at, static_cast<std::int64_t>(x.copy * lanes_)));
+      bytes.push_back(lanes_ * static_cast<unsigned>(size_of(s.at.dtype)));
+      Value* bits = b_.CreateAnd(b_.CreatePtrToInt(at.back(), b_.getInt64Ty()), b_.getInt64(bytes.back() - 1));
+      low = low ? b_.CreateOr(low, bits) : bits;
+    }
+    auto* whole = BasicBlock::Create(context, "lines", f_);
+    auto* parts = BasicBlock::Create(context, "parts", f_);
+    auto* after = BasicBlock::Create(context, "stored", f_);
+    b_.CreateCondBr(b_.CreateICmpEQ(low, b_.getInt64(0)), whole, parts, llvm::MDBuilder(context).createBranchWeights(1000, 1));
+    for (auto* block : {whole, parts}) {
+      b_.SetInsertPoint(block);
+      for (std::size_t k = 0; k < past_.size(); ++k) {
+        auto* s = b_.CreateAlignedStore(past_[k].value, at[k], llvm::Align(block == whole ? bytes[k] : size_of(n_.stores[past_[k].store].at.dtype)));
+        if (block == whole)
+          s->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context, llvm::ConstantAsMetadata::get(b_.getInt32(1))));
+      }
+      b_.CreateBr(after);
+    }
+    b_.SetInsertPoint(after);
+    past_.clear();
+    fence_ = true;
   }
   // Records side by side: up to a vector of columns become rows by repeated interleaving.
   template <class F> void interleaved_stores(std::vector<std::size_t> stores, F value_of) {
@@ -485,6 +567,15 @@ class NestEmitter : protected NestPlan {
   std::vector<Value*> index_of_copy_;  // along the last axis
   std::vector<Value*> scalars_, vectors_, splats_;
   std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
+  static constexpr std::size_t line = 64;                                                   // bytes
+  struct Past {
+    Value* value;
+    std::size_t store;
+    unsigned copy;
+  };
+  std::vector<Past> past_;                 // to be stored past the caches at the end of the block
+  bool fence_ = false;                     // has anything been?
+  std::map<std::size_t, Value*> records_;  // per stream: where those of a block are put together
   struct Sum {
     llvm::PHINode* phi;
     Value* next;

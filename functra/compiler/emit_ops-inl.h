@@ -5,13 +5,15 @@
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
-#include "functra/compiler/graph.h"
+#include <map>
+
+#include "functra/compiler/emit.h"
 
 namespace functra::compiler {
 
 class Ops {
  public:
-  Ops(llvm::IRBuilder<>& b, const Graph& g) : b_(b), g_(g) {}
+  Ops(llvm::IRBuilder<>& b, const Graph& g, const Target& t) : b_(b), g_(g), target_(t) {}
 
   llvm::Type* element(DType d) const;  // in registers: i1 for bool
   llvm::Type* stored(DType d) const;   // in memory
@@ -26,16 +28,26 @@ class Ops {
   std::vector<llvm::Value*> unzipped(std::vector<llvm::Value*> rows, unsigned lanes);
   llvm::Value* joined(std::vector<llvm::Value*> parts, unsigned lanes);    // end to end; each has so many lanes
   llvm::Value* folded(NumOp op, DType d, llvm::Value* v, unsigned lanes);  // all lanes combined
-  llvm::Value* rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes);
+  struct Rare {
+    const Node* n;
+    llvm::Value *value, *mask;
+    std::vector<llvm::Value*> args;
+  };
+  void fence();                                      // what was stored past the caches is there for other threads
+  void rare(std::span<Rare> calls, unsigned lanes);  // puts each `value` right, behind one branch
 
  private:
+  llvm::Value* room(llvm::Value* v, std::size_t slot);
   llvm::Value* unary(NumOp op, DType d, llvm::Value* x);
   llvm::Value* division(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
   llvm::Value* shift(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
+  llvm::Value* scaled(DType d, llvm::Value* x, llvm::Value* k);
   llvm::Value* extreme(bool max, DType d, llvm::Value* a, llvm::Value* b);
   llvm::Value* convert(DType to, DType from, llvm::Value* x, unsigned lanes);
   llvm::IRBuilder<>& b_;
   const Graph& g_;
+  const Target& target_;
+  std::map<std::pair<llvm::Type*, std::size_t>, llvm::Value*> rooms_;  // of values in memory, during a call
 };
 
 }  // namespace functra::compiler

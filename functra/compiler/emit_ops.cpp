@@ -1,6 +1,9 @@
 #include "functra/compiler/emit_ops-inl.h"
 
 #include "functra/compiler/emit.h"
+#include <bit>
+
+#include <llvm/IR/IntrinsicsX86.h>
 
 #include <llvm/IR/Constants.h>
 
@@ -84,6 +87,39 @@ llvm::Value* Ops::extreme(bool max, DType d, llvm::Value* a, llvm::Value* b) {
   llvm::Value* r = b_.CreateSelect(max ? b_.CreateFCmpOGT(a, b) : b_.CreateFCmpOLT(a, b), a, b);
   return is_constant_number(a) ? r : b_.CreateSelect(b_.CreateFCmpUNO(a, a), a, r);
 }
+// x 2^k, rounded once: an instruction of AVX-512, or two exact halves of the power.
+llvm::Value* Ops::scaled(DType d, llvm::Value* x, llvm::Value* k) {
+  const bool f32 = d == DType::f32;
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
+  const unsigned lanes = vector ? vector->getNumElements() : 1, bits = lanes * width(d);
+  if (target_.avx512 && (lanes == 1 || bits >= 128)) {
+    llvm::Value* all = llvm::ConstantInt::getAllOnesValue(b_.getIntNTy(std::max(8u, lanes)));
+    llvm::Value* round = b_.getInt32(4);  // as the machine is set
+    if (lanes == 1) {
+      llvm::Type* t = widened(x->getType(), 128 / width(d));
+      auto in = [&](llvm::Value* v) { return b_.CreateInsertElement(llvm::PoisonValue::get(t), v, b_.getInt32(0)); };
+      llvm::Value *a = in(x), *c = in(k);
+      return b_.CreateExtractElement(b_.CreateIntrinsic(f32 ? llvm::Intrinsic::x86_avx512_mask_scalef_ss : llvm::Intrinsic::x86_avx512_mask_scalef_sd,
+                                                        {}, {a, c, a, all, round}),
+                                     b_.getInt32(0));
+    }
+    const ID id = bits == 512   ? (f32 ? llvm::Intrinsic::x86_avx512_mask_scalef_ps_512 : llvm::Intrinsic::x86_avx512_mask_scalef_pd_512)
+                  : bits == 256 ? (f32 ? llvm::Intrinsic::x86_avx512_mask_scalef_ps_256 : llvm::Intrinsic::x86_avx512_mask_scalef_pd_256)
+                                : (f32 ? llvm::Intrinsic::x86_avx512_mask_scalef_ps_128 : llvm::Intrinsic::x86_avx512_mask_scalef_pd_128);
+    if (bits == 512) return b_.CreateIntrinsic(id, {}, {x, k, x, all, round});
+    return b_.CreateIntrinsic(id, {}, {x, k, x, all});
+  }
+  llvm::Type *real = x->getType(), *whole = widened(b_.getIntNTy(width(d)), lanes);
+  const double shifter = f32 ? 0x1.8p23 : 0x1.8p52, bias = f32 ? 127 : 1023;
+  const std::uint64_t base = f32 ? std::bit_cast<std::uint32_t>(static_cast<float>(shifter)) : std::bit_cast<std::uint64_t>(shifter);
+  auto number = [&](std::uint64_t v) { return llvm::ConstantInt::get(whole, v); };
+  llvm::Value* shifted = b_.CreateFAdd(k, llvm::ConstantFP::get(real, shifter + 2 * bias));
+  llvm::cast<llvm::Instruction>(shifted)->setHasAllowContract(false);
+  llvm::Value* power = b_.CreateSub(b_.CreateBitCast(shifted, whole), number(base));
+  llvm::Value* half = b_.CreateLShr(power, number(1));
+  auto power_of_two = [&](llvm::Value* p) { return b_.CreateBitCast(b_.CreateShl(p, number(f32 ? 23 : 52)), real); };
+  return b_.CreateFMul(b_.CreateFMul(x, power_of_two(half)), power_of_two(b_.CreateSub(power, half)));
+}
 llvm::Value* Ops::binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
   const bool real = is_real(d), sign = is_signed_int(d);
   switch (op) {
@@ -95,6 +131,7 @@ llvm::Value* Ops::binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
     case NumOp::min: return extreme(false, d, a, b);
     case NumOp::max: return extreme(true, d, a, b);
     case NumOp::copysign: return b_.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, a, b);
+    case NumOp::scale: return scaled(d, a, b);
     case NumOp::and_: return b_.CreateAnd(a, b);
     case NumOp::or_: return b_.CreateOr(a, b);
     case NumOp::xor_: return b_.CreateXor(a, b);
@@ -192,45 +229,57 @@ llvm::Value* Ops::folded(NumOp op, DType d, llvm::Value* v, unsigned lanes) {
   }
   return v;
 }
-llvm::Value* Ops::rare(const Node& n, llvm::Value* value, llvm::Value* mask, std::span<llvm::Value* const> args, unsigned lanes) {
+void Ops::fence() {
+  if (target_.x86) b_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, llvm::ArrayRef<llvm::Type*>(), llvm::ArrayRef<llvm::Value*>());
+  else b_.CreateFence(llvm::AtomicOrdering::Release);
+}
+llvm::Value* Ops::room(llvm::Value* v, std::size_t slot) {
+  llvm::Function* f = b_.GetInsertBlock()->getParent();
+  auto& p = rooms_[{v->getType(), slot}];
+  if (!p) {
+    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
+    p = entry.CreateAlloca(v->getType());
+  }
+  b_.CreateStore(v, p);
+  return p;
+}
+void Ops::rare(std::span<Rare> calls, unsigned lanes) {
   auto& context = b_.getContext();
   llvm::Function* f = b_.GetInsertBlock()->getParent();
   llvm::Module* m = f->getParent();
-  const auto& fallback = g_.fallback(n.attr);
-  llvm::Type *t = element(n.type), *ptr = b_.getPtrTy();
-  llvm::FunctionCallee target = m->getOrInsertFunction(fallback.name, llvm::FunctionType::get(t, std::vector<llvm::Type*>(args.size(), t), false));
-  std::string helper = std::string("functra_rare_") + std::string(name_of(n.type)) + "_" + std::to_string(args.size());
-  std::vector<llvm::Type*> types{ptr, b_.getInt64Ty(), ptr};
-  types.insert(types.end(), args.size(), ptr);
-  llvm::FunctionCallee call = m->getOrInsertFunction(helper, llvm::FunctionType::get(b_.getVoidTy(), types, false));
-
-  llvm::Value *bits = mask, *any = mask;
-  if (lanes > 1) {
-    bits = b_.CreateBitCast(mask, b_.getIntNTy(lanes));
-    any = b_.CreateICmpNE(bits, llvm::ConstantInt::get(bits->getType(), 0));
-  }
+  llvm::Value* any = nullptr;
+  for (const Rare& r : calls) any = any ? b_.CreateOr(any, r.mask) : r.mask;
+  auto bits = [&](llvm::Value* mask) { return lanes > 1 ? b_.CreateBitCast(mask, b_.getIntNTy(lanes)) : mask; };
+  if (lanes > 1) any = b_.CreateICmpNE(bits(any), llvm::ConstantInt::get(b_.getIntNTy(lanes), 0));
   auto* before = b_.GetInsertBlock();
   auto* odd = llvm::BasicBlock::Create(context, "odd", f);
   auto* after = llvm::BasicBlock::Create(context, "usual", f);
   b_.CreateCondBr(any, odd, after, llvm::MDBuilder(context).createBranchWeights(1, 100000));
   b_.SetInsertPoint(odd);
-  auto room = [&](llvm::Value* v) {
-    llvm::IRBuilder<> entry(&f->getEntryBlock(), f->getEntryBlock().begin());
-    auto* p = entry.CreateAlloca(v->getType());
-    b_.CreateStore(v, p);
-    return p;
-  };
-  auto* result = room(value);
-  std::vector<llvm::Value*> operands{target.getCallee(), b_.CreateZExt(bits, b_.getInt64Ty()), result};
-  for (auto* a : args) operands.push_back(room(a));
-  b_.CreateCall(call, operands);
-  auto* fixed = b_.CreateLoad(value->getType(), result);
+  std::vector<llvm::Value*> fixed;
+  for (const Rare& r : calls) {
+    const auto& fallback = g_.fallback(r.n->attr);
+    llvm::Type *t = element(r.n->type), *ptr = b_.getPtrTy();
+    llvm::FunctionCallee target =
+        m->getOrInsertFunction(fallback.name, llvm::FunctionType::get(t, std::vector<llvm::Type*>(r.args.size(), t), false));
+    const std::string helper = "functra_rare_" + std::string(name_of(r.n->type)) + "_" + std::to_string(r.args.size());
+    std::vector<llvm::Type*> types{ptr, b_.getInt64Ty(), ptr};
+    types.insert(types.end(), r.args.size(), ptr);
+    llvm::FunctionCallee call = m->getOrInsertFunction(helper, llvm::FunctionType::get(b_.getVoidTy(), types, false));
+    auto* result = room(r.value, 0);
+    std::vector<llvm::Value*> operands{target.getCallee(), b_.CreateZExt(bits(r.mask), b_.getInt64Ty()), result};
+    for (std::size_t k = 0; k < r.args.size(); ++k) operands.push_back(room(r.args[k], k + 1));
+    b_.CreateCall(call, operands);
+    fixed.push_back(b_.CreateLoad(r.value->getType(), result));
+  }
   b_.CreateBr(after);
   b_.SetInsertPoint(after);
-  auto* phi = b_.CreatePHI(value->getType(), 2);
-  phi->addIncoming(value, before);
-  phi->addIncoming(fixed, odd);
-  return phi;
+  for (std::size_t k = 0; k < calls.size(); ++k) {
+    auto* phi = b_.CreatePHI(calls[k].value->getType(), 2);
+    phi->addIncoming(calls[k].value, before);
+    phi->addIncoming(fixed[k], odd);
+    calls[k].value = phi;
+  }
 }
 
 }  // namespace functra::compiler

@@ -19,7 +19,7 @@ unsigned padded(std::size_t lanes) { return std::bit_ceil(static_cast<unsigned>(
 class PackedEmitter {
  public:
   PackedEmitter(const Nest& nest, const Target& target, llvm::Module& m, const std::string& name)
-      : n_(nest), g_(nest.graph), p_(pack(nest)), b_(m.getContext()), ops_(b_, g_), f_(function(m, name, target)) {
+      : n_(nest), g_(nest.graph), p_(pack(nest)), b_(m.getContext()), ops_(b_, g_, target), f_(function(m, name, target)) {
     llvm::FastMathFlags fast;
     fast.setAllowContract();
     b_.setFastMathFlags(fast);
@@ -191,7 +191,9 @@ class PackedEmitter {
     for (int o : x.operands) in.push_back(value(o));
     if (x.node.op == Op::rare) {
       if (W != x.lanes()) in[1] = closed(in[1], static_cast<unsigned>(x.lanes()), W);
-      return ops_.rare(x.node, in[0], in[1], std::span(in).subspan(2), W);
+      Ops::Rare r{&x.node, in[0], in[1], {in.begin() + 2, in.end()}};
+      ops_.rare({&r, 1}, W);
+      return r.value;
     }
     in.resize(3, nullptr);
     return ops_.apply(x.node, in[0], in[1], in[2], W);

@@ -13,6 +13,7 @@ namespace functra::compiler {
 class NestPlan {
  public:
   NestPlan(const Nest& nest, const Target& target) : n_(nest), g_(nest.graph), target_(target) { analyse(); }
+  unsigned vectors_in_flight() const { return copies_; }
 
  protected:
   // Accesses that differ by a constant share a pointer, which moves along the axes.
@@ -42,18 +43,24 @@ class NestPlan {
   std::vector<std::uint8_t> stage_;        // loops over the last axis that must end before a node is known
   unsigned stages_ = 1;
   unsigned lanes_ = 1, copies_ = 1;                     // of the last axis in a vector; vectors in flight
+  std::vector<Id> rares_;                               // live nodes that may call out
+  std::vector<std::uint32_t> rares_before_;             // such nodes one after another, up to this one
   std::vector<Id> keep_;                                // what later stages read from memory
   std::vector<Id> rows_;                                // what is computed before all others
   std::map<std::size_t, llvm::Value*> gathered_;        // reductions that are summed up in a row
   std::vector<std::pair<Id, std::int64_t>> twin_;       // per node: the one of which it is a lane, and which
   std::map<std::size_t, std::vector<Window>> windows_;  // per stream
+  std::vector<std::uint8_t> passes_;                    // per store: is it written past the caches?
 
  private:
   void analyse();
+  void choose_copies(std::size_t work, std::int64_t extent);
+  std::size_t most_alive() const;
   void find_twins(const std::vector<std::uint8_t>& live);
   void choose_rows(const std::vector<std::uint8_t>& live);
   void choose_kept(const std::vector<std::uint8_t>& live);
   void find_windows();
+  void choose_passing();
 };
 
 }  // namespace functra::compiler

@@ -11,6 +11,7 @@ void NestPlan::analyse() {
   if (n_.steps && n_.steps->go != none) live[n_.steps->go] = 1;
   level_.assign(g_.size(), 0);
   stage_.assign(g_.size(), 0);
+  rares_before_.assign(g_.size(), 0);
   for (Id i = static_cast<Id>(g_.size()); i-- > 0;)
     if (live[i]) g_.each_operand(i, [&](Id o) { live[o] = 1; });
   stream_of_load_.assign(n_.accesses.size(), 0);
@@ -34,7 +35,12 @@ void NestPlan::analyse() {
     g_.each_operand(i, [&](Id o) {
       level = std::max<std::size_t>(level, level_[o]);
       stage_[i] = std::max(stage_[i], stage_[o]);
+      rares_before_[i] = std::max(rares_before_[i], rares_before_[o]);
     });
+    if (n.op == Op::rare) {
+      ++rares_before_[i];
+      rares_.push_back(i);
+    }
     level_[i] = static_cast<std::uint8_t>(level);
     stages_ = std::max<unsigned>(stages_, stage_[i] + 1u);
     if (in_lanes(i)) {
@@ -53,13 +59,13 @@ void NestPlan::analyse() {
     reduction_streams_.push_back(r.at.buffer < 0 ? 0 : stream_of(r.at));
     widest = std::max(widest, size_of(r.at.dtype));
   }
+  passes_.assign(n_.stores.size(), 0);
   if (n_.axes() == 0) return;
   widest = std::max<std::size_t>(widest, 2);
   const std::int64_t extent = n_.extent(last());
   lanes_ = target_.vector_bytes / static_cast<unsigned>(widest);
   while (lanes_ > 1 && static_cast<std::int64_t>(lanes_) > extent) lanes_ /= 2;
-  copies_ = work <= 40 ? 4 : work <= 600 ? 2 : 1;
-  while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+  choose_copies(work, extent);
   std::size_t sums = 0;
   for (auto& r : n_.reductions) sums += over_lanes(r);
   while (copies_ > 1 && 4 * sums * copies_ > 3 * std::size_t{target_.registers}) copies_ /= 2;
@@ -67,8 +73,78 @@ void NestPlan::analyse() {
   if (lanes_ > 1) find_windows();
   choose_rows(live);
   if (stages_ > 1) choose_kept(live);
+  choose_passing();
+}
+// Records without gaps, in whole vectors per block, of buffers that are too large for caches.
+void NestPlan::choose_passing() {
+  if (n_.steps || lanes_ == 1) return;
+  std::map<std::size_t, std::vector<std::size_t>> records;  // per stream
+  for (std::size_t k = 0; k < n_.stores.size(); ++k) {
+    auto& at = n_.stores[k].at;
+    if (!n_.stores[k].past || is_bool(at.dtype)) continue;
+    if (at.strides[last()] > 1) records[store_streams_[k]].push_back(k);
+  }
+  for (auto& [stream, stores] : records) {
+    const Access& first = n_.stores[stores[0]].at;
+    const std::size_t bytes = stores.size() * lanes_ * copies_ * size_of(first.dtype);
+    std::vector<std::uint8_t> there(stores.size(), 0);
+    bool whole = first.strides[last()] == static_cast<std::int64_t>(stores.size()) && bytes % target_.vector_bytes == 0;
+    for (std::size_t k : stores) {
+      const std::int64_t o = n_.stores[k].at.offset;
+      whole = whole && o >= 0 && o < static_cast<std::int64_t>(stores.size()) && stage_[n_.stores[k].value] == stage_[n_.stores[stores[0]].value];
+      if (whole) there[static_cast<std::size_t>(o)] = 1;
+    }
+    if (!whole || std::count(there.begin(), there.end(), 1) != static_cast<std::ptrdiff_t>(stores.size())) continue;
+    for (std::size_t k : stores) passes_[k] = 1;
+  }
 }
 
+// As many as the registers hold, some of them in memory, up to four: a long body has independent operations of its own.
+void NestPlan::choose_copies(std::size_t work, std::int64_t extent) {
+  constexpr std::size_t few = 40, many = 600;  // operations
+  const std::size_t alive = most_alive(), room = target_.registers + target_.registers / 4;
+  copies_ = work <= few && 4 * alive <= room ? 4 : work <= many && alive <= target_.registers ? 2 : 1;
+  while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+}
+// How many vectors are needed later, at the worst point, where operands are computed when they are first asked for.
+std::size_t NestPlan::most_alive() const {
+  const Graph& g = g_;
+  std::vector<std::uint32_t> order(g.size(), 0), last(g.size(), 0);
+  std::vector<Id> done;
+  auto emit = [&](Id root) {
+    std::vector<Id> stack{root};
+    while (!stack.empty()) {
+      const Id i = stack.back();
+      if (order[i] || !in_lanes(i)) {
+        stack.pop_back();
+        continue;
+      }
+      const std::size_t before = stack.size();
+      std::vector<Id> missing;
+      g.each_operand(i, [&](Id o) {
+        if (in_lanes(o) && !order[o]) missing.push_back(o);
+      });
+      stack.insert(stack.end(), missing.rbegin(), missing.rend());
+      if (stack.size() != before) continue;
+      stack.pop_back();
+      done.push_back(i);
+      order[i] = static_cast<std::uint32_t>(done.size());
+      g.each_operand(i, [&](Id o) { last[o] = order[i]; });
+    }
+  };
+  for (auto& s : n_.stores) emit(s.value);
+  for (auto& r : n_.reductions) emit(r.value);
+  std::vector<std::uint32_t> dies(done.size() + 2, 0);
+  std::size_t alive = 0, most = 0;
+  for (Id i : done) {
+    if (!is_bool(g[i].type)) {
+      most = std::max(most, ++alive);
+      ++dies[std::max(last[i], order[i])];
+    }
+    alive -= dies[order[i]];
+  }
+  return most;
+}
 // Where the whole axis is one block: a value at one position of the axis, written out beside what computes it for all (an operand of a
 // small contraction), is a lane of that.
 void NestPlan::find_twins(const std::vector<std::uint8_t>& live) {

@@ -180,7 +180,7 @@ class Fusion {
     // Inside its only reader.
     if (!stored && !any_call && !root && readers.size() == 1) {
       Group& g = at(*readers.begin());
-      bool repeated = g.space.numel() > 4 * mine && mine > 64 && cost(e) > 1;
+      bool repeated = g.space.numel() > 4 * mine && mine > 64 && cost(e) > 1 && !one_per_row(k, g.space);
       if (!repeated && g.members < max_members) return join(k, *readers.begin(), readers);
     }
     // Several readers over the same space that can be one.
@@ -255,6 +255,22 @@ class Fusion {
       v = static_cast<Var>(next->out);
     }
     return group != nowhere && d + 1 == p_.type(v).shape.rank();
+  }
+  // Is the result of equation k one number for each row of this space, which is computed before the loop over the row?
+  bool one_per_row(std::size_t k, const Shape& space) const {
+    const Eqn& e = p_.eqns[k];
+    const Shape mine = space_of(p_, e, small_), &shape = p_.type(static_cast<Var>(e.out)).shape;
+    if (e.n_out != 1 || mine.size() >= space.size() || !std::equal(mine.begin(), mine.end(), space.begin())) return false;
+    for (std::uint32_t c = first_[e.out]; c < first_[e.out + 1]; ++c) {
+      const Eqn& reader = p_.eqns[consumers_[c]];
+      if (p_.type(static_cast<Var>(reader.out)).shape == shape) continue;
+      if (reader.prim != &core::broadcast_in_dim_p) return false;
+      core::Params q = reader.params;
+      const Shape dims = q.get<prims::BroadcastParams>().dims;
+      for (std::size_t d = 0; d < dims.size(); ++d)
+        if (dims[d] != static_cast<std::int64_t>(d)) return false;
+    }
+    return true;
   }
   // Does group h read a large operand of equation k?
   bool shares_input(std::size_t k, std::int32_t h) {

@@ -1,9 +1,11 @@
 #include "functra/compiler/graph.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 
+#include "functra/compiler/ranges.h"
 #include "functra/core/params.h"
 
 namespace functra::compiler {
@@ -48,6 +50,7 @@ template <class T> bool fold_real(NumOp op, T a, T b, T& r) {
     case NumOp::min: r = a < b || a != a ? a : b; return true;
     case NumOp::max: r = a > b || a != a ? a : b; return true;
     case NumOp::copysign: r = std::copysign(a, b); return true;
+    case NumOp::scale: r = std::ldexp(a, static_cast<int>(b)); return std::fabs(b) < 4096;
     default: return false;
   }
 }
@@ -113,9 +116,45 @@ Id Graph::add(const Node& n) {
   for (auto it = from; it != to; ++it)
     if (nodes_[it->second] == n) return it->second;
   nodes_.push_back(n);
+  ranges_.push_back(range_of(n));
   rares_ += n.op == Op::rare;
   table_.emplace(h, static_cast<Id>(nodes_.size() - 1));
   return static_cast<Id>(nodes_.size() - 1);
+}
+bool Graph::opposite(Id a, Id b) const {
+  auto of = [&](Id x, Id y) { return nodes_[x].op == Op::unary && nodes_[x].num == NumOp::neg && nodes_[x].a == y; };
+  return of(a, b) || of(b, a);
+}
+Range Graph::range_of(const Node& n) const {
+  if (!is_real(n.type)) return {};
+  switch (n.op) {
+    case Op::constant: {
+      const double v = n.structural ? 0 : real_of(n.type, n.attr);
+      return v != v ? Range() : Range{v, v};
+    }
+    case Op::unary: return range_of_unary(n.num, n.type, ranges_[n.a]);
+    case Op::binary:
+      if (n.num == NumOp::mul && opposite(n.a, n.b)) {  // -x x
+        const Range r = range_of_binary(n.num, n.type, ranges_[n.a], ranges_[n.a], true);
+        return {-r.hi, -r.lo};
+      }
+      return range_of_binary(n.num, n.type, ranges_[n.a], ranges_[n.b], n.a == n.b);
+    case Op::fma: return range_of_fma(n.type, ranges_[n.a], ranges_[n.b], ranges_[n.c], n.a == n.b);
+    case Op::select: return both(ranges_[n.b], ranges_[n.c]);
+    case Op::convert: {
+      if (is_bool(n.from)) return {0, 1};
+      if (!is_real(n.from)) return {};
+      const Range r = ranges_[n.a];
+      return is_f32(n.type) ? Range{static_cast<float>(r.lo), static_cast<float>(r.hi)} : r;
+    }
+    default: return {};
+  }
+}
+void Graph::bound(Id i, Range r) {
+  if (nodes_[i].op == Op::constant) return;
+  Range& mine = ranges_[i];
+  if (is_f32(nodes_[i].type)) r = {static_cast<float>(r.lo), static_cast<float>(r.hi)};
+  mine = {std::max(mine.lo, r.lo), std::min(mine.hi, r.hi)};
 }
 Id Graph::bits(DType d, std::uint64_t v) { return add({.op = Op::constant, .type = d, .attr = is_real(d) ? v : wrapped(d, v)}); }
 Id Graph::structural_zero(DType d) { return add({.op = Op::constant, .type = d, .structural = true}); }
@@ -230,12 +269,14 @@ Id Graph::binary(NumOp op, DType d, Id a, Id b) {
       if (fold_integer(op, d, x.attr, y.attr, r)) return bits(d, r);
     }
   }
+  if (is_real(d))
+    if (int known = known_outcome(op, ranges_[a], ranges_[b]); known >= 0) return bits(DType::bool_, known != 0);
   Node n{.op = Op::binary, .num = op, .type = type, .from = d, .a = a, .b = b};
   return add(n);
 }
 Id Graph::fma(DType d, Id a, Id b, Id c) {
   if (nodes_[a].structural || nodes_[b].structural) return c;
-  if (nodes_[c].structural) return binary(NumOp::mul, d, a, b);
+  if (nodes_[c].structural || is(c, -0.0)) return binary(NumOp::mul, d, a, b);
   return add({.op = Op::fma, .type = d, .from = d, .a = a, .b = b, .c = c});
 }
 Id Graph::select(DType d, Id mask, Id yes, Id no) {

@@ -84,16 +84,24 @@ class Graph final : public Emitter {
   Id bitcast(DType to, DType from, Id x) override;
   Id convert(DType to, DType from, Id x) override;
   Id rare(DType, Id mask, Id value, const char* name, std::span<const Id> args) override;
+  Range range(Id i) const override { return ranges_[i]; }
+  void bound(Id i, Range r) override;
+  bool many() const override { return many_; }
+  void set_many(bool m) { many_ = m; }
 
  private:
   Id add(const Node& n);
+  Range range_of(const Node& n) const;
+  bool opposite(Id a, Id b) const;          // one is minus the other
   Id simplified(NumOp, DType, Id a, Id b);  // none where no identity applies
   bool is(Id i, double v) const;            // the float constant v, sign of zero included; not a structural zero
 
   std::vector<Node> nodes_;
+  std::vector<Range> ranges_;  // per node; of real ones
   std::unordered_multimap<std::size_t, Id> table_;
   std::vector<Fallback> fallbacks_;
   std::size_t rares_ = 0;
+  bool many_ = false;
 };
 
 // What a reduction combines two values with; of bools, sums and maxima are or, products and minima are and.

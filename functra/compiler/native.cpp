@@ -47,10 +47,12 @@ struct Machine {
   std::unique_ptr<llvm::TargetMachine> make() const {
     llvm::TargetOptions options;
     options.EnableFastISel = false;
+    // The linker keeps an object together, so that constants are operands in memory; calls out of it go through stubs.
+    constexpr auto model = llvm::CodeModel::Small;
 #if LLVM_VERSION_MAJOR >= 21
-    auto* tm = llvm->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Default, true);
+    auto* tm = llvm->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_, model, llvm::CodeGenOptLevel::Default, true);
 #else
-    auto* tm = llvm->createTargetMachine(triple.str(), cpu, features, options, llvm::Reloc::PIC_, {}, llvm::CodeGenOptLevel::Default, true);
+    auto* tm = llvm->createTargetMachine(triple.str(), cpu, features, options, llvm::Reloc::PIC_, model, llvm::CodeGenOptLevel::Default, true);
 #endif
     return std::unique_ptr<llvm::TargetMachine>(tm);
   }
@@ -71,6 +73,8 @@ struct Machine {
       if (f.first() == "avx512f") avx512 = f.second;
     }
     target.vector_bytes = avx512 ? 64 : avx ? 32 : 16;
+    target.x86 = triple.isX86();
+    target.avx512 = avx512 && features.find("+avx512vl") != std::string::npos;
     target.registers = avx512 || triple.isAArch64() ? 32 : 16;
     std::string error;
 #if LLVM_VERSION_MAJOR >= 22

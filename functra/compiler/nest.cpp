@@ -16,8 +16,8 @@ std::string text_of(const Access& a) {
     if (a.strides[i]) s += " + " + std::to_string(a.strides[i]) + " i" + std::to_string(i);
   return s + "]";
 }
-constexpr const char* num_names[] = {"neg", "abs",      "sqrt", "floor", "ceil", "rint", "trunc", "not", "add", "sub", "mul", "div", "rem", "min",
-                                     "max", "copysign", "and",  "or",    "xor",  "shl",  "shr",   "eq",  "ne",  "lt",  "le",  "gt",  "ge"};
+constexpr const char* num_names[] = {"neg", "abs",      "sqrt",  "floor", "ceil", "rint", "trunc", "not", "add", "sub", "mul", "div", "rem", "min",
+                                     "max", "copysign", "scale", "and",   "or",   "xor",  "shl",   "shr", "eq",  "ne",  "lt",  "le",  "gt",  "ge"};
 constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "and", "or"};
 
 }  // namespace
@@ -85,7 +85,7 @@ std::string Nest::str() const {
     graph.each_operand(i, [&](Id o) { s += name(o); });
     s += "\n";
   }
-  for (auto& x : stores) s += "  " + text_of(x.at) + " =" + name(x.value) + "\n";
+  for (auto& x : stores) s += "  " + text_of(x.at) + " =" + name(x.value) + (x.past ? " past the caches\n" : "\n");
   for (std::size_t k = 0; k < carried.size(); ++k)
     s +=
         "  carried " + std::to_string(k) + ": from" + name(carried[k].first) + " by" + name(carried[k].next) + " to " + text_of(carried[k].to) + "\n";

@@ -20,6 +20,7 @@ struct Access {
 struct Store {
   Access at;
   Id value;
+  bool past = false;  // of a large result that nothing here reads: whole lines go to memory past the caches
 };
 // The values of `value` over the axes marked in `over`, combined; stored at `at` (whose strides are 0 along these axes). accumulate: with
 // what stands there, which begins as the identity; otherwise `over` is the last axis alone. With no buffer (-1) it is an inner value of the

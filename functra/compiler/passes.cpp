@@ -19,6 +19,7 @@ std::span<const Pass> passes() {
       {"gathers", "Turns gathers and scatters at places that are known into slices and pads.", simplify_gathers},
       {"contractions", "Brings contractions to their cheapest form: operands as they are stored, chains in the order of least cost.",
        canonical_contractions},
+      {"reciprocals", "Divides by numbers, and by what divides several values, by multiplying with the reciprocal.", share_reciprocals},
       {"hoist", "Moves what does not change from step to step out of loops.", hoist_invariants},
       {"stacks", "Turns sums of products over the steps of a loop, and products of its slices with constants, into one contraction outside.",
        sum_over_steps},

@@ -48,6 +48,7 @@ ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp
 ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
 ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
 ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
+ProgramPtr share_reciprocals(const ProgramPtr& p);       // reciprocals.cpp
 ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
 ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
 ProgramPtr sum_over_steps(const ProgramPtr& p);          // stacks.cpp

@@ -21,6 +21,9 @@ class Executor {
   virtual const char* name() const = 0;
   // A compiled call. Concrete arguments; entries of `args` are consumed: released, or reused, after their last use.
   virtual void run(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const = 0;
+  // The same for a prepared call, which keeps its arguments and gives the results of the call before, to be overwritten where nobody else
+  // holds them. False: it cannot.
+  virtual bool run_bound(const ProgramPtr&, std::span<const Tensor* const>, std::span<Tensor* const>) const { return false; }
   // A body of control flow: compiled where it runs as part of a compiled call, evaluated otherwise.
   virtual void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const = 0;
   // What `run` makes of the program; Error where the build has no compiler.

@@ -117,6 +117,14 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
   }
 }
 void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {
+  if (!direct_.empty()) {
+    const std::size_t n_in = program_->inputs.size();
+    Buf<void*, 24> buffers(direct_.size());
+    for (std::size_t k = 0; k < direct_.size(); ++k) buffers[k] = direct_[k] < n_in ? in[direct_[k]] : out[direct_[k] - n_in];
+    const Part& part = steps_[0].parts[0];
+    part.kernel(buffers.begin(), part.begin, part.end);
+    return;
+  }
   Buf<void*, 48> at(slots_.size());
   Buf<Tensor, 48> tensors(slots_.size());
   Frame f{at.begin(), tensors.begin(), workspace, false};
@@ -133,6 +141,46 @@ void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace
     if (from != out[i])
       std::memcpy(out[i], from, static_cast<std::size_t>(program_->out_type(i).shape.numel()) * size_of(program_->out_type(i).dtype));
   }
+}
+namespace {
+bool contiguous(const Tensor& t) { return t.is_scalar() || t.array().contiguous; }
+}  // namespace
+void Executable::run_bound(std::span<const Tensor* const> args, std::span<Tensor* const> outs) const {
+  constexpr std::size_t few = 24;
+  std::uint64_t numbers[few];  // results of rank 0, which may be operands too
+  if (numbers_only_ && !direct_.empty() && direct_.size() <= few) {
+    void* buffers[few];
+    bool all = true;
+    for (std::size_t k = 0; k < direct_.size(); ++k) {
+      const std::size_t d = direct_[k];
+      buffers[k] = d < args.size() ? const_cast<void*>(args[d]->bytes()) : &numbers[d - args.size()];
+      all &= d >= args.size() || contiguous(*args[d]);
+    }
+    if (all) {
+      const Part& part = steps_[0].parts[0];
+      part.kernel(buffers, part.begin, part.end);
+      for (std::size_t i = 0; i < outs.size(); ++i) *outs[i] = Tensor::scalar_bits(results_[i].dtype, numbers[i], results_[i].weak);
+      return;
+    }
+  }
+  Buf<void*, few> in(args.size()), out(outs.size());
+  Buf<Tensor, few> made(args.size() + outs.size());  // copies of operands, new results
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const Tensor& t = *args[i];
+    if (!contiguous(t)) made[i] = t.contiguous();
+    in[i] = const_cast<void*>((contiguous(t) ? t : made[i]).bytes());
+  }
+  for (std::size_t i = 0; i < outs.size(); ++i) {
+    const Aval& want = results_[i];
+    Tensor &t = *outs[i], &fresh = made[args.size() + i];
+    const bool fits = t.unique_storage() && t.raw_dtype() == want.dtype && contiguous(t) && t.shape_ref() == want.shape;
+    if (!fits || std::find(in.begin(), in.end(), t.bytes()) != in.end()) fresh = room_for(want);
+    out[i] = (fresh.defined() ? fresh : t).mutable_bytes();
+  }
+  Workspace work(arena_bytes_);
+  run_raw(in.begin(), out.begin(), work.data());
+  for (std::size_t i = 0; i < outs.size(); ++i)
+    if (Tensor& fresh = made[args.size() + i]; fresh.defined()) *outs[i] = std::move(fresh);
 }
 void Executable::run_steps(Frame& f) const {
   for (const Step& s : steps_) {

@@ -23,6 +23,9 @@ class Executable {
   void run(std::span<Tensor> args, Outs outs) const;
   // The same on memory: contiguous operands, room for the results, which overlaps no operand, and a workspace of workspace_bytes().
   void run_raw(void* const* in, void* const* out, std::byte* workspace) const;
+  // The same on tensors that stay their owners': concrete arguments; results are written over those of an earlier call where nobody else
+  // holds them.
+  void run_bound(std::span<const Tensor* const> args, std::span<Tensor* const> outs) const;
 
   const core::ProgramPtr& program() const { return program_; }  // after the passes
   const std::vector<compiler::Unit>& units() const { return units_; }
@@ -70,6 +73,7 @@ class Executable {
   std::vector<const compiler::Nest*> all_nests() const;
   void plan();
   void wire();
+  void find_direct();
   std::int32_t slot_of(core::Var v);
   Step nest_step(const compiler::Unit& u, std::size_t& next);
   Step eqn_step(const compiler::Unit& u);
@@ -101,6 +105,9 @@ class Executable {
     std::vector<std::size_t> copied;                              // results that no nest writes in place
     std::size_t buffers = 0;
   } wires_;
+  std::vector<Aval> results_;
+  bool numbers_only_ = false;          // all of rank 0
+  std::vector<std::uint32_t> direct_;  // of a program that is one nest for one thread: its buffers, inputs first, then results
   double compile_ms_ = 0;
 };
 

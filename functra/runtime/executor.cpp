@@ -12,17 +12,24 @@
 namespace functra::core {
 namespace {
 
-thread_local bool in_compiled_code = false;  // a body is compiled where the program that holds it is
+thread_local constinit bool in_compiled_code = false;  // a body is compiled where the program that holds it is
+struct Inside {
+  bool before = std::exchange(in_compiled_code, true);
+  ~Inside() { in_compiled_code = before; }
+};
 
 #if FUNCTRA_HAVE_LLVM
-void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) {
-  if (body) return runtime::executable(p, true)->run(args, outs);
+const runtime::Executable& known_executable(const ProgramPtr& p) {
   const void* known = p->forms->compiled.load(std::memory_order_acquire);
   if (!known) [[unlikely]] {
     known = runtime::executable(p).get();
     p->forms->compiled.store(known, std::memory_order_release);
   }
-  static_cast<const runtime::Executable*>(known)->run(args, outs);
+  return *static_cast<const runtime::Executable*>(known);
+}
+void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) {
+  if (body) return runtime::executable(p, true)->run(args, outs);
+  known_executable(p).run(args, outs);
 }
 constexpr const char* kind = "native";
 ProgramPtr optimised_form(const ProgramPtr& p) { return runtime::executable(p)->program(); }
@@ -46,12 +53,16 @@ class TheExecutor final : public Executor {
  public:
   const char* name() const override { return kind; }
   void run(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override {
-    struct Inside {
-      bool before = std::exchange(in_compiled_code, true);
-      ~Inside() { in_compiled_code = before; }
-    } inside;
+    Inside inside;
     compiled(program, false, args, outs);
   }
+#if FUNCTRA_HAVE_LLVM
+  bool run_bound(const ProgramPtr& program, std::span<const Tensor* const> args, std::span<Tensor* const> outs) const override {
+    Inside inside;
+    known_executable(program).run_bound(args, outs);
+    return true;
+  }
+#endif
   void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override {
     if (in_compiled_code) compiled(program, true, args, outs);
     else eval_program_consuming(*program, args, outs);

@@ -207,11 +207,11 @@ void Executable::plan() {
     if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
   arena_bytes_ = arena.place();
   wire();
+  find_direct();
 }
 void Executable::wire() {
   auto wired = [](const Step& s) { return s.kind == Kind::nests && std::ranges::all_of(s.in, [](auto& o) { return o.slot >= 0; }); };
-  wires_.all_nests = std::ranges::all_of(steps_, wired) &&
-                     std::ranges::none_of(slots_, [](auto& s) { return s.where == Where::tensor; });
+  wires_.all_nests = std::ranges::all_of(steps_, wired) && std::ranges::none_of(slots_, [](auto& s) { return s.where == Where::tensor; });
   if (!wires_.all_nests) return;
   wires_.of_input.resize(program_->inputs.size());
   wires_.of_result.resize(program_->outputs.size());
@@ -231,6 +231,29 @@ void Executable::wire() {
     if (k < 0 || slots_[static_cast<std::size_t>(k)].where != Where::result || slots_[static_cast<std::size_t>(k)].at != i)
       wires_.copied.push_back(i);
   }
+}
+void Executable::find_direct() {
+  numbers_only_ = program_->outputs.size() <= 24;
+  for (std::size_t i = 0; i < program_->outputs.size(); ++i) {
+    results_.push_back(program_->out_type(i));
+    numbers_only_ &= results_[i].shape.empty() && size_of(results_[i].dtype) <= 8;
+  }
+  if (steps_.size() != 1 || steps_[0].kind != Kind::nests || steps_[0].parts.size() != 1 || steps_[0].parts[0].grain || !steps_[0].starts.empty())
+    return;
+  const auto n_in = static_cast<std::uint32_t>(program_->inputs.size());
+  std::vector<std::uint32_t> buffers;
+  auto add = [&](std::int32_t slot) {
+    const Slot& s = slots_[static_cast<std::size_t>(slot)];
+    if (s.where == Where::input || s.where == Where::result)
+      buffers.push_back(static_cast<std::uint32_t>(s.at) + (s.where == Where::result ? n_in : 0));
+  };
+  for (auto& o : steps_[0].in) add(o.slot);
+  for (std::int32_t o : steps_[0].out) add(o);
+  std::vector<std::uint8_t> written(result_slot_.size(), 0);
+  for (std::uint32_t b : buffers)
+    if (b >= n_in) written[b - n_in] = 1;
+  const bool all = std::find(written.begin(), written.end(), 0) == written.end();  // no result is a literal, an operand or another result
+  if (all && buffers.size() == steps_[0].in.size() + steps_[0].out.size()) direct_ = std::move(buffers);
 }
 
 namespace {

@@ -1,4 +1,5 @@
 // jit: trace, cache, evaluate. A compiled function is a call that holds a Program.
+#include "functra/core/executor.h"
 #include "functra/prims/control.h"
 #include "functra/transforms/disable_jit.h"
 #include "functra/transforms/trace_cache.h"
@@ -61,42 +62,72 @@ struct Gather final : tree::Visitor {  // into a buffer that keeps its capacity
 class BoundState {
  public:
   EntryPtr entry;
-  std::vector<Tensor*> leaves;
+  const core::Executor* executor = nullptr;
+  std::vector<Tensor*> leaves, results;
+  std::vector<const Tensor*> in;  // of the program: captured ones, then the arguments' leaves
   Vec args, outs;
 };
 std::shared_ptr<BoundState> jit_bind(JitState& j, Refs args, const JitHooks& hooks) {
   auto b = std::make_shared<BoundState>();
   b->entry = j.cache.get(args, b->leaves, hooks);
+  b->executor = &core::executor();
   b->outs.resize(b->entry->closed.program->outputs.size());
   b->leaves.clear();
   hooks.restore(b->entry->kept.get());
   return b;
 }
-void bound_call(BoundState& b, Refs args, TreeRef result) {
+namespace {
+void gather(TreeRef t, std::vector<Tensor*>& out) {
+  if (t.ops == &tree::ops<Tensor>) {
+    out.push_back(static_cast<Tensor*>(t.p));
+    return;
+  }
   Gather g;
-  g.out = &b.leaves;
+  g.out = &out;
+  t.visit(g);
+}
+bool has_type(const Tensor& t, const Aval& want) {
+  return t.raw_dtype() == want.dtype && t.weak() == want.weak &&
+         (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
+}
+}  // namespace
+void bound_call(BoundState& b, Refs args, TreeRef result) {
+  const TraceCache::Entry& e = *b.entry;
   b.leaves.clear();
-  for (const TreeRef& a : args) a.visit(g);
-  b.args.assign(b.entry->closed.captured.begin(), b.entry->closed.captured.end());
+  for (const TreeRef& a : args) gather(a, b.leaves);
+  b.in.clear();
+  std::uint64_t traced = 0;
+  for (const Tensor& t : e.closed.captured) {
+    traced |= t.tag();
+    b.in.push_back(&t);
+  }
   std::size_t k = 0;
   for (std::size_t i = 0; i < b.leaves.size(); ++i) {
-    Tensor& t = *b.leaves[i];
+    const Tensor& t = *b.leaves[i];
     if (!t.defined()) continue;
-    if (k >= b.entry->in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
-    const Aval& want = b.entry->in[k++];
-    bool fits = t.raw_dtype() == want.dtype && t.weak() == want.weak &&
-                (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
-    if (!fits)
+    if (k >= e.in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
+    const Aval& want = e.in[k++];
+    if (!has_type(t, want))
       throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() +
                        "; call the jitted function itself, or bind again");
-    b.args.push_back(t);
+    traced |= t.tag();
+    b.in.push_back(&t);
   }
-  if (k != b.entry->in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
-  for (auto& u : b.entry->refs) b.args.push_back(ref_get(u.ref));
-  prims::call_compiled(b.entry->closed.program, b.args, b.outs);
+  if (k != e.in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
   b.leaves.clear();
-  result.visit(g);
-  put_results(*b.entry, b.leaves, b.outs);
+  gather(result, b.leaves);
+  if (!traced && core::plain() && e.refs.empty()) {
+    b.results.clear();
+    for (std::size_t i = 0; i < b.leaves.size(); ++i)
+      if (e.defined[i]) b.results.push_back(b.leaves[i]);
+    core::Scope outside(nullptr);
+    if (b.executor->run_bound(e.closed.program, b.in, b.results)) return;
+  }
+  b.args.clear();
+  for (const Tensor* t : b.in) b.args.push_back(*t);
+  for (auto& u : e.refs) b.args.push_back(ref_get(u.ref));
+  prims::call_compiled(e.closed.program, b.args, b.outs);
+  put_results(e, b.leaves, b.outs);
 }
 
 }  // namespace functra::erased

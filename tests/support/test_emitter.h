@@ -107,6 +107,7 @@ class TestEmitter final : public Emitter {
           case NumOp::mul: return put(a * b);
           case NumOp::div: return put(a / b);
           case NumOp::copysign: return put(std::copysign(a, b));
+          case NumOp::scale: return put(static_cast<T>(std::ldexp(a, static_cast<int>(b))));
           default: break;
         }
       }
