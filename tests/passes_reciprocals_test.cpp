@@ -19,15 +19,17 @@ Program after(const std::string& program) { return optimised(Program::parse(prog
 
 TEST(PassReciprocals, of_what_divides_several_values_are_taken_once) {
   const char* text =
-      "program(v0: f64[81], v1: f64[81], v2: f64[81]) { v3: f64[81] = div(v0, v2)\n v4: f64[81] = div(v1, v2)\n v5: f64[81] = div(v3, v2)\n return v4, v5 }";
+      "program(v0: f64[81], v1: f64[81], v2: f64[81]) { v3: f64[81] = div(v0, v2)\n v4: f64[81] = div(v1, v2)\n v5: f64[81] = div(v3, v2)\n return "
+      "v4, v5 }";
   Program q = after(text);
   EXPECT_EQ(count(q, "div"), 1u) << q;
   EXPECT_EQ(count(q, "mul"), 3u) << q;
   EXPECT_EQ(optimised_differs(Program::parse(text), {some({81}), some({81}) + 0.1, some({81}) + 2.0}, 1e-15), "");
 }
 TEST(PassReciprocals, of_what_is_repeated_are_taken_before_that) {
-  Program rows =
-      after("program(v0: f64[4, 9], v1: f64[4]) { v2: f64[4, 9] = broadcast_in_dim(v1) {shape=[4, 9] dims=[0]}\n v3: f64[4, 9] = div(v0, v2)\n return v3 }");
+  Program rows = after(
+      "program(v0: f64[4, 9], v1: f64[4]) { v2: f64[4, 9] = broadcast_in_dim(v1) {shape=[4, 9] dims=[0]}\n v3: f64[4, 9] = div(v0, v2)\n return v3 "
+      "}");
   EXPECT_NE(ft::to_string(rows).find("f64[4] = div(1.0"), std::string::npos) << rows;
   Program number = after("program(v0: f64[9], v1: f64[]) { v2: f64[9] = div(v0, v1)\n return v2 }");
   EXPECT_NE(ft::to_string(number).find("f64[] = div(1.0"), std::string::npos) << number;
