@@ -141,6 +141,21 @@ TEST(NativeMaths, so_many_vectors_are_in_flight_as_registers_hold) {
   EXPECT_EQ(copies(40), 1u);
 }
 
+// ---------------------------------------------------------------- large results
+TEST(NativeMaths, results_larger_than_the_caches_are_written_past_them) {
+  for (std::int64_t n : {(1 << 20) + 64, (1 << 20) + 77}) {  // whole lines; a last block that begins within one
+    Tensor x = numbers({n}, f64);
+    auto f = jit([](const Tensor& v) { return std::pair{v * 2.0 + 1.0, sum(v)}; });
+    EXPECT_NE(f.trace(x).lower().llvm_ir().find("nontemporal"), std::string::npos);
+    expect_close(f(x).first, x * 2.0 + 1.0);
+    Tensor rows = numbers({9, n / 7}, f64);  // rows begin anywhere
+    expect_close(jit([](const Tensor& v) { return v / sum(v, -1, true); })(rows), rows / sum(rows, -1, true));
+  }
+  EXPECT_EQ(jit([](const Tensor& v) { return v * 2.0; }).trace(numbers({1000}, f64)).lower().llvm_ir().find("nontemporal"), std::string::npos);
+  auto read_again = [](const Tensor& v) { return std::pair{v * 2.0, sort(v * 2.0).first}; };
+  EXPECT_EQ(jit(read_again).trace(numbers({1 << 20}, f64)).lower().llvm_ir().find("nontemporal"), std::string::npos);
+}
+
 // ---------------------------------------------------------------- prepared calls
 TEST(NativeMaths, prepared_calls_overwrite_only_what_nobody_holds) {
   auto f = jit([](const Tensor& x) { return std::pair{x * 2.0, sum(x)}; });

@@ -64,8 +64,6 @@ class Emitter {
   // What is known of a value, and what a formula knows of it; both hints.
   virtual Range range(Id) const { return {}; }
   virtual void bound(Id, Range) {}
-  // Are many elements computed side by side, so that the number of operations counts, and not their depth?
-  virtual bool many() const { return false; }
 };
 
 struct Sym {

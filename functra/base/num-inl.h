@@ -10,10 +10,9 @@ namespace num {
 using functra::num::abs, functra::num::bits, functra::num::bits_of, functra::num::ceil, functra::num::convert_to, functra::num::copysign,
     functra::num::Fallback1, functra::num::Fallback2, functra::num::floor, functra::num::fma, functra::num::fma_exact, functra::num::from_bits,
     functra::num::is_float, functra::num::is_real, functra::num::known, functra::num::libm_cos, functra::num::libm_fmod, functra::num::libm_sin,
-    functra::num::libm_tan, functra::num::many, functra::num::mask_of, functra::num::max, functra::num::min, functra::num::NumTypes,
-    functra::num::rare, functra::num::rem, functra::num::rint, functra::num::scalar_of, functra::num::scale, functra::num::select, functra::num::shl,
-    functra::num::shr, functra::num::sqrt, functra::num::SymOf, functra::num::trunc, functra::num::UnsignedOf, functra::num::widen,
-    functra::num::within;
+    functra::num::libm_tan, functra::num::mask_of, functra::num::max, functra::num::min, functra::num::NumTypes, functra::num::rare,
+    functra::num::rem, functra::num::rint, functra::num::scalar_of, functra::num::scale, functra::num::select, functra::num::shl, functra::num::shr,
+    functra::num::sqrt, functra::num::SymOf, functra::num::trunc, functra::num::UnsignedOf, functra::num::widen, functra::num::within;
 
 template <class T>
 concept Plain = std::is_arithmetic_v<T>;
@@ -140,7 +139,6 @@ template <class X> FUNCTRA_INLINE mask_of<X> is_nan(X x) { return x != x; }
 template <class X> FUNCTRA_INLINE mask_of<X> is_inf(X x) { return abs(x) == inf<X>(); }
 
 template <class X> constexpr Range known(X) { return {}; }
-template <class X> constexpr bool many(X) { return false; }
 template <class X> FUNCTRA_INLINE X within(X x, double, double) { return x; }
 
 // By two exact halves of the power.
@@ -151,35 +149,16 @@ template <class X> FUNCTRA_INLINE X scale(X y, X k) {
   return y * from_bits<X>(shl<mantissa>(half)) * from_bits<X>(shl<mantissa>(power - half));
 }
 
-// c[0] + c[1] x + c[2] x^2 + ..., by halves (Estrin): the depth is logarithmic, which one element at a time needs and vectors
-// hardly pay for; or by Horner's rule, the fewest operations, from some length on for even and odd powers apart.
-template <class X> struct Powers { X x1, x2, x4, x8, x16; };
-template <int from, int n, class X, class C> FUNCTRA_INLINE X poly_part(const Powers<X>& p, const C& c) {
-  if constexpr (n == 1) return X(c[from]);
-  else if constexpr (n == 2) return fma(p.x1, X(c[from + 1]), X(c[from]));
-  else {
-    constexpr int half = n > 16 ? 16 : n > 8 ? 8 : n > 4 ? 4 : 2;
-    return fma(half == 16 ? p.x16 : half == 8 ? p.x8 : half == 4 ? p.x4 : p.x2, poly_part<from + half, n - half>(p, c), poly_part<from, half>(p, c));
-  }
-}
+// c[0] + c[1] x + c[2] x^2 + ...: the fewest operations where there are few coefficients; even and odd powers apart, for half the depth,
+// where there are more. Everywhere in the same order: a value computed in two places is the same in both.
 template <class X, class C> FUNCTRA_INLINE X poly(X x, const C& c) {
-  constexpr int n = sizeof(C) / sizeof(c[0]);
-  static_assert(n <= 32);
-  if (many(x)) {
-    constexpr int step = n > 8 ? 2 : 1;
-    const X y = step == 2 ? x * x : x;
-    X r = X(c[n - 1]), s = X(c[n - step]);
-    for (int k = n - 1 - step; k >= 0; k -= step) r = fma(r, y, X(c[k]));
-    if constexpr (step == 1) return r;
-    for (int k = n - 2 - step; k >= 0; k -= step) s = fma(s, y, X(c[k]));
-    return n % 2 ? fma(s, x, r) : fma(r, x, s);
-  }
-  Powers<X> p{x, x, x, x, x};
-  if constexpr (n > 2) p.x2 = x * x;
-  if constexpr (n > 4) p.x4 = p.x2 * p.x2;
-  if constexpr (n > 8) p.x8 = p.x4 * p.x4;
-  if constexpr (n > 16) p.x16 = p.x8 * p.x8;
-  return poly_part<0, n>(p, c);
+  constexpr int n = sizeof(C) / sizeof(c[0]), step = n > 4 ? 2 : 1;
+  const X y = step == 2 ? x * x : x;
+  X r = X(c[n - 1]), s = X(c[n - step]);
+  for (int k = n - 1 - step; k >= 0; k -= step) r = fma(r, y, X(c[k]));
+  if constexpr (step == 1) return r;
+  for (int k = n - 2 - step; k >= 0; k -= step) s = fma(s, y, X(c[k]));
+  return n % 2 ? fma(s, x, r) : fma(r, x, s);
 }
 
 // round(x * scale) as a number, and that integer plus `bias` in the low bits of the second; exact for |result| < 2^22 (float), 2^51.

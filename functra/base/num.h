@@ -17,7 +17,6 @@
 //   ~x, shl(x, y), shr(x, y)        of integers; shr is arithmetic on signed types (not on SIMD vectors)
 //   scale(x, k)                     x 2^k, rounded once; k is an integral number of at most 2^11
 //   known(x), within(x, lo, hi)     the Range of x, as far as it is known; x, of which the formula says so
-//   many(x)                         the number of operations counts, not their depth
 //   convert_to<T>(x)                the Num of element type T (not on SIMD vectors)
 //   widen(f, x...)                  f evaluated in double on float operands, rounded back
 //   rare(m, x, fallback, args...)   x, but the C function `fallback` of the arguments where m is set: for a few odd lanes
@@ -144,7 +143,6 @@ template <class T, class F, class... X> SymOf<T> rare(SymOf<bool> m, SymOf<T> va
   return {m.e, m.e->rare(dtype_of<T>, m.id, value.id, std::is_same_v<T, float> ? f.f32_name : f.f64_name, ids)};
 }
 template <class T> Range known(SymOf<T> x) { return x.e->range(x.id); }
-template <class T> bool many(SymOf<T> x) { return x.e->many(); }
 template <class T> SymOf<T> within(SymOf<T> x, double lo, double hi) {
   x.e->bound(x.id, {lo, hi});
   return x;

@@ -218,7 +218,6 @@ class Builder {
       n.lower = b.lower;
       n.upper = b.upper;
       n.buffers = static_cast<int>(u_.in.size() + u_.out.size());
-      n.graph.set_many(!axes.empty() && n.extent(axes.size() - 1) >= many_elements);
       auto buffer = [&](Var v) { return buffer_of(v); };
       Pull pull(p_, defines_, buffer, n, budget);
       fill(n, pull, least);
@@ -353,7 +352,6 @@ class Builder {
     });
   }
 
-  static constexpr std::int64_t many_elements = 64;  // along the last axis: several blocks of vectors
   static constexpr std::int64_t shortest_axis = 16;  // that runs in vectors, or is cut in boxes, by choice
   static constexpr std::size_t budget = 6000;        // nodes: about 0.2 s of code generation
   const Program& p_;

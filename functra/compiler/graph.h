@@ -86,8 +86,6 @@ class Graph final : public Emitter {
   Id rare(DType, Id mask, Id value, const char* name, std::span<const Id> args) override;
   Range range(Id i) const override { return ranges_[i]; }
   void bound(Id i, Range r) override;
-  bool many() const override { return many_; }
-  void set_many(bool m) { many_ = m; }
 
  private:
   Id add(const Node& n);
@@ -101,7 +99,6 @@ class Graph final : public Emitter {
   std::unordered_multimap<std::size_t, Id> table_;
   std::vector<Fallback> fallbacks_;
   std::size_t rares_ = 0;
-  bool many_ = false;
 };
 
 // What a reduction combines two values with; of bools, sums and maxima are or, products and minima are and.

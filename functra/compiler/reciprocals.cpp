@@ -52,17 +52,21 @@ class Reciprocals {
   // By what the equation divides: a number, a variable, or the variable that is repeated.
   void plan(const Program& p) {
     made_.assign(p.type_of.size(), nullptr);
-    std::vector<std::uint8_t> exact(p.type_of.size(), 0);
-    for (const Eqn& e : p.eqns) {
-      for (std::uint32_t k = 0; k < e.n_out; ++k) made_[e.out + k] = &e;
-      if (!discontinuous(p, e)) continue;
+    std::vector<std::uint8_t> exact(p.type_of.size(), 0), equal(p.type_of.size(), 0);
+    for (std::size_t k = p.eqns.size(); k-- > 0;) {
+      const Eqn& e = p.eqns[k];
+      bool before = tests_equality(p, e);
+      for (std::uint32_t i = 0; i < e.n_out; ++i) {
+        made_[e.out + i] = &e;
+        before |= equal[e.out + i] != 0;
+      }
       for (Var v : p.operands(e))
-        if (v >= 0) exact[at(v)] = 1;
+        if (v >= 0) equal[at(v)] |= before, exact[at(v)] |= discontinuous(p, e);
     }
     divisor_.assign(p.eqns.size(), nobody);
     for (std::size_t k = 0; k < p.eqns.size(); ++k) {
       const Eqn& e = p.eqns[k];
-      if (e.prim != &div_p || exact[e.out]) continue;
+      if (e.prim != &div_p || exact[e.out] || equal[e.out]) continue;
       const Var x = p.operands(e)[0], y = p.operands(e)[1];
       const DType d = p.type(static_cast<Var>(e.out)).dtype;
       if ((d != DType::f32 && d != DType::f64) || (x < 0 && y < 0)) continue;
@@ -89,6 +93,11 @@ class Reciprocals {
     for (const Primitive* q : {&floor_p, &ceil_p, &round_p, &trunc_p, &eq_p, &ne_p, &lt_p, &le_p, &gt_p, &ge_p, &rem_p, &fmod_p, &floor_div_p})
       if (e.prim == q) return true;
     return (e.prim == &convert_p && !is_floating(p.type(static_cast<Var>(e.out)).dtype)) || e.prim == &bitcast_p;
+  }
+  // Of values with each other: a maximum with what it is the maximum of, which may be computed twice, beside different divisions.
+  static bool tests_equality(const Program& p, const Eqn& e) {
+    if (e.prim != &eq_p && e.prim != &ne_p) return false;
+    return p.operands(e)[0] >= 0 && p.operands(e)[1] >= 0;
   }
   static double number(const Program& p, Var v) { return p.literals[at(~v)].item().real(); }
   static bool is_normal(DType d, double v) { return d == DType::f32 ? std::isnormal(static_cast<float>(v)) : std::isnormal(v); }
