@@ -81,6 +81,7 @@ J["exp"] = lambda: [fit(f"exp(r) = 1 + r + r^2 Q, {b} bits", lambda r: (expm1(r)
                     for b, n in ((53, 10), (53, 11), (24, 5), (24, 6))]
 J["log"] = lambda: [fit(f"log((1+s)/(1-s)) = 2 s + s z L(z), {b} bits", lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2) / z, lambda z: z * sqrt(z) / (2 * atanh(sqrt(z))), 0, mpf("0.029438"), n, b)
                     for b, n in ((53, 7), (24, 3), (24, 4))]
+J["log_whole"] = lambda: [fit("log(1 + f) = f - f^2 / 2 + f^3 P(f), 24 bits", lambda f: (log1p(f) - f + f * f / 2) / f**3, lambda f: abs(f**3 / log1p(f)), sqrt(mpf("0.5")) - 1, sqrt(mpf(2)) - 1, n, 24) for n in (8, 9)]
 J["powlog"] = lambda: [fit("2 atanh(s) = 2 s + 2/3 s^3 + s^5 P(z)", lambda z: (2 * atanh(sqrt(z)) / sqrt(z) - 2 - 2 * z / 3) / z**2, lambda z: z**2 * sqrt(z) / (2 * atanh(sqrt(z))), 0, mpf("0.029438"), n) for n in (8, 9)]
 J["atan"] = lambda: [fit(f"atan(t) = t + t z P(z), {b} bits", lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / atan(sqrt(z)), 0, mpf("0.171574"), n, b) for b, n in ((53, 11), (53, 12), (24, 4), (24, 5))]
 J["asin"] = lambda: [fit(f"asin(t) = t + t z P(z), {b} bits", lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z * sqrt(z) / asin(sqrt(z)), 0, mpf("0.25"), n, b) for b, n in ((53, 12), (53, 13), (24, 5), (24, 6))]
@@ -88,6 +89,8 @@ J["sinh"] = lambda: [fit(f"sinh(t) = t + t z P(z), {b} bits", lambda z: (sinh(sq
 tail = lambda t: 4 * (1 + t) / (1 - t)  # t = (x - 4) / (x + 4)
 erfcx = lambda x: exp(x * x) * erfc(x)
 J["erf"] = lambda: [fit(f"erf(x) = x + x P(z), |x| <= 1, {b} bits", lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: sqrt(z) / erf(sqrt(z)), 0, 1, n, b) for b, n in ((53, 12), (53, 13), (24, 6), (24, 7))]
+J["erf_far"] = lambda: [fit(f"erf(x) = 1 - exp(-x^2) P(x - 2), x in [1, {hi}], {b} bits, absolute", lambda t: erfcx(t + 2), lambda t: exp(-((t + 2) ** 2)), -1, mpf(hi) - 2, n, b)
+                        for b, n, hi in ((53, 21, "5.95"), (53, 22, "5.95"), (24, 8, "4"), (24, 9, "4"))]
 J["erfc"] = lambda: [fit(f"(1 + 2 x) exp(x^2) erfc(x) = P(t), x in [0.5, {hi}], {b} bits", lambda t: (1 + 2 * tail(t)) * erfcx(tail(t)), lambda t: 1 / ((1 + 2 * tail(t)) * erfcx(tail(t))),
                          (mpf("0.499") - 4) / mpf("4.499"), (mpf(hi) - 4) / (mpf(hi) + 4), n, b) for b, n, hi in ((53, 20, "27.3"), (53, 22, "27.3"), (24, 9, "10.6"), (24, 10, "10.6"))]
 ei = lambda w: sqrt(pi) / 2 * (1 + pi / 12 * w) if w < mpf(10) ** -20 else erfinv(sqrt(-expm1(-w))) / sqrt(-expm1(-w))  # w = -log(1 - x^2)
