@@ -31,6 +31,12 @@ class Bodies {
     changed |= any;
     return any ? params : e.params;
   }
+  // Those of all equations of p.
+  std::vector<core::ParamRef> map_all(const core::Program& p, Run f, bool& changed) {
+    std::vector<core::ParamRef> r;
+    for (const core::Eqn& e : p.eqns) r.push_back(map(e, f, changed));
+    return r;
+  }
 
  private:
   std::unordered_map<core::ProgramPtr, core::ProgramPtr> done_;

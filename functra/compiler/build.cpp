@@ -139,8 +139,7 @@ class Builder {
     if (space.empty() && !(plain && largest >= 8)) {  // along the last dimension, or a point at a time: what costs less
       std::vector<Nest> rows;
       if (vectors && !plain && attempt(1) == Pull::Outcome::fine && u_.nests.size() == 1) rows = std::move(u_.nests);
-      if (total <= 1024 && attempt(small_) == Pull::Outcome::fine && (rows.empty() || pack(u_.nests[0]).cost < cost_of(rows[0])))
-        return Pull::Outcome::fine;
+      if (total <= 1024 && attempt(small_) == Pull::Outcome::fine && (rows.empty() || packed_cost_ < cost_of(rows[0]))) return Pull::Outcome::fine;
       if (!rows.empty()) {
         u_.nests = std::move(rows);
         return Pull::Outcome::fine;
@@ -222,7 +221,7 @@ class Builder {
       Pull pull(p_, defines_, buffer, n, budget);
       fill(n, pull, least);
       if (pull.outcome() == Pull::Outcome::fine) {
-        if (axes.empty()) choose_packing(n, pull.rows());
+        if (axes.empty()) packed_cost_ = choose_packing(n, pull.rows()).cost;
         done.push_back(std::move(n));
         continue;
       }
@@ -358,6 +357,7 @@ class Builder {
   const std::vector<std::int32_t>& defines_;
   std::int64_t small_;
   Unit& u_;
+  double packed_cost_ = 0;  // of the nest without axes that was built last
 };
 
 // The unit of these equations, some of those of `u`; `also`: the equations of u that come after them.

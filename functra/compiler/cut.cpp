@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "functra/compiler/bodies.h"
+#include "functra/compiler/fuse.h"
 #include "functra/compiler/passes.h"
 #include "functra/core/replay.h"
 #include "functra/prims/checkpoint.h"
@@ -22,18 +23,12 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 constexpr std::int64_t few_terms = 8;      // of a sum that is made again
 constexpr std::int64_t fits = 256 * 1024;  // bytes that are cheap to store and load: they stay in a cache near the core
 
-bool cheap_formula(const Primitive* p) {
-  for (std::string_view s : {"add", "sub", "mul", "neg", "select", "eq", "ne", "lt", "le", "gt", "ge", "max", "min", "abs", "square", "bitwise_and",
-                             "bitwise_or", "bitwise_not", "sign"})
-    if (s == p->name) return true;
-  return false;
-}
 bool cheap(const Program& p, const Eqn& e) {
   if (has_effect(e) || e.prim->seen || e.prim == &barrier_p || !inner_programs(e).empty()) return false;
   const Lowering& l = e.prim->lowering;
   auto terms = [&](const Shape& dims) { return p.operand_type(p.operands(e)[0]).shape.pick(dims).numel(); };
   switch (l.kind) {
-    case Kind::scalar: return cheap_formula(e.prim);
+    case Kind::scalar: return cheap_formula(e.prim->name);
     case Kind::index:
     case Kind::reshape:
     case Kind::pieces:
@@ -137,41 +132,20 @@ class Cutter {
   ProgramPtr run(const ProgramPtr& program) {
     const Program& p = *program;
     bool changed = false;
-    std::vector<ParamRef> params;
-    for (const Eqn& e : p.eqns)
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
+    auto params = bodies_.map_all(
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     auto cuts = cuts_of(p);
     if (!changed && cuts.empty()) return program;
-    Builder b;
-    std::vector<Var> to(p.type_of.size(), unknown);
-    for (Var v : p.inputs) {
-      Var w = b.input(p.type(v));
-      to[at(v)] = w;
-    }
     std::vector<std::vector<Var>> extra(cuts.size());  // per cut: what is stacked in place
-    for (std::size_t i = 0; i < p.eqns.size(); ++i) {
-      const Eqn& e = p.eqns[i];
-      const Cut *first = nullptr, *second = nullptr;
-      std::size_t number = 0;
+    return rebuilt(p, params, [&](std::size_t i, Builder& b, std::vector<Var>& to) {
       for (std::size_t k = 0; k < cuts.size(); ++k) {
-        if (cuts[k].link.from == i) first = &cuts[k], number = k;
-        if (cuts[k].link.to == i) second = &cuts[k], number = k;
+        if (cuts[k].link.from == i) stack_less(b, p, p.eqns[i], cuts[k], to, extra[k]);
+        else if (cuts[k].link.to == i) make_again(b, p, p.eqns[i], cuts[k], to, extra[k]);
+        else continue;
+        return true;
       }
-      if (first) stack_less(b, p, e, *first, to, extra[number]);
-      else if (second) make_again(b, p, e, *second, to, extra[number]);
-      else {
-        auto out = b.append(p, e, to);
-        b.q.eqns.back().params = params[i];
-        for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(out + k);
-      }
-    }
-    for (Var v : p.outputs) {
-      Var w = b.operand(p, v, to);
-      b.q.outputs.push_back(w);
-    }
-    b.q.n_hidden = p.n_hidden;
-    return seal(std::move(b.q), false);
+      return false;
+    });
   }
 
  private:
@@ -236,9 +210,7 @@ class Cutter {
     const std::size_t n_kept = outputs.size();
     outputs.insert(outputs.end(), c.stacked.begin(), c.stacked.end());
     const Program& body = *q.body;
-    std::vector<std::uint8_t> effects;
-    for (const Eqn& x : body.eqns) effects.push_back(has_effect(x));
-    q.body = run(extract(body, body.inputs, outputs, effects));
+    q.body = run(extract(body, body.inputs, outputs, effects_of(body)));
     const auto pool = static_cast<std::uint32_t>(b.q.pool.size());
     for (Var v : p.operands(e)) {
       Var w = b.operand(p, v, to);

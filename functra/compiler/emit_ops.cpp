@@ -1,11 +1,9 @@
 #include "functra/compiler/emit_ops-inl.h"
 
-#include "functra/compiler/emit.h"
 #include <bit>
 
-#include <llvm/IR/IntrinsicsX86.h>
-
 #include <llvm/IR/Constants.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 namespace functra::compiler {
 

@@ -131,12 +131,6 @@ class Fusion {
       default: return 0;
     }
   }
-  static bool cheap_formula(std::string_view name) {
-    for (std::string_view s :
-         {"add", "sub", "mul", "neg", "select", "eq", "ne", "lt", "le", "gt", "ge", "max", "min", "abs", "bitwise_and", "bitwise_or", "bitwise_not"})
-      if (s == name) return true;
-    return false;
-  }
 
   void place(std::size_t k) {
     const Eqn& e = p_.eqns[k];
@@ -372,6 +366,12 @@ class Fusion {
 
 }  // namespace
 
+bool cheap_formula(std::string_view name) {
+  for (std::string_view s : {"add", "sub", "mul", "neg", "select", "eq", "ne", "lt", "le", "gt", "ge", "max", "min", "abs", "sign", "bitwise_and",
+                             "bitwise_or", "bitwise_not"})
+    if (s == name) return true;
+  return false;
+}
 std::vector<Unit> units(const Program& p) { return Fusion(p).run(); }
 
 }  // namespace functra::compiler

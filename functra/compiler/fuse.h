@@ -15,6 +15,8 @@ struct Unit {
   std::vector<Nest> nests;         // boxes that cover its points
 };
 
+bool cheap_formula(std::string_view primitive);  // one simple operation per element
+
 // Units in an order in which every variable is written before it is read. All results of the program that equations define are written.
 std::vector<Unit> units(const core::Program& p);
 

@@ -96,13 +96,10 @@ class Hoist {
  public:
   ProgramPtr run(const ProgramPtr& program) {
     const Program& p = *program;
-    bool changed = false, loops = false;
-    std::vector<ParamRef> params;  // with bodies passed over
-    for (const Eqn& e : p.eqns) {
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
-      loops |= e.prim == &scan_p || e.prim == &while_p;
-    }
+    bool changed = false;
+    const bool loops = std::ranges::any_of(p.eqns, [](auto& e) { return e.prim == &scan_p || e.prim == &while_p; });
+    auto params = bodies_.map_all(  // with bodies passed over
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     std::vector<const Eqn*> made(loops ? p.type_of.size() : 0);  // per variable: its equation
     std::vector<std::uint8_t> moves(p.eqns.size());
     for (std::size_t i = 0; i < p.eqns.size() && loops; ++i) {
@@ -112,28 +109,12 @@ class Hoist {
       changed |= moves[i] != 0;
     }
     if (!changed) return program;
-    Builder b;
-    std::vector<Var> to(p.type_of.size(), unknown);
-    for (Var v : p.inputs) {
-      Var w = b.input(p.type(v));
-      to[at(v)] = w;
-    }
-    for (std::size_t i = 0; i < p.eqns.size(); ++i) {
+    return rebuilt(p, params, [&](std::size_t i, Builder& b, std::vector<Var>& to) {
       const Eqn& e = p.eqns[i];
       if (moves[i] && e.prim == &scan_p) scan(b, p, e, params[i], made, to);
       else if (moves[i]) loop(b, p, e, params[i], to);
-      else {
-        auto first = b.append(p, e, to);
-        b.q.eqns.back().params = params[i];
-        for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
-      }
-    }
-    for (Var v : p.outputs) {
-      Var w = b.operand(p, v, to);
-      b.q.outputs.push_back(w);
-    }
-    b.q.n_hidden = p.n_hidden;
-    return seal(std::move(b.q), false);
+      return moves[i] != 0;
+    });
   }
 
  private:
@@ -180,11 +161,6 @@ class Hoist {
     }
     for (Var v : plan.exports) r.push_back(to[at(v)]);
     return r;
-  }
-  static std::vector<std::uint8_t> effects_of(const Program& p) {
-    std::vector<std::uint8_t> keep;
-    for (const Eqn& e : p.eqns) keep.push_back(has_effect(e));
-    return keep;
   }
 
   // ---- scan

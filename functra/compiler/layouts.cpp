@@ -77,10 +77,8 @@ class Layouts {
   ProgramPtr run(const ProgramPtr& program) {
     const Program& p = *program;
     bool changed = false;
-    std::vector<ParamRef> params;
-    for (const Eqn& e : p.eqns)
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
+    auto params = bodies_.map_all(
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     std::vector<std::vector<Shape>> of(p.eqns.size());  // per loop
     for (std::size_t i = 0; i < p.eqns.size(); ++i) {
       const Eqn& e = p.eqns[i];
@@ -96,12 +94,9 @@ class Layouts {
       changed |= !of[i].empty();
     }
     if (!changed) return program;
-    return retrace(p, [&](const Eqn& e, Ins in, Outs out) {
-      const auto i = static_cast<std::size_t>(&e - p.eqns.data());
-      if (of[i].empty()) {
-        bind_prim({*e.prim, params[i]}, in, out);
-        return true;
-      }
+    return retrace(p, params, [&](std::size_t i, Ins in, Outs out) {
+      if (of[i].empty()) return false;
+      const Eqn& e = p.eqns[i];
       const Params now = params[i];
       Vec operands(in.begin(), in.end());
       std::size_t first = 0;

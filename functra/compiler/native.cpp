@@ -230,16 +230,18 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   }
   auto& linker = Linker::instance();
   code->library = &linker.library();
-  const std::vector<char> bytes(object.begin(), object.end());
+  std::vector<char> listed;  // the linker takes the object
+  if (profilers_wanted()) listed.assign(object.begin(), object.end());
   auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
   if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
   std::vector<Kernel> kernels;
-  std::vector<Named> named;
-  for (std::size_t k = 0; k < distinct.size(); ++k) {
+  for (std::size_t k = 0; k < distinct.size(); ++k)
     kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
-    named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels.back())});
+  if (!listed.empty()) {
+    std::vector<Named> named;
+    for (std::size_t k = 0; k < kernels.size(); ++k) named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels[k])});
+    list_for_profilers(listed, named, code->library->getName());
   }
-  list_for_profilers(bytes, named, code->library->getName());
   for (std::size_t k : number) code->kernels.push_back(kernels[k]);
   code->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   std::lock_guard lock(cache.mutex);

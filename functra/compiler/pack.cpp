@@ -540,18 +540,20 @@ class Packer {
 
 Packing pack(const Nest& nest) { return Packer(nest, &nest.layout).run(); }
 
-void choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
+Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   for (DType d : {DType::f32, DType::f64})  // what lanes without an operation are filled with
     for (double v : {-0.0, 0.0, 1.0}) nest.graph.constant(d, Scalar(v));
   nest.packed = false;
-  double best = 0.9 * pack(nest).cost;
+  Packing best = pack(nest);
+  double least = 0.9 * best.cost;
   std::vector<Row> rows, layout;
   bool packed = false, store_packs = true;
   nest.packed = true;
   auto consider = [&] {
-    const double c = pack(nest).cost;
-    if (c >= best) return;
-    best = c;
+    Packing p = pack(nest);
+    if (p.cost >= least) return;
+    least = p.cost;
+    best = std::move(p);
     rows = nest.rows;
     layout = nest.layout;
     store_packs = nest.store_packs;
@@ -574,6 +576,7 @@ void choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   nest.layout = std::move(layout);
   nest.packed = packed;
   nest.store_packs = store_packs;
+  return best;
 }
 
 }  // namespace functra::compiler

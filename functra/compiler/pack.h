@@ -48,7 +48,7 @@ struct Packing {
 };
 
 Packing pack(const Nest& nest);
-// Sets nest.packed and nest.rows to what costs least: one of `ways` to form rows, none, or no packing at all.
-void choose_packing(Nest& nest, std::span<const std::vector<Row>> ways);
+// Sets how the nest is packed to what costs least: one of `ways` to form rows, none, or no packing at all. The packing that follows.
+Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways);
 
 }  // namespace functra::compiler

@@ -13,9 +13,11 @@
 
 namespace functra::compiler {
 
-void list_for_profilers(std::span<const char> object, std::span<const Named> functions, const std::string& prefix) {
+bool profilers_wanted() {
   const char* wanted = std::getenv("FUNCTRA_PERF_MAP");
-  if (!wanted || std::string(wanted) == "0") return;
+  return wanted && std::string(wanted) != "0";
+}
+void list_for_profilers(std::span<const char> object, std::span<const Named> functions, const std::string& prefix) {
   std::map<std::string, std::uint64_t> sizes;
   auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "functra"));
   if (!file) {

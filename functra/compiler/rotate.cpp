@@ -42,10 +42,8 @@ class Rotate {
   ProgramPtr run(const ProgramPtr& program) {
     const Program& p = *program;
     bool changed = false;
-    std::vector<ParamRef> params;
-    for (const Eqn& e : p.eqns)
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
+    auto params = bodies_.map_all(
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     std::unordered_map<std::size_t, Turned> turned;
     for (std::size_t i = 0; i < p.eqns.size(); ++i) {
       if (p.eqns[i].prim != &scan_p) continue;
@@ -53,14 +51,10 @@ class Rotate {
       if (auto t = turn(now.get<ScanParams>())) turned.emplace(i, std::move(*t));
     }
     if (!changed && turned.empty()) return program;
-    return retrace(p, [&](const Eqn& e, Ins in, Outs out) {
-      const auto i = static_cast<std::size_t>(&e - p.eqns.data());
-      if (auto t = turned.find(i); t != turned.end()) {
-        scan(t->second, in, out);
-        return true;
-      }
-      bind_prim({*e.prim, params[i]}, in, out);
-      return true;
+    return retrace(p, params, [&](std::size_t i, Ins in, Outs out) {
+      const auto t = turned.find(i);
+      if (t != turned.end()) scan(t->second, in, out);
+      return t != turned.end();
     });
   }
 
@@ -166,10 +160,8 @@ class Rotate {
     outputs.assign(b.outputs.begin(), b.outputs.begin() + static_cast<std::ptrdiff_t>(n_carry));
     for (Var v : carried) outputs.push_back(next[at(v)]);
     outputs.insert(outputs.end(), b.outputs.begin() + static_cast<std::ptrdiff_t>(n_carry), b.outputs.end());
-    std::vector<std::uint8_t> effects;
-    for (const Eqn& e : b.eqns) effects.push_back(has_effect(e));
     Turned t{q, extract(b, before, carried), n_const, n_carry};
-    t.q.body = extract(b, inputs, outputs, effects);
+    t.q.body = extract(b, inputs, outputs, effects_of(b));
     t.q.n_carry += static_cast<std::int64_t>(carried.size());
     const double saved = work(b) - work(*t.q.body);
     if (saved < least || saved < 4 * room) return {};

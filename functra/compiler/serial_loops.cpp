@@ -129,8 +129,7 @@ std::optional<Nest> serial_loop(const Program& p, const core::Eqn& e, std::span<
   n.lower = {0};
   n.upper = {q.length};
   n.serial = true;
-  choose_packing(n, ways);
-  if (pack(n).items.size() > most_items) return {};
+  if (choose_packing(n, ways).items.size() > most_items) return {};
   return n;
 }
 

@@ -39,13 +39,10 @@ class Sink {
  private:
   ProgramPtr once(const ProgramPtr& program) {
     const Program& p = *program;
-    bool changed = false, holds = false;
-    std::vector<ParamRef> params;
-    for (const Eqn& e : p.eqns) {
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
-      holds |= e.prim == &scan_p || e.prim == &while_p || e.prim == &cond_p;
-    }
+    bool changed = false;
+    const bool holds = std::ranges::any_of(p.eqns, [](auto& e) { return e.prim == &scan_p || e.prim == &while_p || e.prim == &cond_p; });
+    auto params = bodies_.map_all(
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     std::vector<const Eqn*> made(holds ? p.type_of.size() : 0);
     std::vector<std::uint8_t> moves(p.eqns.size());
     for (std::size_t i = 0; i < p.eqns.size() && holds; ++i) {
@@ -56,28 +53,10 @@ class Sink {
       changed |= moves[i] != 0;
     }
     if (!changed) return program;
-    Builder b;
-    std::vector<Var> to(p.type_of.size(), unknown);
-    for (Var v : p.inputs) {
-      Var w = b.input(p.type(v));
-      to[at(v)] = w;
-    }
-    for (std::size_t i = 0; i < p.eqns.size(); ++i) {
-      const Eqn& e = p.eqns[i];
-      if (moves[i]) {
-        rebuilt(b, p, e, params[i], made, to);
-        continue;
-      }
-      auto first = b.append(p, e, to);
-      b.q.eqns.back().params = params[i];
-      for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
-    }
-    for (Var v : p.outputs) {
-      Var w = b.operand(p, v, to);
-      b.q.outputs.push_back(w);
-    }
-    b.q.n_hidden = p.n_hidden;
-    return seal(std::move(b.q), false);
+    return rebuilt(p, params, [&](std::size_t i, Builder& b, std::vector<Var>& to) {
+      if (moves[i]) with_less(b, p, p.eqns[i], params[i], made, to);
+      return moves[i] != 0;
+    });
   }
   // The operands that bodies take as they are: the first, and how many.
   static std::pair<std::size_t, std::size_t> taken(const Eqn& e) {
@@ -130,7 +109,8 @@ class Sink {
     }
     return seal(std::move(b.q), false);
   }
-  static void rebuilt(Builder& b, const Program& p, const Eqn& e, const ParamRef& params, const std::vector<const Eqn*>& made, std::vector<Var>& to) {
+  static void with_less(Builder& b, const Program& p, const Eqn& e, const ParamRef& params, const std::vector<const Eqn*>& made,
+                        std::vector<Var>& to) {
     auto [first, n] = taken(e);
     std::vector<Operand> operands;
     for (std::size_t k = first; k < first + n; ++k) operands.push_back(operand(p, e, k, made));

@@ -59,10 +59,8 @@ class OneScan {
     for (std::size_t i = 0; i < b_.outputs.size(); ++i)
       if (i >= n_carry_ || !is_sum(i)) outputs.push_back(b_.outputs[i]);
     outputs.insert(outputs.end(), extra_.begin(), extra_.end());
-    std::vector<std::uint8_t> effects;
-    for (const Eqn& e : b_.eqns) effects.push_back(has_effect(e));
     ScanParams q = q_;
-    q.body = extract(b_, inputs, outputs, effects);
+    q.body = extract(b_, inputs, outputs, effects_of(b_));
     q.n_carry -= static_cast<std::int64_t>(sums_.size());
     results.resize(outputs.size());
     bind_scan(q, Tensor(), operands, results);
@@ -265,10 +263,8 @@ class Stacks {
   ProgramPtr run(const ProgramPtr& program) {
     const Program& p = *program;
     bool changed = false;
-    std::vector<ParamRef> params;
-    for (const Eqn& e : p.eqns)
-      params.push_back(bodies_.map(
-          e, [this](const ProgramPtr& inner) { return run(inner); }, changed));
+    auto params = bodies_.map_all(
+        p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     std::vector<std::unique_ptr<OneScan>> scans(p.eqns.size());
     for (std::size_t i = 0; i < p.eqns.size(); ++i) {
       if (p.eqns[i].prim != &scan_p) continue;
@@ -281,11 +277,9 @@ class Stacks {
       changed = true;
     }
     if (!changed) return program;
-    return retrace(p, [&](const Eqn& e, Ins in, Outs out) {
-      const auto i = static_cast<std::size_t>(&e - p.eqns.data());
+    return retrace(p, params, [&](std::size_t i, Ins in, Outs out) {
       if (scans[i]) scans[i]->bind(in, out);
-      else bind_prim({*e.prim, params[i]}, in, out);
-      return true;
+      return scans[i] != nullptr;
     });
   }
 

@@ -44,6 +44,14 @@ ProgramPtr retrace(const Program& p, Hook hook) {
   return seal(compact(*r, r->inputs, p.n_hidden, r->outputs, live_vars(*r, r->outputs)), false);
 }
 
+ProgramPtr retrace(const Program& p, std::span<const ParamRef> params, function_ref<bool(std::size_t, Ins, Outs)> hook) {
+  return retrace(p, [&](const Eqn& e, Ins in, Outs out) {
+    const auto i = static_cast<std::size_t>(&e - p.eqns.data());
+    if (!hook(i, in, out)) bind_prim({*e.prim, params[i]}, in, out);
+    return true;
+  });
+}
+
 Var Builder::operand(const Program& p, Var v, const std::vector<Var>& to) {
   if (v < 0) return q.new_literal(p.literals[static_cast<std::size_t>(~v)]);
   Var w = to[static_cast<std::size_t>(v)];
@@ -106,6 +114,34 @@ ProgramPtr extract(const Program& p, const std::vector<Var>& inputs, const std::
     b.q.outputs.push_back(w);
   }
   return seal(std::move(b.q), false);
+}
+
+ProgramPtr rebuilt(const Program& p, std::span<const ParamRef> params, function_ref<bool(std::size_t, Builder&, std::vector<Var>&)> hook) {
+  Builder b;
+  std::vector<Var> to(p.type_of.size(), unknown);
+  for (Var v : p.inputs) {
+    Var w = b.input(p.type(v));
+    to[static_cast<std::size_t>(v)] = w;
+  }
+  for (std::size_t i = 0; i < p.eqns.size(); ++i) {
+    if (hook(i, b, to)) continue;
+    const Eqn& e = p.eqns[i];
+    auto first = b.append(p, e, to);
+    b.q.eqns.back().params = params[i];
+    for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
+  }
+  for (Var v : p.outputs) {
+    Var w = b.operand(p, v, to);
+    b.q.outputs.push_back(w);
+  }
+  b.q.n_hidden = p.n_hidden;
+  return seal(std::move(b.q), false);
+}
+
+std::vector<std::uint8_t> effects_of(const Program& p) {
+  std::vector<std::uint8_t> r;
+  for (const Eqn& e : p.eqns) r.push_back(has_effect(e));
+  return r;
 }
 
 std::int64_t bytes_of(const Aval& a) { return a.shape.numel() * static_cast<std::int64_t>(size_of(a.dtype)); }
