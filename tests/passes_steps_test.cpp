@@ -153,7 +153,7 @@ TEST(PassLayouts, constants_of_loops_lie_as_their_bodies_read_them) {
   const Tensor x = some({300, 12}), w = some({12});
   Program p = ft::make_fx(f)(x, w), q = optimised(p);
   const auto body = bodies(q)[0].ir();
-  EXPECT_EQ(body->type(body->inputs[0]).shape, (ft::Shape{12, 300})) << q;
+  EXPECT_EQ(body->type(body->inputs[0]).shape, (ft::Shape{12, 304})) << q;  // rows begin at lines of the cache
   EXPECT_EQ(optimised_differs(p, {x, w}, 1e-13), "");
   auto g = [](const Tensor& x, const Tensor& w) {  // a loop without a known number of steps
     return ft::while_loop([](const Tensor& c) { return ft::sum(ft::abs(c)) < 1e3; },

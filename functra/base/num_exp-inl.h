@@ -217,7 +217,15 @@ template <class X> FUNCTRA_INLINE X pow_specials(X x, X y, X m) {
   m = flip_sign(m, sign_bit(select(odd, x, X(0))));
   return select(either(y == X(0), x == X(1)), X(1), m);
 }
+// |x|^y for |y| <= 2, where neither x nor y is special: 2^n exp(y log m + (y k - n) log 2) for |x| = 2^k m, in which no large numbers cancel.
+template <class X> FUNCTRA_INLINE X little_pow(X x, X y) {
+  const auto l = log_parts(abs(x));
+  const X e = y * log_of_parts(X(0), l.m - X(1)), n = rint(fma(y, l.k, e * X(1.4426950408889634)));
+  const X p = expm1_reduced(fma(fma_exact(y, l.k, -n), X(0.6931471805599453), e));
+  return scale(p + X(1), clamp_to(n, -1100, 1100));
+}
 template <class X> FUNCTRA_INLINE X pow(X x, X y) {
+  if (known(y).lo >= -2 && known(y).hi <= 2) return pow_specials(x, y, little_pow(x, y));
   if constexpr (is_float<X>) {
     return widen(
         [](auto a, auto b) {

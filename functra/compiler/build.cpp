@@ -7,6 +7,7 @@
 #include "functra/compiler/pack.h"
 #include "functra/compiler/pull.h"
 #include "functra/compiler/serial_loops.h"
+#include "functra/prims/shape.h"
 
 namespace functra::compiler {
 
@@ -26,9 +27,19 @@ std::vector<std::int32_t> definitions(const Program& p) {
 std::int64_t small_extent(const Program& p) {
   constexpr std::int64_t usual = 16, little = 40, some = 128, batch = 64;
   std::int64_t largest = 1, most = 1;
-  for (auto& t : p.types)
-    for (std::int64_t n : t.shape) largest = std::max(largest, n);
-  for (auto& t : p.types) most = std::max(most, t.shape.numel());
+  std::vector<std::uint8_t> read(p.type_of.size(), 0);  // whole: of what is only sliced, the slices count
+  for (auto& e : p.eqns) {
+    for (std::uint32_t i = 0; i < e.n_out; ++i) read[e.out + i] = 1;
+    if (e.prim == &prims::slice_p) continue;
+    for (Var v : p.operands(e))
+      if (v >= 0) read[static_cast<std::size_t>(v)] = 1;
+  }
+  std::vector<const Aval*> types;
+  for (std::size_t v = 0; v < read.size(); ++v)
+    if (read[v]) types.push_back(&p.type(static_cast<Var>(v)));
+  for (auto* t : types)
+    for (std::int64_t n : t->shape) largest = std::max(largest, n);
+  for (auto* t : types) most = std::max(most, t->shape.numel());
   if (most <= little) return little;
   if (largest < batch || most <= some) {
     std::size_t structural = 0;
@@ -36,11 +47,11 @@ std::int64_t small_extent(const Program& p) {
     return most <= some && 4 * structural >= p.eqns.size() ? some : usual;
   }
   std::int64_t per_lane = 1, other = usual;
-  for (auto& t : p.types) {
-    const int at = t.shape.find(largest);
-    per_lane = std::max(per_lane, at < 0 ? t.shape.numel() : t.shape.numel() / largest);
-    for (std::size_t d = 0; d < t.shape.size(); ++d)
-      if (static_cast<int>(d) != at) other = std::max(other, t.shape[d]);
+  for (auto* t : types) {
+    const int at = t->shape.find(largest);
+    per_lane = std::max(per_lane, at < 0 ? t->shape.numel() : t->shape.numel() / largest);
+    for (std::size_t d = 0; d < t->shape.size(); ++d)
+      if (static_cast<int>(d) != at) other = std::max(other, t->shape[d]);
   }
   std::size_t mixing = 0;  // of elements of one lane
   for (auto& e : p.eqns) {

@@ -116,7 +116,7 @@ class NestEmitter : protected NestPlan {
     auto& context = b_.getContext();
     const bool inner = axis == last();
     Value *from = first(axis), *to = end(axis);
-    const std::int64_t step = inner ? static_cast<std::int64_t>(lanes_) * copies_ : 1;
+    const std::int64_t step = inner ? static_cast<std::int64_t>(lanes_) * copies_ * (phase_ == Phase::main ? groups_ : 1) : 1;
     auto* before = b_.GetInsertBlock();
     auto* head = BasicBlock::Create(context, "loop" + std::to_string(axis), f_);
     auto* done = BasicBlock::Create(context, "done" + std::to_string(axis), f_);
@@ -155,9 +155,11 @@ class NestEmitter : protected NestPlan {
     splats_.assign(g_.size(), nullptr);
     columns_.clear();
     index_of_copy_.clear();
-    for (unsigned u = 0; u < copies_; ++u)
+    for (unsigned u = group_; u < group_ + copies_; ++u)
       index_of_copy_.push_back(u && index ? b_.CreateAdd(index, b_.getInt64(static_cast<std::uint64_t>(u) * lanes_)) : index);
   }
+  void grouped_body(Value* index, Value* start);
+  Value* forgotten(Value* address);
   // Stores number `which`, of value(k, copy).
   template <class F> void store_all(const std::vector<std::size_t>& which, F value_of) {
     std::vector<std::size_t> apart;  // with gaps between lanes
@@ -202,6 +204,7 @@ class NestEmitter : protected NestPlan {
   void pass(const std::vector<Block>& blocks);
   void copy(const Block& b, bool past);
   virtual void body(Value* index, Value* start) {
+    if (phase_ == Phase::main && groups_ > 1) return grouped_body(index, start);
     begin_body(index);
     if (phase_ != Phase::main) return rows(start);
     std::vector<std::size_t> now;
@@ -339,7 +342,7 @@ class NestEmitter : protected NestPlan {
   }
   Value* load(const Access& a, std::size_t stream, unsigned u) {
     llvm::Type* t = ops_.stored(a.dtype);
-    const std::int64_t stride = a.strides[last()], at = static_cast<std::int64_t>(u * lanes_) * stride;
+    const std::int64_t stride = a.strides[last()], at = static_cast<std::int64_t>((group_ + u) * lanes_) * stride;
     if (lanes_ == 1) return from_memory(a.dtype, load_at(t, pointer(stream, a, at), a.dtype, a.buffer), 1);
     llvm::Type* v = Ops::widened(t, lanes_);
     Value* r;
@@ -377,7 +380,7 @@ class NestEmitter : protected NestPlan {
       row.offset = w.from;
       llvm::Type* t = ops_.stored(a.dtype);
       for (unsigned k = 0; k < m; ++k) {  // vectors of `per` rows
-        const std::int64_t at = static_cast<std::int64_t>(u * lanes_ + k * per) * stride;
+        const std::int64_t at = static_cast<std::int64_t>((group_ + u) * lanes_ + k * per) * stride;
         if (stride == static_cast<std::int64_t>(m) || per == 1) {
           known.push_back(load_at(Ops::widened(t, lanes_), pointer(stream, row, at), a.dtype, a.buffer));
           continue;
@@ -472,7 +475,7 @@ class NestEmitter : protected NestPlan {
     sums_.clear();
     for (auto& r : n_.reductions) {
       if (!over_lanes(r) || stage_[r.value] != now_) continue;
-      for (unsigned u = 0; u < copies_; ++u) {
+      for (unsigned u = 0; u < chains(); ++u) {
         auto* phi = b_.CreatePHI(ops_.type(r.at.dtype, lanes_), 2);
         phi->addIncoming(ops_.constant(r.at.dtype, identity_of(r.op, r.at.dtype), lanes_), before);
         sums_.push_back({phi, nullptr});
@@ -537,7 +540,7 @@ class NestEmitter : protected NestPlan {
       auto& r = n_.reductions[k];
       if (!over_lanes(r) || stage_[r.value] != now_) continue;
       std::vector<Value*> parts;
-      for (unsigned u = 0; u < copies_; ++u) parts.push_back(sums[sum++].next);
+      for (unsigned u = 0; u < chains(); ++u) parts.push_back(sums[sum++].next);
       while (parts.size() > 1) {
         for (std::size_t i = 0; i < parts.size() / 2; ++i) parts[i] = combined(r, parts[i], parts[i + parts.size() / 2]);
         parts.resize(parts.size() / 2);
@@ -559,7 +562,8 @@ class NestEmitter : protected NestPlan {
   llvm::IRBuilder<> b_;
   Ops ops_;
   llvm::Function* f_ = nullptr;
-  unsigned now_ = 0;  // the stage
+  unsigned now_ = 0;    // the stage
+  unsigned group_ = 0;  // the first vector of the group at hand, in its block
   Phase phase_ = Phase::main;
   std::vector<Value*> kept_, row_at_;  // rows, per node
   bool overlaps_ = false;              // the last block of lanes goes back over elements of the one before

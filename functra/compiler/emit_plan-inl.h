@@ -26,6 +26,7 @@ class NestPlan {
   std::size_t stream_of(const Access& a);
   std::size_t last() const { return n_.axes() - 1; }
   bool in_lanes(Id i) const { return n_.axes() > 0 && level_[i] == n_.axes(); }
+  unsigned chains() const { return groups_ > 1 ? 1 : copies_; }  // that a sum over the last axis is made in
   bool over_lanes(const Reduction& r) const { return n_.axes() && (r.over >> last() & 1); }
   // Records side by side: loads of neighbouring columns are loads of rows, taken apart.
   struct Window {
@@ -43,6 +44,8 @@ class NestPlan {
   std::vector<std::uint8_t> stage_;        // loops over the last axis that must end before a node is known
   unsigned stages_ = 1;
   unsigned lanes_ = 1, copies_ = 1;                     // of the last axis in a vector; vectors in flight
+  unsigned groups_ = 1;                                 // of vectors in flight, in a block; more than one: sums follow what they share
+  std::vector<Id> shared_;                              // then: what several sums are made of, and is not loaded again
   std::vector<Id> rares_;                               // live nodes that may call out
   std::vector<std::uint32_t> rares_before_;             // such nodes one after another, up to this one
   std::vector<Id> keep_;                                // what later stages read from memory
@@ -56,6 +59,7 @@ class NestPlan {
   void analyse();
   void choose_copies(std::size_t work, std::int64_t extent);
   std::size_t most_alive() const;
+  void choose_groups(const std::vector<std::uint8_t>& live);
   void find_twins(const std::vector<std::uint8_t>& live);
   void choose_rows(const std::vector<std::uint8_t>& live);
   void choose_kept(const std::vector<std::uint8_t>& live);

@@ -1,6 +1,7 @@
 #include "functra/compiler/emit_plan-inl.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace functra::compiler {
 
@@ -71,6 +72,7 @@ void NestPlan::analyse() {
   while (copies_ > 1 && 4 * sums * copies_ > 3 * std::size_t{target_.registers}) copies_ /= 2;
   if (n_.axes() == 1 && stages_ == 1 && !n_.steps && extent == static_cast<std::int64_t>(lanes_ * copies_) && lanes_ > 1) find_twins(live);
   if (lanes_ > 1) find_windows();
+  choose_groups(live);
   choose_rows(live);
   if (stages_ > 1) choose_kept(live);
   choose_passing();
@@ -99,12 +101,59 @@ void NestPlan::choose_passing() {
   }
 }
 
-// As many as the registers hold, some of them in memory, up to four: a long body has independent operations of its own.
+// As many as the registers hold, some of them in memory, up to four: a long body has independent operations of its own. A step of a loop has
+// not, where each of its operations waits for the one before, so there what does not fit is worth a place in memory.
 void NestPlan::choose_copies(std::size_t work, std::int64_t extent) {
   constexpr std::size_t few = 40, many = 600;  // operations
   const std::size_t alive = most_alive(), room = target_.registers + target_.registers / 4;
-  copies_ = work <= few && 4 * alive <= room ? 4 : work <= many && alive <= target_.registers ? 2 : 1;
+  if (work <= many && alive <= target_.registers) copies_ = n_.steps ? 4 : 2;
+  if (work <= few && 4 * alive <= room) copies_ = 4;
   while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
+}
+// Sums of more columns than the registers hold, weighed by what is made of the same columns (the gradient of a regression: X^T f(X w)): a block
+// of vectors first computes what the sums share, a few vectors at a time, then each sum in turn loads its column again from the nearest cache.
+void NestPlan::choose_groups(const std::vector<std::uint8_t>& live) {
+  constexpr unsigned most = 4, together = 2;  // groups of a block, vectors of a group
+  constexpr std::size_t few = 4;              // values shared
+  if (stages_ > 1 || n_.steps || !n_.stores.empty() || n_.reductions.size() < 2 || lanes_ == 1) return;
+  if (most_alive() + n_.reductions.size() <= target_.registers) return;
+  std::vector<std::uint32_t> user(g_.size(), 0);  // which sum, from 1; `several`
+  constexpr std::uint32_t several = ~0u;
+  auto use = [&](Id i, std::uint32_t by) { user[i] = user[i] == 0 || user[i] == by ? by : several; };
+  for (std::size_t k = 0; k < n_.reductions.size(); ++k) {
+    if (!over_lanes(n_.reductions[k]) || n_.reductions[k].at.buffer < 0) return;
+    use(n_.reductions[k].value, static_cast<std::uint32_t>(k + 1));
+  }
+  for (Id i = static_cast<Id>(g_.size()); i-- > 0;)
+    if (live[i] && in_lanes(i)) g_.each_operand(i, [&](Id o) { use(o, user[i]); });
+  auto again = [&](Id i) {
+    if (g_[i].op == Op::position) return true;
+    return g_[i].op == Op::load && std::abs(n_.accesses[g_[i].attr].strides[last()]) <= 1;
+  };
+  std::vector<std::uint8_t> asked(g_.size(), 0);  // shared, and needed by what is not
+  for (auto& r : n_.reductions) asked[r.value] = user[r.value] == several;
+  for (Id i = 0; i < g_.size(); ++i) {
+    if (!live[i] || !in_lanes(i)) continue;
+    if (g_[i].op == Op::rare && user[i] != several) return;
+    if (user[i] != several) g_.each_operand(i, [&](Id o) { asked[o] |= in_lanes(o) && user[o] == several; });
+  }
+  std::vector<Id> shared;
+  for (Id i = 0; i < g_.size(); ++i)
+    if (asked[i] && !again(i)) {
+      if (is_bool(g_[i].type) || shared.size() == few) return;
+      shared.push_back(i);
+    }
+  const std::int64_t extent = n_.extent(last()), group = static_cast<std::int64_t>(lanes_) * together;
+  std::int64_t least = std::numeric_limits<std::int64_t>::max();
+  for (unsigned k = most; k > 1; --k) {
+    const std::int64_t block = group * k, computed = (extent + block - 1) / block * block;
+    if (extent < 2 * block || computed >= least) continue;
+    least = computed;
+    groups_ = k;
+  }
+  if (groups_ == 1) return;
+  copies_ = together;
+  shared_ = std::move(shared);
 }
 // How many vectors are needed later, at the worst point, where operands are computed when they are first asked for.
 std::size_t NestPlan::most_alive() const {

@@ -1,5 +1,6 @@
 // Constants of loops in the order in which their bodies read them: where all nests of a body read a constant with gaps between the lanes of
-// a vector, along one dimension, a copy in which that dimension is the last one is made before the loop.
+// a vector, along one dimension, a copy in which that dimension is the last one is made before the loop. Long rows of the copy begin at lines
+// of the cache, with a gap between them where that takes one: vectors that cross lines are loaded at half the speed.
 #include <algorithm>
 
 #include "functra/compiler/bodies.h"
@@ -8,6 +9,7 @@
 #include "functra/core/basis.h"
 #include "functra/core/replay.h"
 #include "functra/prims/loop.h"
+#include "functra/prims/shape.h"
 
 namespace functra::compiler {
 namespace {
@@ -56,17 +58,36 @@ std::vector<Shape> orders(const Program& body, std::size_t n) {
   }
   return r;
 }
+constexpr std::int64_t line = 64;  // bytes
+// How much longer rows of this type become, for the next one to begin at a line.
+std::int64_t gap(const Aval& t) {
+  constexpr std::int64_t lines = 8;  // that a row has, for the gaps not to matter
+  const std::int64_t n = t.shape.back(), size = static_cast<std::int64_t>(size_of(t.dtype)), rest = n * size % line;
+  return rest == 0 || n * size < lines * line ? 0 : (line - rest) / size;
+}
+Shape longer(const Shape& s, std::int64_t last) { return s.without(s.size() - 1).with(s.size() - 1, s.back() + last); }
+Tensor with_gaps(const Tensor& x, const Shape& order) {
+  const Tensor now = permute(x, order);
+  const Shape none = Shape::filled(order.size(), 0);
+  const std::int64_t extra = gap(now.aval());
+  return extra ? pad(now, zeros(Aval{now.dtype(), false, {}}), none, longer(none, extra), none) : now;
+}
+Tensor without_gaps(const Tensor& x, const Shape& order, const Shape& shape) {
+  Shape back = order, limit = shape.pick(order);
+  for (std::size_t d = 0; d < back.size(); ++d) back[at(order[d])] = static_cast<std::int64_t>(d);
+  return permute(x.aval().shape == limit ? x : slice(x, Shape::filled(order.size(), 0), limit, Shape::filled(order.size(), 1)), back);
+}
 ProgramPtr reordered(const Program& body, const std::vector<Shape>& orders) {
   std::vector<Aval> types = body.in_types();
   for (std::size_t i = 0; i < orders.size(); ++i)
-    if (!orders[i].empty()) types[i].shape = types[i].shape.pick(orders[i]);
+    if (!orders[i].empty()) {
+      types[i].shape = types[i].shape.pick(orders[i]);
+      types[i].shape = longer(types[i].shape, gap(types[i]));
+    }
   return trace_program(types, [&](Ins in) {
     Vec now(in.begin(), in.end()), out(body.outputs.size());
-    for (std::size_t i = 0; i < orders.size(); ++i) {
-      Shape back = orders[i];
-      for (std::size_t d = 0; d < back.size(); ++d) back[at(orders[i][d])] = static_cast<std::int64_t>(d);
-      if (!back.empty()) now[i] = permute(in[i], back);
-    }
+    for (std::size_t i = 0; i < orders.size(); ++i)
+      if (!orders[i].empty()) now[i] = without_gaps(in[i], orders[i], body.type(body.inputs[i]).shape);
     replay(body, now, out, [](const Eqn&, Ins, Outs) { return false; });
     return out;
   });
@@ -113,7 +134,7 @@ class Layouts {
         with = ParamRef(core::params(q));
       }
       for (std::size_t k = 0; k < of[i].size(); ++k)
-        if (!of[i][k].empty()) operands[first + k] = permute(operands[first + k], of[i][k]);
+        if (!of[i][k].empty()) operands[first + k] = with_gaps(operands[first + k], of[i][k]);
       bind_prim({*e.prim, with}, operands, out);
       return true;
     });

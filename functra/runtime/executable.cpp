@@ -251,6 +251,13 @@ void Executable::run_nests(const Step& s, Frame& f) const {
   for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
   run_nests(s, buffers.begin());
 }
+namespace {
+struct Sum {  // over parts of a nest
+  ReduceOp op;
+  DType dtype;
+  std::size_t buffer, bytes, offset;
+};
+}  // namespace
 void Executable::run_nests(const Step& s, void** buffers) const {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   for (auto [k, op] : s.starts) {
@@ -267,30 +274,33 @@ void Executable::run_nests(const Step& s, void** buffers) const {
     const std::int64_t unit = part.grain % compiler::part_grain == 0 ? compiler::part_grain : 1;
     const std::int64_t step = ((extent + pieces - 1) / pieces + unit - 1) / unit * unit;
     pieces = (extent + step - 1) / step;
-    // What parts add up to: the first part's is in place.
-    std::vector<Tensor> partial;
-    auto op_of = [&](std::size_t k) { return std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second; };
-    for (std::int64_t i = 1; i < pieces; ++i)
-      for (std::size_t k : part.combined) {
-        const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
-        Tensor t = Tensor::uninitialized(r.type.dtype, Shape{r.type.shape.numel()});
-        fill(r.type.dtype, compiler::identity_of(op_of(k), r.type.dtype), t.mutable_bytes(), r.bytes);
-        partial.push_back(std::move(t));
-      }
+    // What parts add up to: the first part's is in place, the others' are in rows of a workspace.
+    Buf<Sum, 24> sums(part.combined.size());
+    std::size_t row = 0;
+    for (std::size_t j = 0; j < part.combined.size(); ++j) {
+      const std::size_t k = part.combined[j];
+      const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
+      const auto op = std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second;
+      sums[j] = {op, r.type.dtype, n_in + k, r.bytes, row};
+      row += (r.bytes + 63) / 64 * 64;
+    }
+    Workspace partial(row * static_cast<std::size_t>(pieces - 1));
+    auto place = [&](std::int64_t i, const Sum& x) { return partial.data() + static_cast<std::size_t>(i - 1) * row + x.offset; };
     parallel_for(pieces, 1, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t i = from; i < to; ++i) {
         Buf<void*, 24> mine(n);
         std::copy(buffers, buffers + n, mine.begin());
         if (i > 0)
-          for (std::size_t j = 0; j < part.combined.size(); ++j)
-            mine[n_in + part.combined[j]] = partial[static_cast<std::size_t>(i - 1) * part.combined.size() + j].mutable_bytes();
+          for (const Sum& x : sums) {
+            mine[x.buffer] = place(i, x);
+            fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
+          }
         part.kernel(mine.begin(), part.begin + i * step, std::min(part.begin + (i + 1) * step, part.end));
       }
     });
-    for (std::size_t i = 0; i < partial.size(); ++i) {
-      std::size_t k = part.combined[i % part.combined.size()];
-      combine(op_of(k), partial[i].raw_dtype(), buffers[n_in + k], partial[i].bytes(), partial[i].numel());
-    }
+    for (std::int64_t i = 1; i < pieces; ++i)
+      for (const Sum& x : sums)
+        combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
   }
 }
 
