@@ -17,6 +17,14 @@ class Executor {
     std::size_t workspace = 0;           // bytes of the arena
   };
 
+  // A program that is one piece of code for one thread: buffers[k] is which of its inputs or, from their number on, results.
+  struct Direct {
+    void (*code)(void* const* buffers, std::int64_t begin, std::int64_t end);
+    std::int64_t begin, end;
+    std::vector<std::uint32_t> buffers;
+    std::vector<Aval> results;
+  };
+
   virtual ~Executor() = default;
   virtual const char* name() const = 0;
   // A compiled call. Concrete arguments; entries of `args` are consumed: released, or reused, after their last use.
@@ -24,6 +32,8 @@ class Executor {
   // The same for a prepared call, which keeps its arguments and gives the results of the call before, to be overwritten where nobody else
   // holds them. False: it cannot.
   virtual bool run_bound(const ProgramPtr&, std::span<const Tensor* const>, std::span<Tensor* const>) const { return false; }
+  // As long as the program lives; null: it is another.
+  virtual const Direct* direct(const ProgramPtr&) const { return nullptr; }
   // A body of control flow: compiled where it runs as part of a compiled call, evaluated otherwise.
   virtual void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const = 0;
   // What `run` makes of the program; Error where the build has no compiler.

@@ -117,13 +117,14 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
   }
 }
 void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {
-  if (!direct_.empty()) {
+  if (direct_) {
     const std::size_t n_in = program_->inputs.size();
-    Buf<void*, 24> buffers(direct_.size());
-    for (std::size_t k = 0; k < direct_.size(); ++k) buffers[k] = direct_[k] < n_in ? in[direct_[k]] : out[direct_[k] - n_in];
-    const Part& part = steps_[0].parts[0];
-    part.kernel(buffers.begin(), part.begin, part.end);
-    return;
+    Buf<void*, 24> buffers(direct_->buffers.size());
+    for (std::size_t k = 0; k < buffers.size(); ++k) {
+      const std::size_t at = direct_->buffers[k];
+      buffers[k] = at < n_in ? in[at] : out[at - n_in];
+    }
+    return direct_->code(buffers.begin(), direct_->begin, direct_->end);
   }
   Buf<void*, 48> at(slots_.size());
   Buf<Tensor, 48> tensors(slots_.size());
@@ -147,22 +148,6 @@ bool contiguous(const Tensor& t) { return t.is_scalar() || t.array().contiguous;
 }  // namespace
 void Executable::run_bound(std::span<const Tensor* const> args, std::span<Tensor* const> outs) const {
   constexpr std::size_t few = 24;
-  std::uint64_t numbers[few];  // results of rank 0, which may be operands too
-  if (numbers_only_ && !direct_.empty() && direct_.size() <= few) {
-    void* buffers[few];
-    bool all = true;
-    for (std::size_t k = 0; k < direct_.size(); ++k) {
-      const std::size_t d = direct_[k];
-      buffers[k] = d < args.size() ? const_cast<void*>(args[d]->bytes()) : &numbers[d - args.size()];
-      all &= d >= args.size() || contiguous(*args[d]);
-    }
-    if (all) {
-      const Part& part = steps_[0].parts[0];
-      part.kernel(buffers, part.begin, part.end);
-      for (std::size_t i = 0; i < outs.size(); ++i) *outs[i] = Tensor::scalar_bits(results_[i].dtype, numbers[i], results_[i].weak);
-      return;
-    }
-  }
   Buf<void*, few> in(args.size()), out(outs.size());
   Buf<Tensor, few> made(args.size() + outs.size());  // copies of operands, new results
   for (std::size_t i = 0; i < args.size(); ++i) {

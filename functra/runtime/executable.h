@@ -5,6 +5,7 @@
 // kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them.
 #pragma once
 #include <memory>
+#include <optional>
 
 #include "functra/compiler/fuse.h"
 #include "functra/compiler/native.h"
@@ -29,6 +30,7 @@ class Executable {
 
   const core::ProgramPtr& program() const { return program_; }  // after the passes
   const std::vector<compiler::Unit>& units() const { return units_; }
+  const core::Executor::Direct* direct() const { return direct_ ? &*direct_ : nullptr; }
   std::size_t workspace_bytes() const { return arena_bytes_; }
   std::string text(core::Executor::Form form) const;
   core::Executor::Figures figures() const;
@@ -106,8 +108,7 @@ class Executable {
     std::size_t buffers = 0;
   } wires_;
   std::vector<Aval> results_;
-  bool numbers_only_ = false;          // all of rank 0
-  std::vector<std::uint32_t> direct_;  // of a program that is one nest for one thread: its buffers, inputs first, then results
+  std::optional<core::Executor::Direct> direct_;
   double compile_ms_ = 0;
 };
 

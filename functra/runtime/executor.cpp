@@ -62,6 +62,7 @@ class TheExecutor final : public Executor {
     known_executable(program).run_bound(args, outs);
     return true;
   }
+  const Direct* direct(const ProgramPtr& program) const override { return known_executable(program).direct(); }
 #endif
   void run_body(const ProgramPtr& program, std::span<Tensor> args, Outs outs) const override {
     if (in_compiled_code) compiled(program, true, args, outs);

@@ -233,11 +233,7 @@ void Executable::wire() {
   }
 }
 void Executable::find_direct() {
-  numbers_only_ = program_->outputs.size() <= 24;
-  for (std::size_t i = 0; i < program_->outputs.size(); ++i) {
-    results_.push_back(program_->out_type(i));
-    numbers_only_ &= results_[i].shape.empty() && size_of(results_[i].dtype) <= 8;
-  }
+  for (std::size_t i = 0; i < program_->outputs.size(); ++i) results_.push_back(program_->out_type(i));
   if (steps_.size() != 1 || steps_[0].kind != Kind::nests || steps_[0].parts.size() != 1 || steps_[0].parts[0].grain || !steps_[0].starts.empty())
     return;
   const auto n_in = static_cast<std::uint32_t>(program_->inputs.size());
@@ -253,7 +249,9 @@ void Executable::find_direct() {
   for (std::uint32_t b : buffers)
     if (b >= n_in) written[b - n_in] = 1;
   const bool all = std::find(written.begin(), written.end(), 0) == written.end();  // no result is a literal, an operand or another result
-  if (all && buffers.size() == steps_[0].in.size() + steps_[0].out.size()) direct_ = std::move(buffers);
+  if (!all || buffers.size() != steps_[0].in.size() + steps_[0].out.size()) return;
+  const Part& part = steps_[0].parts[0];
+  direct_ = {part.kernel, part.begin, part.end, std::move(buffers), results_};
 }
 
 namespace {

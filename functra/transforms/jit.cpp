@@ -66,17 +66,75 @@ class BoundState {
   std::vector<Tensor*> leaves, results;
   std::vector<const Tensor*> in;  // of the program: captured ones, then the arguments' leaves
   Vec args, outs;
+  const core::Executor::Direct* direct = nullptr;
+  std::vector<void*> buffers;          // of its code
+  std::vector<std::uint64_t> numbers;  // per result: its place, if it is a number
+  bool bare = false;                   // a direct call of numbers alone: every argument and the result are one of the user's tensors each
 };
+namespace {
+bool is_number(const Aval& a) { return a.shape.empty() && size_of(a.dtype) <= sizeof(std::uint64_t); }
+}  // namespace
 std::shared_ptr<BoundState> jit_bind(JitState& j, Refs args, const JitHooks& hooks) {
   auto b = std::make_shared<BoundState>();
   b->entry = j.cache.get(args, b->leaves, hooks);
   b->executor = &core::executor();
   b->outs.resize(b->entry->closed.program->outputs.size());
   b->leaves.clear();
-  hooks.restore(b->entry->kept.get());
+  const TreeRef result = hooks.restore(b->entry->kept.get());
+  if (jit_disabled() || !core::plain()) return b;
+  b->direct = b->executor->direct(b->entry->closed.program);
+  if (b->direct) {
+    b->buffers.resize(b->direct->buffers.size());
+    b->numbers.resize(b->direct->results.size());
+    const auto& e = *b->entry;
+    b->bare = e.closed.captured.empty() && e.refs.empty() && args.size() == e.in.size() && result.ops == &tree::ops<Tensor> && b->numbers.size() == 1;
+    for (auto& a : args) b->bare &= a.ops == &tree::ops<Tensor>;
+    for (auto& a : e.in) b->bare &= is_number(a);
+    for (auto& a : b->direct->results) b->bare &= is_number(a);
+  }
   return b;
 }
 namespace {
+// One call of code on numbers. False: they are not the concrete ones it was prepared for.
+bool call_bare(BoundState& b, Refs args, TreeRef result) {
+  const auto& d = *b.direct;
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    const Tensor& t = *static_cast<const Tensor*>(args[i].p);
+    const Aval& want = b.entry->in[i];
+    if (!t.is_scalar() || t.tag() || t.raw_dtype() != want.dtype || t.weak() != want.weak) return false;
+  }
+  for (std::size_t k = 0; k < b.buffers.size(); ++k) {
+    const std::size_t at = d.buffers[k];
+    b.buffers[k] = at < args.size() ? const_cast<void*>(static_cast<const Tensor*>(args[at].p)->bytes()) : b.numbers.data();
+  }
+  d.code(b.buffers.data(), d.begin, d.end);
+  *static_cast<Tensor*>(result.p) = Tensor::scalar_bits(d.results[0].dtype, b.numbers[0], d.results[0].weak);
+  return true;
+}
+// One call of code. False, and nothing has happened: operands have gaps, or results of the call before are held by others.
+bool call_directly(BoundState& b) {
+  const auto& d = *b.direct;
+  for (const Tensor* t : b.in)
+    if (!t->is_scalar() && !t->array().contiguous) return false;
+  for (std::size_t k = 0; k < b.results.size(); ++k) {
+    const Aval& want = d.results[k];
+    if (is_number(want)) continue;
+    const Tensor& t = *b.results[k];
+    if (!t.is_array() || !t.unique_storage() || t.raw_dtype() != want.dtype || !t.array().contiguous || t.shape_ref() != want.shape) return false;
+    for (const Tensor* x : b.in)
+      if (x->bytes() == t.bytes()) return false;
+  }
+  for (std::size_t k = 0; k < b.buffers.size(); ++k) {
+    const std::size_t at = d.buffers[k], of = at - b.in.size();
+    b.buffers[k] = at < b.in.size()          ? const_cast<void*>(b.in[at]->bytes())
+                   : is_number(d.results[of]) ? static_cast<void*>(&b.numbers[of])
+                                              : b.results[of]->mutable_bytes();
+  }
+  d.code(b.buffers.data(), d.begin, d.end);
+  for (std::size_t k = 0; k < b.results.size(); ++k)
+    if (is_number(d.results[k])) *b.results[k] = Tensor::scalar_bits(d.results[k].dtype, b.numbers[k], d.results[k].weak);
+  return true;
+}
 void gather(TreeRef t, std::vector<Tensor*>& out) {
   if (t.ops == &tree::ops<Tensor>) {
     out.push_back(static_cast<Tensor*>(t.p));
@@ -92,6 +150,7 @@ bool has_type(const Tensor& t, const Aval& want) {
 }
 }  // namespace
 void bound_call(BoundState& b, Refs args, TreeRef result) {
+  if (b.bare && core::plain() && call_bare(b, args, result)) return;
   const TraceCache::Entry& e = *b.entry;
   b.leaves.clear();
   for (const TreeRef& a : args) gather(a, b.leaves);
@@ -120,6 +179,7 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
     b.results.clear();
     for (std::size_t i = 0; i < b.leaves.size(); ++i)
       if (e.defined[i]) b.results.push_back(b.leaves[i]);
+    if (b.direct && call_directly(b)) return;
     core::Scope outside(nullptr);
     if (b.executor->run_bound(e.closed.program, b.in, b.results)) return;
   }
