@@ -96,6 +96,7 @@ Rules zero_rules();         // zeros.cpp
 Rules seed_rules();         // seeds.cpp
 Rules product_rules();      // contractions.cpp: contractions that sum nothing
 Rules contraction_rules();  // contractions.cpp
+Rules sum_rules();          // sums.cpp
 Rules gather_rules();       // gathers.cpp
 
 // ---- what rules share
