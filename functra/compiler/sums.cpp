@@ -98,7 +98,7 @@ class SumOfFactors {
     }
     return n;
   }
-  // Nothing where there is no gain, or too many factors stand against each other.
+  // Nothing where there is no gain.
   Tensor run() {
     gain_ = parts();
     std::vector<Factor> pieces = std::move(pieces_);
@@ -139,13 +139,22 @@ class SumOfFactors {
     }
     return groups;
   }
-  Factor times(const Factor& a, const Factor& b) const {  // the dimensions of a are among those of b
-    const Factor y = in_order(b);
-    if (a.dims.empty()) return {mul(y.x, a.x), y.dims};
-    const Factor x = in_order(a);
-    Shape place;
-    for (std::int64_t d : x.dims) place.push_back(y.dims.find(d));
-    return {mul(y.x, core::broadcast_in_dim(x.x, extents_.pick(y.dims), place)), y.dims};
+  Shape joint(const Factor& a, const Factor& b) const {
+    Shape r = a.dims;
+    for (std::int64_t d : b.dims)
+      if (!r.has(d)) r.push_back(d);
+    return sorted(std::move(r));
+  }
+  Factor times(const Factor& a, const Factor& b) const {
+    const Shape dims = joint(a, b), to = extents_.pick(dims);
+    auto spread = [&](const Factor& f) {
+      if (f.dims.empty()) return f.x;
+      const Factor x = in_order(f);
+      Shape place;
+      for (std::int64_t d : x.dims) place.push_back(dims.find(d));
+      return core::broadcast_in_dim(x.x, to, place);
+    };
+    return {mul(spread(b), spread(a)), dims};
   }
   // Every factor whose dimensions another has too is multiplied into the smallest of those.
   void merge(std::vector<Factor>& g) const {
@@ -171,7 +180,7 @@ class SumOfFactors {
     }
     return {core::sum(f.x, dims), left};
   }
-  // Of a group; none where more than two factors stand against each other.
+  // Of a group; none where its factors leave products as large as the whole.
   std::optional<Factor> sum(std::vector<Factor> g) {
     for (bool again = true; again;) {
       merge(g);
@@ -185,7 +194,17 @@ class SumOfFactors {
         again = gain_ = true;
       }
     }
-    if (g.size() > 2) return {};
+    while (g.size() > 2) {  // two are left to be contracted; of the others, the smallest products are made
+      std::size_t a = 0, b = 1;
+      auto size = [&](std::size_t i, std::size_t j) { return extents_.pick(joint(g[i], g[j])).numel(); };
+      for (std::size_t i = 0; i < g.size(); ++i)
+        for (std::size_t j = i + 1; j < g.size(); ++j)
+          if (size(i, j) < size(a, b)) a = i, b = j;
+      if (2 * size(a, b) > extents_.numel()) return {};
+      g[a] = times(g[a], g[b]);
+      g.erase(g.begin() + static_cast<std::ptrdiff_t>(b));
+      merge(g);
+    }
     if (g.size() == 1) return summed(g[0], summed_);
     gain_ = true;
     Shape in[2], batch[2], rest;
@@ -278,16 +297,20 @@ Tensor contraction_of_factors(const Match& m) {
   extents = extents.concat(m.shape(x[0]).pick(summed[0]));
   if (extents.has(0)) return {};
   std::vector<Factor> all;
+  bool made = false;  // an operand that is all of the product, only to be summed
   for (std::size_t k : {0u, 1u}) {
+    const std::size_t before = all.size();
     dims[k] = Shape::filled(m.shape(x[k]).size(), 0);
     for (std::size_t i = 0; i < batch[k].size(); ++i) dims[k][at(batch[k][i])] = static_cast<std::int64_t>(i);
     for (std::size_t i = 0; i < free[k].size(); ++i) dims[k][at(free[k][i])] = static_cast<std::int64_t>(batch[0].size() + (k ? free[0].size() : 0) + i);
     for (std::size_t i = 0; i < summed[k].size(); ++i) dims[k][at(summed[k][i])] = kept + static_cast<std::int64_t>(i);
     if (!FactorsOf(m).collect(x[k], dims[k], all)) return {};
+    made |= all.size() > before + 1 && m.shape(x[k]).numel() == extents.numel() && !extents.has(1);
   }
   if (all.size() < 3) return {};
   SumOfFactors sum(extents, Shape::iota(extents.size() - at(kept), kept), std::move(all));
-  return sum.parts() && 2 * sum.points() < static_cast<double>(extents.numel()) ? sum.run() : Tensor();
+  const bool fewer = sum.parts() && 2 * sum.points() < static_cast<double>(extents.numel());
+  return fewer || made ? sum.run() : Tensor();
 }
 // Is t a contraction, of which nothing else needs the result, with a dimension among `dims` that one operand alone has?
 bool contracts_less(const Match& m, const Tensor& t, const Shape& dims) {

@@ -219,6 +219,42 @@ const RuleRow rows_of_rules[] = {
      "transpose(v1) {perm=[1, 0]}\n v4: f64[5, 4, 3] = broadcast_in_dim(v3) {shape=[5, 4, 3] dims=[1, 2]}\n v5: f64[5, 4, 3] = mul(v4, "
      "v2)\n v6: f64[5, 4] = reduce_sum(v5) {dims=[2]}\n return v6 }",
      rounds},
+    {"sum_of_factors",
+     "(v0: f64[6, 5], v1: f64[6, 4]) { v2: f64[6, 5, 4] = broadcast_in_dim(v0) {shape=[6, 5, 4] dims=[0, 1]}\n v3: f64[6, 5, 4] = "
+     "broadcast_in_dim(v1) {shape=[6, 5, 4] dims=[0, 2]}\n v4: f64[6, 5, 4] = mul(v2, v3)\n v5: f64[6, 5, 4] = mul(v4, v4)\n v6: f64[6] = "
+     "reduce_sum(v5) {dims=[1, 2]}\n return v6 }",
+     rounds},
+    {"sum_of_factors",
+     "(v0: f64[6, 5], v1: f64[4], v2: f64[]) { v3: f64[6, 5, 4] = broadcast_in_dim(v0) {shape=[6, 5, 4] dims=[0, 1]}\n v4: f64[6, 5, 4] = "
+     "broadcast_in_dim(v1) {shape=[6, 5, 4] dims=[2]}\n v5: f64[6, 5, 4] = mul(v3, v4)\n v6: f64[6, 5, 4] = integer_pow(v5) {n=2}\n v7: f64[6, 5, "
+     "4] = mul(v2, v6)\n v8: f64[5] = reduce_sum(v7) {dims=[0, 2]}\n return v8 }",
+     rounds},
+    {"sum_of_factors",
+     "(v0: f64[6, 5], v1: f64[6, 4], v2: f64[6]) { v3: f64[6, 5, 4] = broadcast_in_dim(v0) {shape=[6, 5, 4] dims=[0, 1]}\n v4: f64[6, 5, 4] = "
+     "broadcast_in_dim(v1) {shape=[6, 5, 4] dims=[0, 2]}\n v5: f64[6, 5, 4] = mul(v3, v4)\n v6: f64[6, 4, 5] = transpose(v5) {perm=[0, 2, 1]}\n "
+     "v7: f64[6, 4, 5] = broadcast_in_dim(v2) {shape=[6, 4, 5] dims=[0]}\n v8: f64[6, 4, 5] = mul(v6, v7)\n v9: f64[4, 5] = reduce_sum(v8) "
+     "{dims=[0]}\n return v9 }",
+     rounds},
+    {"sum_of_factors",
+     "(v0: f64[6, 5], v1: f64[6]) { v2: f64[6, 5] = broadcast_in_dim(v1) {shape=[6, 5] dims=[0]}\n v3: f64[6, 5] = mul(v0, v2)\n v4: f64[6] = "
+     "reduce_sum(v3) {dims=[1]}\n return v4 }",
+     rounds},
+    {"contraction_of_factors",
+     "(v0: f64[6, 9], v1: f64[6, 8], v2: f64[3, 9], v3: f64[3, 8]) { v4: f64[6, 9, 8] = broadcast_in_dim(v0) {shape=[6, 9, 8] dims=[0, 1]}\n v5: "
+     "f64[6, 9, 8] = broadcast_in_dim(v1) {shape=[6, 9, 8] dims=[0, 2]}\n v6: f64[6, 9, 8] = mul(v4, v5)\n v7: f64[6, 72] = reshape(v6) "
+     "{shape=[6, 72]}\n v8: f64[3, 9, 8] = broadcast_in_dim(v2) {shape=[3, 9, 8] dims=[0, 1]}\n v9: f64[3, 9, 8] = broadcast_in_dim(v3) "
+     "{shape=[3, 9, 8] dims=[0, 2]}\n v10: f64[3, 9, 8] = mul(v8, v9)\n v11: f64[3, 72] = reshape(v10) {shape=[3, 72]}\n v12: f64[6, 3] = "
+     "dot_general(v7, v11) {left=[1] right=[1] left_batch=[] right_batch=[]}\n return v12 }",
+     rounds},
+    {"contraction_of_factors",
+     "(v0: f64[2, 6], v1: f64[2, 5], v2: f64[2, 5, 4]) { v3: f64[2, 6, 5] = broadcast_in_dim(v0) {shape=[2, 6, 5] dims=[0, 1]}\n v4: f64[2, 6, 5] = "
+     "broadcast_in_dim(v1) {shape=[2, 6, 5] dims=[0, 2]}\n v5: f64[2, 6, 5] = mul(v3, v4)\n v6: f64[2, 6, 4] = dot_general(v5, v2) {left=[2] "
+     "right=[1] left_batch=[0] right_batch=[0]}\n return v6 }",
+     rounds},
+    {"sum_of_sum",
+     "(v0: f64[7, 5], v1: f64[5, 6], v2: f64[6, 7]) { v3: f64[7, 6] = dot_general(v0, v1) {left=[1] right=[0] left_batch=[] right_batch=[]}\n v4: "
+     "f64[6, 7] = transpose(v3) {perm=[1, 0]}\n v5: f64[6, 7] = sub(v2, v4)\n v6: f64[6] = reduce_sum(v5) {dims=[1]}\n return v6 }",
+     rounds},
     {"regrouped",
      "(v0: f64[8, 7], v1: f64[7, 9], v2: f64[9]) { v3: f64[8, 9] = dot_general(v0, v1) {left=[1] right=[0] left_batch=[] right_batch=[]}\n v4: "
      "f64[8] = dot_general(v3, v2) {left=[1] right=[0] left_batch=[] right_batch=[]}\n return v4 }",
