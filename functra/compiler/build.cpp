@@ -229,7 +229,7 @@ class Builder {
       n.upper = b.upper;
       n.buffers = static_cast<int>(u_.in.size() + u_.out.size());
       auto buffer = [&](Var v) { return buffer_of(v); };
-      Pull pull(p_, defines_, buffer, n, budget);
+      Pull pull(p_, defines_, buffer, n, budget(axes));
       fill(n, pull, least);
       if (pull.outcome() == Pull::Outcome::fine) {
         if (axes.empty()) packed_cost_ = choose_packing(n, pull.rows()).cost;
@@ -363,7 +363,8 @@ class Builder {
   }
 
   static constexpr std::int64_t shortest_axis = 16;  // that runs in vectors, or is cut in boxes, by choice
-  static constexpr std::size_t budget = 6000;        // nodes: about 0.2 s of code generation
+  // Nodes: 0.2 s of code generation, and up to 0.6 s where a thousand points and more share the code.
+  static std::size_t budget(const Shape& axes) { return !axes.empty() && axes.numel() >= 1024 ? 16000 : 6000; }
   const Program& p_;
   const std::vector<std::int32_t>& defines_;
   std::int64_t small_;

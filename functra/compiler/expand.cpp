@@ -3,6 +3,7 @@
 #include "functra/compiler/bodies.h"
 #include "functra/compiler/passes.h"
 #include "functra/compiler/pull.h"
+#include "functra/core/expansion.h"
 #include "functra/core/replay.h"
 
 namespace functra::compiler {
@@ -22,7 +23,9 @@ class Expander {
           e, [this](const ProgramPtr& q) { return run(q); }, any);
       if (!e.prim->lowering.expand) continue;
       auto types = operand_types(p, e);
-      if (!types.empty() && computes(types[0].dtype) && types[0].shape.numel() > 0) expanded[k] = e.prim->lowering.expand({*e.prim, e.params}, types);
+      if (types.empty() || !computes(types[0].dtype)) continue;
+      const std::int64_t n = types[0].shape.numel();
+      if (n > 0 && worth_expanding(types, matrices_in(n, types[0]), false)) expanded[k] = e.prim->lowering.expand({*e.prim, e.params}, types);
       any |= expanded[k] != nullptr;
     }
     if (!any) return program;

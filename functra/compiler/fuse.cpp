@@ -20,7 +20,12 @@ using Kind = Lowering::Kind;
 namespace {
 
 constexpr std::int32_t nowhere = -1;  // an equation that is computed wherever it is used
-constexpr int max_members = 1200;
+// How much of it is one nest: more where many points share the code.
+int max_members(const Shape& space) {
+  constexpr int most = 5000, usual = 1200;
+  constexpr std::int64_t many = 1024;  // points
+  return space.numel() >= many ? most : usual;
+}
 
 struct Group {
   bool call = false;
@@ -28,6 +33,7 @@ struct Group {
   Shape space;                   // large extents of the domain of what it computes
   int members = 0;               // equations that compute something
   std::set<std::int32_t> needs;  // groups whose results it reads
+  std::vector<Shape> rows;       // what it reduces term by term: each term is computed for each point of the result
 };
 
 class Fusion {
@@ -99,29 +105,36 @@ class Fusion {
     return false;
   }
   std::int32_t fresh(bool call, Shape space) {
-    groups_.push_back({call, false, std::move(space), 0, {}});
+    groups_.push_back({call, false, std::move(space), 0, {}, {}});
     merged_.push_back(static_cast<std::int32_t>(groups_.size() - 1));
     return static_cast<std::int32_t>(groups_.size() - 1);
   }
   Group& at(std::int32_t g) { return groups_[static_cast<std::size_t>(g)]; }
   bool mergeable(std::int32_t a, std::int32_t b) {
-    return !at(a).call && !at(b).call && at(a).space == at(b).space && at(a).members + at(b).members <= max_members && !depends(a, b) &&
+    return !at(a).call && !at(b).call && at(a).space == at(b).space && at(a).members + at(b).members <= max_members(at(a).space) && !depends(a, b) &&
            !depends(b, a);
   }
   std::int32_t merge(std::int32_t a, std::int32_t b) {
     merged_[static_cast<std::size_t>(b)] = a;
     at(a).members += at(b).members;
     at(a).needs.merge(at(b).needs);
+    at(a).rows.insert(at(a).rows.end(), at(b).rows.begin(), at(b).rows.end());
     at(b).gone = true;
     return a;
   }
   void join(std::size_t k, std::int32_t g, const std::set<std::int32_t>& readers) {
     group_[k] = g;
     at(g).members += cost(p_.eqns[k]) > 0;
+    if (long_row(p_.eqns[k])) at(g).rows.push_back(p_.operand_type(p_.operands(p_.eqns[k])[0]).shape);
     for (std::int32_t r : readers)
       if (r != g) at(r).needs.insert(g);
   }
 
+  // A reduction of many terms that is written out.
+  bool long_row(const Eqn& e) const {
+    constexpr std::int64_t many = 8;
+    return e.prim->lowering.kind == Kind::reduction && !sums_axes(p_, e) && terms(p_, e) >= many;
+  }
   // Work per element, in simple operations; a large number for what is not worth computing twice.
   static int cost(const Eqn& e) {
     switch (e.prim->lowering.kind) {
@@ -158,7 +171,7 @@ class Fusion {
     // A row's sum beside what uses it.
     if (root && !any_call && !readers.empty() && sums_rows(p_, e, small_)) {
       std::int32_t a = *readers.begin();
-      bool one = at(a).space == space && at(a).members < max_members;
+      bool one = at(a).space == space && at(a).members < max_members(space);
       for (std::int32_t b : readers)
         if (one && found(b) != found(a)) {
           one = mergeable(found(a), found(b));
@@ -175,7 +188,8 @@ class Fusion {
     if (!stored && !any_call && !root && readers.size() == 1) {
       Group& g = at(*readers.begin());
       bool repeated = g.space.numel() > 4 * mine && mine > 64 && cost(e) > 1 && !one_per_row(k, g.space);
-      if (!repeated && g.members < max_members) return join(k, *readers.begin(), readers);
+      repeated |= long_row(e) && std::find(g.rows.begin(), g.rows.end(), p_.type(static_cast<Var>(e.out)).shape) != g.rows.end();
+      if (!repeated && g.members < max_members(g.space)) return join(k, *readers.begin(), readers);
     }
     // Several readers over the same space that can be one.
     if (!any_call && readers.size() > 1) {
@@ -202,10 +216,16 @@ class Fusion {
     }
     // Beside what a reader, or a neighbour, computes over the same space, so that what they share is computed once.
     for (std::int32_t r : readers) {
-      if (root || at(r).call || !(at(r).space == space) || at(r).members >= max_members) continue;
+      if (root || at(r).call || !(at(r).space == space) || at(r).members >= max_members(space)) continue;
       bool legal = true;
       for (std::int32_t other : readers) legal &= other == r || !depends(r, other);
-      if (legal) return join(k, r, readers);
+      if (!legal) continue;
+      std::int32_t one = r;  // with its other readers over that space, which need not read it from memory then
+      for (std::int32_t other : std::set(readers))
+        if (found(other) != found(one) && mergeable(found(one), found(other))) one = merge(found(one), found(other));
+      readers.clear();
+      readers_of(k, readers, stored);
+      return join(k, found(one), readers);
     }
     std::int32_t g = fresh(false, space);
     join(k, g, readers);

@@ -64,6 +64,8 @@ struct Machine {
     // Its time is quadratic in the length of a block, and the code it gives is no faster here.
     auto& options = llvm::cl::getRegisteredOptions();
     if (auto it = options.find("disable-post-ra"); it != options.end()) static_cast<llvm::cl::opt<bool>*>(it->second)->setValue(true);
+    // Which of so many loads and stores wait for each other is looked at; of those before, all do. The same, before registers are chosen.
+    if (auto it = options.find("dag-maps-huge-region"); it != options.end()) static_cast<llvm::cl::opt<unsigned>*>(it->second)->setValue(100);
     triple = llvm::Triple(llvm::sys::getProcessTriple());
     cpu = llvm::sys::getHostCPUName().str();
     bool avx = false, avx512 = false;

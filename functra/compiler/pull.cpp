@@ -315,9 +315,10 @@ std::vector<std::vector<Row>> Pull::rows() const {
   std::map<Var, std::vector<std::pair<std::int64_t, Id>>> elements;  // by row-major number
   for (auto& [key, id] : known_) {
     const Shape& s = p_.type(key.v).shape;
+    if (key.i.rank != s.rank()) continue;
     std::int64_t at = 0;
     for (int d = 0; d < key.i.rank && at >= 0; ++d) at = key.i.at[d].axis >= 0 ? -1 : at * s[static_cast<std::size_t>(d)] + key.i.at[d].offset;
-    if (at >= 0 && key.i.rank == s.rank()) elements[key.v].emplace_back(at, id);
+    if (at >= 0) elements[key.v].emplace_back(at, id);
   }
   // Numbers by themselves, by what function of the same depth they are: sines of several angles.
   std::vector<int> depth(p_.type_of.size(), 0);

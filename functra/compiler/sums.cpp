@@ -38,8 +38,8 @@ Factor in_order(const Factor& f) {
 class FactorsOf {
  public:
   explicit FactorsOf(const Match& m) : m_(m) {}
-  // Those of t; false where there are too many to look at.
-  bool collect(const Tensor& t, const Shape& dims, std::vector<Factor>& out, int depth = 6) {
+  // Those of t, so many equations back; false where there are too many to look at.
+  bool collect(const Tensor& t, const Shape& dims, std::vector<Factor>& out, int depth) {
     const std::size_t before = out.size();
     bool known = true;
     Made e = depth ? m_.made(t) : Made();
@@ -101,13 +101,18 @@ class SumOfFactors {
   // Nothing where there is no gain.
   Tensor run() {
     gain_ = parts();
-    std::vector<Factor> pieces = std::move(pieces_);
-    for (auto& g : groups_) {
-      auto piece = sum(std::move(g));
-      if (!piece) return {};
-      pieces.push_back(std::move(*piece));
+    for (bool plan : {true, false}) {  // by dimensions alone; then with tensors
+      plan_ = plan;
+      std::vector<Factor> pieces = pieces_;
+      for (auto& g : groups_) {
+        auto piece = sum(g);
+        if (!piece) return {};
+        pieces.push_back(std::move(*piece));
+      }
+      if (!gain_) return {};
+      if (!plan) return product(std::move(pieces));
     }
-    return gain_ ? product(std::move(pieces)) : Tensor();
+    return {};
   }
 
  private:
@@ -147,6 +152,7 @@ class SumOfFactors {
   }
   Factor times(const Factor& a, const Factor& b) const {
     const Shape dims = joint(a, b), to = extents_.pick(dims);
+    if (plan_) return {{}, dims};
     auto spread = [&](const Factor& f) {
       if (f.dims.empty()) return f.x;
       const Factor x = in_order(f);
@@ -178,7 +184,7 @@ class SumOfFactors {
       if (over.has(f.dims[i])) dims.push_back(static_cast<std::int64_t>(i));
       else left.push_back(f.dims[i]);
     }
-    return {core::sum(f.x, dims), left};
+    return {plan_ ? Tensor() : core::sum(f.x, dims), left};
   }
   // Of a group; none where its factors leave products as large as the whole.
   std::optional<Factor> sum(std::vector<Factor> g) {
@@ -223,7 +229,8 @@ class SumOfFactors {
       lists[1].push_back(other);
       if (!summed_.has(d)) shared.push_back(d);
     }
-    return Factor{prims::dot_general(g[0].x, g[1].x, {in[0], in[1], batch[0], batch[1]}), shared.concat(rest)};
+    const Shape dims = shared.concat(rest);
+    return Factor{plan_ ? Tensor() : prims::dot_general(g[0].x, g[1].x, {in[0], in[1], batch[0], batch[1]}), dims};
   }
   Tensor product(std::vector<Factor> pieces) const {
     merge(pieces);
@@ -245,16 +252,21 @@ class SumOfFactors {
   const Shape extents_, summed_;
   std::vector<Factor> pieces_;  // not summed
   std::vector<std::vector<Factor>> groups_;
-  bool gain_ = false;
+  bool gain_ = false, plan_ = false;
 };
 
+constexpr int deepest = 6;  // equations
 bool is_real(const Tensor& t) { return t.raw_dtype() == DType::f32 || t.raw_dtype() == DType::f64; }
 
 Tensor sum_of_factors(const Match& m) {
   if (!is_real(m[0]) || m.params<DimsParams>().dims.empty() || m.shape(m[0]).has(0)) return {};
-  std::vector<Factor> all;
-  if (!FactorsOf(m).collect(m[0], Shape::iota(m.shape(m[0]).size()), all) || all.size() < 2) return {};
-  return SumOfFactors(m.shape(m[0]), m.params<DimsParams>().dims, std::move(all)).run();
+  for (int depth = 1; depth <= deepest; ++depth) {  // factors as they are, where that does: others may use them
+    std::vector<Factor> all;
+    if (!FactorsOf(m).collect(m[0], Shape::iota(m.shape(m[0]).size()), all, depth)) return {};
+    if (all.size() < 2) continue;
+    if (Tensor r = SumOfFactors(m.shape(m[0]), m.params<DimsParams>().dims, std::move(all)).run(); r.defined()) return r;
+  }
+  return {};
 }
 // An operand whose only contracted dimension joins several of what it was reshaped from, and those.
 struct Joined {
@@ -304,7 +316,7 @@ Tensor contraction_of_factors(const Match& m) {
     for (std::size_t i = 0; i < batch[k].size(); ++i) dims[k][at(batch[k][i])] = static_cast<std::int64_t>(i);
     for (std::size_t i = 0; i < free[k].size(); ++i) dims[k][at(free[k][i])] = static_cast<std::int64_t>(batch[0].size() + (k ? free[0].size() : 0) + i);
     for (std::size_t i = 0; i < summed[k].size(); ++i) dims[k][at(summed[k][i])] = kept + static_cast<std::int64_t>(i);
-    if (!FactorsOf(m).collect(x[k], dims[k], all)) return {};
+    if (!FactorsOf(m).collect(x[k], dims[k], all, deepest)) return {};
     made |= all.size() > before + 1 && m.shape(x[k]).numel() == extents.numel() && !extents.has(1);
   }
   if (all.size() < 3) return {};

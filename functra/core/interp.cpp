@@ -1,6 +1,8 @@
 // Dispatch and the four interpreters.
 #include "functra/core/interp.h"
 
+#include "functra/core/expansion.h"
+
 #include <atomic>
 
 #include "functra/base/memory.h"
@@ -57,15 +59,24 @@ Tensor JvpInterp::wrap(const Tensor& p, const Tensor& t) {
   return Tensor::adopt(n, Tensor::Kind::Jvp, tag, p.raw_dtype(), p.weak(), p.rank0());
 }
 namespace {
-// The pieces of a small factorisation, bound in the current interpreter; false where it has none.
+// With those that vmap maps.
+std::int64_t elements(const Tensor& t) {
+  if (t.kind() == Tensor::Kind::Jvp) return elements(t.node_as<JvpNode>().primal);
+  if (t.kind() == Tensor::Kind::Batch) return elements(t.node_as<BatchNode>().value);
+  return t.defined() ? t.aval().shape.numel() : 0;
+}
+bool differentiates(const Interp* i) { return i && (dynamic_cast<const JvpInterp*>(i) || differentiates(i->parent)); }
+// The pieces of a small factorisation, bound in the current interpreter; false where it has none, or is better left whole.
 bool expanded(const Call& c, Ins in, Outs out) {
   std::vector<Aval> types;
   for (const Tensor& t : in) types.push_back(t.aval());
   for (auto& t : types)
     if (t.shape.has(0)) return false;
+  if (!worth_expanding(types, matrices_in(elements(in[0]), types[0]), differentiates(current->parent))) return false;
   auto p = c.prim.lowering.expand(c, types);
-  if (p) eval_program(*p, in, out);
-  return p != nullptr;
+  if (!p) return false;
+  eval_program(*p, in, out);
+  return true;
 }
 }  // namespace
 void JvpInterp::process(const Call& c, Ins in, Outs out) {

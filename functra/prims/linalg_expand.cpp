@@ -9,7 +9,7 @@
 namespace functra::prims {
 namespace {
 
-constexpr std::int64_t kLargest = 8;
+constexpr std::int64_t kLargest = 16;  // core/expansion.h says which are worth it
 Shape leading(const Shape& s) { return Shape(s.data(), s.size() - 2); }
 
 class Elements {  // of matrices [..., rows, cols]; undefined elements are zero
