@@ -30,6 +30,14 @@ TEST(NativeFactorisations, gradients_of_every_size) {
     expect_compiled("size " + std::to_string(n), gradient, {spectra(20, n), numbers({20, n}, f64, 1)}, Match::rounded, 1024);
   expect_compiled("f32", gradient, {spectra(20, 3, f32), numbers({20, 3}, f32, 1)}, Match::rounded, 1024);
 }
+TEST(NativeFactorisations, many_of_up_to_16_rows) {
+  auto gradient = vmap([](const Tensor& a, const Tensor& b) { return grad<0, 1>(exponent)(a, b); });
+  for (std::int64_t n : {10, 16}) {
+    const Tensor a = spectra(1030, n), b = numbers({1030, n}, f64, 1);
+    expect_compiled(
+        "rows " + std::to_string(n), [&](const Vec& v) { return tree_leaves(gradient(v[0], v[1])); }, {a, b}, Match::rounded, 4096);
+  }
+}
 TEST(NativeFactorisations, every_transform) {
   auto jacobian = [](const Tensor& a) { return linalg::cholesky(a * a); };
   const Tensor a = spectra(1, 3)[0], b = numbers({3}, f64, 1), lanes = spectra(5, 3);
@@ -87,6 +95,14 @@ TEST(NativeFactorisations, are_expanded_before_they_are_differentiated) {
   EXPECT_EQ(gradient.trace(a, b).program().str().find("cholesky"), std::string::npos);
   EXPECT_NE(make_fx(grad(exponent))(a, b).str().find("cholesky"), std::string::npos);
   EXPECT_NE(jit(exponent).trace(a, b).program().str().find("cholesky"), std::string::npos);
+  // Of more than 8 rows, where a thousand matrices share the code and nothing is differentiated twice.
+  const Tensor middle = spectra(1, 11)[0], d = numbers({11});
+  auto whole = [&](const auto& f, const Tensor& m) { return jit(f).trace(m, d).program().str().find("cholesky") != std::string::npos; };
+  const Tensor many = middle.unsqueeze(0).expand({1024, 11, 11}), few = many.index({Slice(0, 100)});
+  auto by_matrix = VmapOptions{.in_dims = {0, none}};
+  EXPECT_TRUE(whole(grad(exponent), middle));
+  EXPECT_TRUE(whole(vmap(grad(exponent), by_matrix), few));
+  EXPECT_FALSE(whole(vmap(grad(exponent), by_matrix), many));
   const Tensor large = spectra(1, 20)[0], c = numbers({20});
   EXPECT_NE(gradient.trace(large, c).program().str().find("cholesky"), std::string::npos);
   // Programs of a body are shared with plain evaluation; what is derived from them is not.

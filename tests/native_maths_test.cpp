@@ -1,6 +1,7 @@
 // How formulas become code: what is known of values, what may call out, special values next to each other, prepared calls.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "functra/compiler/emit_plan-inl.h"
@@ -98,6 +99,39 @@ TEST(NativeMaths, odd_values_of_several_functions_take_one_branch) {
   }
   const std::string ir = jit([&](const Tensor& a, const Tensor& b) { return f({a, b})[0]; }).trace(odd_ones(f32), odd_ones(f32)).lower().llvm_ir();
   EXPECT_EQ(times(ir, "\nodd"), 1u) << ir;
+}
+
+// Powers whose exponent is known to be little, without extended precision: within 4 units of the last place, special values as always.
+TEST(NativeMaths, powers_of_little_exponents) {
+  std::vector<double> v;
+  for (int i = 0; i < 20000; ++i) {
+    const double u = std::fmod(0.6180339887498949 * i, 1.0);
+    v.push_back(i % 3 == 0 ? u : i % 3 == 1 ? 1 + 0.1 * (u - 0.5) : std::exp(160 * (u - 0.5)));
+  }
+  for (double y : {-1.0 / 3, 0.2, 0.45, 1.9, -1.234567, 2.0 - 1e-9, 1e-20})
+    for (DType d : {f32, f64}) {
+      const Tensor x = tensor(v, f64).to(d), power = tensor(y, d);
+      const std::vector<double> in = x.to_vector<double>(), out = jit([=](const Tensor&t) { return pow(t, power); })(x).to_vector<double>();
+      double worst = 0;
+      for (std::size_t i = 0; i < in.size(); ++i) {
+        const long double should = powl(in[i], static_cast<long double>(power.item<double>()));
+        if (!(should > (d == f32 ? 1e-36L : 1e-300L) && should < (d == f32 ? 3e38L : 1e300L))) continue;
+        int exponent;
+        frexpl(should, &exponent);
+        worst = std::max(worst, static_cast<double>(fabsl(out[i] - should) / ldexpl(1.0L, exponent - (d == f32 ? 24 : 53))));
+      }
+      EXPECT_LT(worst, 2.5) << y << " " << name_of(d);
+      expect_compiled("special values to the power of " + std::to_string(y), [=](const Vec& t) { return Vec{pow(t[0], power)}; }, {odd_ones(d)});
+    }
+}
+TEST(NativeMaths, even_functions_of_a_difference_and_its_negative_are_one) {
+  Graph g;
+  const Id x = g.load(f64, 0), y = g.load(f64, 1), a = g.binary(NumOp::sub, f64, x, y), b = g.binary(NumOp::sub, f64, y, x), c = g.load(f64, 2);
+  EXPECT_NE(a, b);
+  EXPECT_EQ(g.binary(NumOp::mul, f64, a, a), g.binary(NumOp::mul, f64, b, b));
+  EXPECT_EQ(g.fma(f64, a, a, c), g.fma(f64, b, b, c));
+  EXPECT_EQ(g.unary(NumOp::abs, f64, a), g.unary(NumOp::abs, f64, b));
+  EXPECT_NE(g.binary(NumOp::mul, f64, a, c), g.binary(NumOp::mul, f64, b, c));
 }
 
 // ---------------------------------------------------------------- powers of two

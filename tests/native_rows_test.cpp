@@ -2,6 +2,7 @@
 // lanes, lanes in place of repeated scalars. Extents around the width of vectors, several dtypes.
 #include <gtest/gtest.h>
 
+#include "functra/compiler/emit_plan-inl.h"
 #include "support/compiled.h"
 
 namespace functra::testing {
@@ -79,4 +80,52 @@ TEST(NativeRows, a_reciprocal_divided_again_is_a_square) {
   Tensor x = tensor({0.0, -0.0, 1.0, -3.0, 1e-300, -1e-310, 1e200, 5e-324, inf, -inf, nan, 0.3}, f64);
   expect_compiled("squared reciprocal", [](const Vec& v) { return Vec{(1.0 / v[0]) / v[0], (1.0 / v[0]) / v[0] < 1.0}; }, {x});
 }
+// The gradient of a regression: more sums than registers, of the columns that the weights are made of too. Blocks of vectors that do and do not
+// divide the number of rows, one thread and several, other sums than additions.
+TEST(NativeRows, many_sums_of_columns_that_are_read_twice) {
+  for (DType d : {f32, f64})
+    for (std::int64_t columns : {10, 20, 33})
+      for (std::int64_t rows : {130, 256, 300, 500, 4099}) {
+        const std::string name = std::string(name_of(d)) + " " + std::to_string(rows) + " x " + std::to_string(columns);
+        const Vec in{numbers({columns, rows}, d) * 0.3, numbers({columns}, d, 1) * 0.3, numbers({rows}, d, 2)};
+        expect_compiled(
+            "a regression, " + name,
+            [](const Vec& v) {
+              const Tensor x = v[0].t(), r = sigmoid(matmul(x, v[1])) - v[2];
+              return Vec{matmul(r, x), sum(r)};
+            },
+            in, Match::rounded, 64);
+        expect_compiled(
+            "largest weighed columns, " + name,
+            [](const Vec& v) {
+              Vec out;
+              const Tensor w = tanh(matmul(v[0].t(), v[1]));
+              for (std::int64_t k = 0; k < v[0].size(0); ++k) out.push_back(k % 2 ? amax(v[0][k] * w) : sum(v[0][k] * w));
+              return out;
+            },
+            in, Match::rounded, 64);
+      }
+}
+TEST(NativeRows, sums_follow_what_they_share_where_registers_do_not_hold_both) {
+  auto vectors = [](int columns) {
+    compiler::Nest n;
+    n.lower = {0};
+    n.upper = {4096};
+    n.buffers = 2;
+    std::vector<compiler::Id> x;
+    for (int k = 0; k < columns; ++k) {
+      n.accesses.push_back({0, f64, 4096 * k, {1}});
+      x.push_back(n.graph.load(f64, static_cast<std::uint64_t>(k)));
+    }
+    compiler::Id shared = x[0];
+    for (std::size_t k = 1; k < x.size(); ++k) shared = n.graph.binary(NumOp::add, f64, shared, x[k]);
+    shared = n.graph.unary(NumOp::sqrt, f64, shared);
+    for (int k = 0; k < columns; ++k)
+      n.reductions.push_back({core::ReduceOp::sum, n.graph.binary(NumOp::mul, f64, shared, x[static_cast<std::size_t>(k)]), 1, {1, f64, k, {0}}});
+    return compiler::NestPlan(n, {.vector_bytes = 64, .registers = 32}).vectors_in_block();
+  };
+  EXPECT_LE(vectors(8), 4u);
+  EXPECT_EQ(vectors(24), 8u);
+}
+
 }  // namespace functra::testing

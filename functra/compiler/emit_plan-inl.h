@@ -14,6 +14,7 @@ class NestPlan {
  public:
   NestPlan(const Nest& nest, const Target& target) : n_(nest), g_(nest.graph), target_(target) { analyse(); }
   unsigned vectors_in_flight() const { return copies_; }
+  unsigned vectors_in_block() const { return copies_ * groups_; }
 
  protected:
   // Accesses that differ by a constant share a pointer, which moves along the axes.

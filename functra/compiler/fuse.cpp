@@ -221,8 +221,12 @@ class Fusion {
       for (std::int32_t other : readers) legal &= other == r || !depends(r, other);
       if (!legal) continue;
       std::int32_t one = r;  // with its other readers over that space, which need not read it from memory then
-      for (std::int32_t other : std::set(readers))
-        if (found(other) != found(one) && mergeable(found(one), found(other))) one = merge(found(one), found(other));
+      for (std::int32_t other : std::set(readers)) {
+        other = found(other), one = found(one);
+        bool alone = other != one && mergeable(one, other);  // and waits for none of the others, which wait for it then
+        for (std::int32_t x : readers) alone = alone && (found(x) == other || found(x) == one || !depends(other, found(x)));
+        if (alone) one = merge(one, other);
+      }
       readers.clear();
       readers_of(k, readers, stored);
       return join(k, found(one), readers);

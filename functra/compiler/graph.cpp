@@ -108,18 +108,35 @@ std::uint64_t identity_of(core::ReduceOp op, DType d) {
 }
 
 // ---------------------------------------------------------------- nodes
+namespace {
+std::size_t hash_of(const Node& n) {
+  return core::mix(static_cast<std::size_t>(n.op) << 24 | static_cast<std::size_t>(n.num) << 16 | static_cast<std::size_t>(n.type) << 8 |
+                       static_cast<std::size_t>(n.from) << 1 | n.structural,
+                   core::mix(static_cast<std::size_t>(n.a) << 32 | n.b, core::mix(n.c, n.attr)));
+}
+}  // namespace
 Id Graph::add(const Node& n) {
-  std::size_t h = core::mix(static_cast<std::size_t>(n.op) << 24 | static_cast<std::size_t>(n.num) << 16 | static_cast<std::size_t>(n.type) << 8 |
-                                static_cast<std::size_t>(n.from) << 1 | n.structural,
-                            core::mix(static_cast<std::size_t>(n.a) << 32 | n.b, core::mix(n.c, n.attr)));
-  auto [from, to] = table_.equal_range(h);
-  for (auto it = from; it != to; ++it)
-    if (nodes_[it->second] == n) return it->second;
+  if (const Id known = find(n); known != none) return known;
   nodes_.push_back(n);
   ranges_.push_back(range_of(n));
   rares_ += n.op == Op::rare;
-  table_.emplace(h, static_cast<Id>(nodes_.size() - 1));
+  table_.emplace(hash_of(n), static_cast<Id>(nodes_.size() - 1));
   return static_cast<Id>(nodes_.size() - 1);
+}
+Id Graph::find(const Node& n) const {
+  auto [from, to] = table_.equal_range(hash_of(n));
+  for (auto it = from; it != to; ++it)
+    if (nodes_[it->second] == n) return it->second;
+  return none;
+}
+// Of a - b: b - a, if that has been made before; what even functions make of both is one value.
+Id Graph::even(Id x) const {
+  const Node& n = nodes_[x];
+  if (n.op != Op::binary || n.num != NumOp::sub || !is_real(n.type)) return x;
+  Node turned = n;
+  std::swap(turned.a, turned.b);
+  const Id other = find(turned);
+  return other != none && other < x ? other : x;
 }
 bool Graph::opposite(Id a, Id b) const {
   auto of = [&](Id x, Id y) { return nodes_[x].op == Op::unary && nodes_[x].num == NumOp::neg && nodes_[x].a == y; };
@@ -205,6 +222,7 @@ Id Graph::unary(NumOp op, DType d, Id x) {
   }
   if (n.op == Op::unary && n.num == op && (op == NumOp::neg || op == NumOp::invert)) return n.a;
   if (op == NumOp::abs && n.op == Op::unary && n.num == NumOp::neg && is_real(d)) x = n.a;
+  if (op == NumOp::abs) x = even(x);
   if (!is_real(d) && (op == NumOp::floor || op == NumOp::ceil || op == NumOp::rint || op == NumOp::trunc)) return x;
   return add({.op = Op::unary, .num = op, .type = d, .from = d, .a = x});
 }
@@ -271,12 +289,14 @@ Id Graph::binary(NumOp op, DType d, Id a, Id b) {
   }
   if (is_real(d))
     if (int known = known_outcome(op, ranges_[a], ranges_[b]); known >= 0) return bits(DType::bool_, known != 0);
+  if (op == NumOp::mul && a == b) a = b = even(a);
   Node n{.op = Op::binary, .num = op, .type = type, .from = d, .a = a, .b = b};
   return add(n);
 }
 Id Graph::fma(DType d, Id a, Id b, Id c) {
   if (nodes_[a].structural || nodes_[b].structural) return c;
   if (nodes_[c].structural || is(c, -0.0)) return binary(NumOp::mul, d, a, b);
+  if (a == b) a = b = even(a);
   return add({.op = Op::fma, .type = d, .from = d, .a = a, .b = b, .c = c});
 }
 Id Graph::select(DType d, Id mask, Id yes, Id no) {

@@ -89,6 +89,8 @@ class Graph final : public Emitter {
 
  private:
   Id add(const Node& n);
+  Id find(const Node& n) const;  // none: it has not been made
+  Id even(Id x) const;
   Range range_of(const Node& n) const;
   bool opposite(Id a, Id b) const;          // one is minus the other
   Id simplified(NumOp, DType, Id a, Id b);  // none where no identity applies

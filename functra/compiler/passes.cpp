@@ -9,7 +9,7 @@ namespace functra::compiler {
 std::span<const Pass> passes() {
   static constexpr Pass list[] = {
       {"inline", "Puts the equations of called Programs in place of calls, and a select of all branches in place of a choice per lane.", inline_all},
-      {"expand", "Writes factorisations and solves of at most 8 rows out as operations on their elements.", expand_small},
+      {"expand", "Writes small factorisations and solves out as operations on their elements.", expand_small},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
       {"cse", "Computes equal values once.", merge_equal},
       {"sink", "Moves numbers and repeated values into the bodies that use them.", sink_free_values},

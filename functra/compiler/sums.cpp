@@ -314,7 +314,8 @@ Tensor contraction_of_factors(const Match& m) {
     const std::size_t before = all.size();
     dims[k] = Shape::filled(m.shape(x[k]).size(), 0);
     for (std::size_t i = 0; i < batch[k].size(); ++i) dims[k][at(batch[k][i])] = static_cast<std::int64_t>(i);
-    for (std::size_t i = 0; i < free[k].size(); ++i) dims[k][at(free[k][i])] = static_cast<std::int64_t>(batch[0].size() + (k ? free[0].size() : 0) + i);
+    for (std::size_t i = 0; i < free[k].size(); ++i)
+      dims[k][at(free[k][i])] = static_cast<std::int64_t>(batch[0].size() + (k ? free[0].size() : 0) + i);
     for (std::size_t i = 0; i < summed[k].size(); ++i) dims[k][at(summed[k][i])] = kept + static_cast<std::int64_t>(i);
     if (!FactorsOf(m).collect(x[k], dims[k], all, deepest)) return {};
     made |= all.size() > before + 1 && m.shape(x[k]).numel() == extents.numel() && !extents.has(1);

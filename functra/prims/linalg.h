@@ -59,7 +59,7 @@ Tensor matrix_diagonal(const Tensor& x);                // [..., min(m, n)]
 Tensor take_rows(const Tensor& x, const Tensor& rows);  // x[..., rows[..., i], :]
 Tensor take_cols(const Tensor& x, const Tensor& cols);
 
-// Programs of scalar operations for matrices of at most 8 rows (linalg_expand.cpp); null otherwise.
+// Programs of scalar operations for matrices of at most 16 rows (linalg_expand.cpp); null otherwise.
 core::ProgramPtr expand_cholesky(const Call&, std::span<const Aval> in);
 core::ProgramPtr expand_triangular_solve(const Call&, std::span<const Aval> in);
 

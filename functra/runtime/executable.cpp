@@ -284,8 +284,7 @@ void Executable::run_nests(const Step& s, void** buffers) const {
       }
     });
     for (std::int64_t i = 1; i < pieces; ++i)
-      for (const Sum& x : sums)
-        combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
+      for (const Sum& x : sums) combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
   }
 }
 

@@ -126,7 +126,7 @@ bool call_directly(BoundState& b) {
   }
   for (std::size_t k = 0; k < b.buffers.size(); ++k) {
     const std::size_t at = d.buffers[k], of = at - b.in.size();
-    b.buffers[k] = at < b.in.size()          ? const_cast<void*>(b.in[at]->bytes())
+    b.buffers[k] = at < b.in.size()           ? const_cast<void*>(b.in[at]->bytes())
                    : is_number(d.results[of]) ? static_cast<void*>(&b.numbers[of])
                                               : b.results[of]->mutable_bytes();
   }
