@@ -17,7 +17,8 @@ using core::Var;
 
 namespace {
 
-constexpr double parallel_work = 20000;  // operations that pay for waking a thread
+constexpr double parallel_work = 10000;  // operations on vectors that pay for waking a thread: about 1.5 us
+constexpr std::size_t vector_bytes = 64;
 constexpr double guessed_steps = 30;     // of a loop that ends by its condition
 constexpr std::size_t alignment = 64;
 
@@ -114,7 +115,10 @@ Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
   for (Var v : u.out) s.out.push_back(slot_of(v));
   for (auto& n : u.nests) {
     Part part{code_->kernels[next++], 0, 0, 0, {}};
-    double work = static_cast<double>(n.graph.size());
+    std::size_t widest = 1;
+    for (auto& a : n.accesses) widest = std::max(widest, size_of(a.dtype));
+    for (auto& x : n.stores) widest = std::max(widest, size_of(x.at.dtype));
+    double work = static_cast<double>(n.graph.size() * widest) / vector_bytes;
     for (std::size_t a = 0; a < n.axes(); ++a) work *= static_cast<double>(n.extent(a));
     if (n.steps) work *= n.steps->length < 0 ? guessed_steps : static_cast<double>(n.steps->length);
     if (n.axes()) {
