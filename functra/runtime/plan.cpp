@@ -19,7 +19,7 @@ namespace {
 
 constexpr double parallel_work = 10000;  // operations on vectors that pay for waking a thread: about 1.5 us
 constexpr std::size_t vector_bytes = 64;
-constexpr double guessed_steps = 30;     // of a loop that ends by its condition
+constexpr double guessed_steps = 30;  // of a loop that ends by its condition
 constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
