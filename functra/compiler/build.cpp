@@ -126,7 +126,8 @@ namespace {
 
 class Builder {
  public:
-  Builder(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit& u) : p_(p), defines_(defines), small_(small), u_(u) {}
+  Builder(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit& u, Packings& packings)
+      : p_(p), defines_(defines), small_(small), u_(u), packings_(packings) {}
 
   // Pull::Outcome::fine, with the nests in the unit; or why not.
   Pull::Outcome run() {
@@ -232,7 +233,7 @@ class Builder {
       Pull pull(p_, defines_, buffer, n, budget(axes));
       fill(n, pull, least);
       if (pull.outcome() == Pull::Outcome::fine) {
-        if (axes.empty()) packed_cost_ = choose_packing(n, pull.rows()).cost;
+        if (axes.empty()) packed_cost_ = packings_.choose(n, pull.rows());
         done.push_back(std::move(n));
         continue;
       }
@@ -369,6 +370,7 @@ class Builder {
   const std::vector<std::int32_t>& defines_;
   std::int64_t small_;
   Unit& u_;
+  Packings& packings_;
   double packed_cost_ = 0;  // of the nest without axes that was built last
 };
 
@@ -423,7 +425,7 @@ std::size_t period_of(const Program& p, const Unit& u) {
 }  // namespace
 
 void build(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written,
-           std::vector<Unit>& out) {
+           Packings& packings, std::vector<Unit>& out) {
   auto add = [&](Unit&& x) {
     for (Var v : x.out) written[static_cast<std::size_t>(v)] = 1;
     out.push_back(std::move(x));
@@ -450,7 +452,7 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, std::int6
       add(std::move(now));
       continue;
     }
-    if (Builder(p, defines, small, now).run() == Pull::Outcome::fine) {
+    if (Builder(p, defines, small, now, packings).run() == Pull::Outcome::fine) {
       add(std::move(now));
       continue;
     }

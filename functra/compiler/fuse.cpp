@@ -350,6 +350,7 @@ class Fusion {
   void finish(std::vector<Unit>& r, std::vector<std::uint8_t>& needed) {
     std::vector<Unit> out;
     std::vector<std::uint8_t> written(p_.type_of.size(), 0);
+    Packings packings;
     for (Unit& u : r) {
       for (std::uint32_t k : u.eqns) {
         const Eqn& e = p_.eqns[k];
@@ -371,7 +372,7 @@ class Fusion {
         for (std::uint32_t i = 0; i < e.n_out; ++i)
           if (here && (u.call || needed[e.out + i])) u.out.push_back(static_cast<Var>(e.out + i));
       }
-      build(p_, defines_, small_, u, written, out);
+      build(p_, defines_, small_, u, written, packings, out);
     }
     r = std::move(out);
   }

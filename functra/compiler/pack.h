@@ -2,6 +2,8 @@
 // packed, a tuple of them in each vector. Tuples follow from those that are asked for (stores side by side, carried values, rows of
 // tensors) through their operands, without search; of several ways to form rows, the one that costs least is taken.
 #pragma once
+#include <unordered_map>
+
 #include "functra/compiler/nest.h"
 
 namespace functra::compiler {
@@ -50,5 +52,20 @@ struct Packing {
 Packing pack(const Nest& nest);
 // Sets how the nest is packed to what costs least: one of `ways` to form rows, none, or no packing at all. The packing that follows.
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways);
+
+// Choices made before: the parts of a long program that repeat are packed alike.
+class Packings {
+ public:
+  // Sets how the nest, which has no loop, is packed; what that costs.
+  double choose(Nest& nest, std::span<const std::vector<Row>> ways);
+
+ private:
+  struct Choice {
+    bool packed, store_packs;
+    std::vector<Row> rows, layout;
+    double cost;
+  };
+  std::unordered_map<std::string, Choice> known_;  // by text
+};
 
 }  // namespace functra::compiler
