@@ -540,12 +540,10 @@ class Packer {
 
 Packing pack(const Nest& nest) { return Packer(nest, &nest.layout).run(); }
 
-namespace {
-void add_fillers(Graph& g) {  // what lanes without an operation are filled with
+void add_fillers(Graph& g) {
   for (DType d : {DType::f32, DType::f64})
     for (double v : {-0.0, 0.0, 1.0}) g.constant(d, Scalar(v));
 }
-}  // namespace
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   add_fillers(nest.graph);
   nest.packed = false;
@@ -582,30 +580,6 @@ Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   nest.packed = packed;
   nest.store_packs = store_packs;
   return best;
-}
-
-double Packings::choose(Nest& nest, std::span<const std::vector<Row>> ways) {
-  std::string key = nest.str();
-  for (auto& way : ways) {
-    key += "way";
-    for (auto& row : way) {
-      key += ';';
-      for (Id i : row) key += std::to_string(i) + ' ';
-    }
-  }
-  auto it = known_.find(key);
-  if (it == known_.end()) {
-    const double cost = choose_packing(nest, ways).cost;
-    known_.emplace(std::move(key), Choice{nest.packed, nest.store_packs, nest.rows, nest.layout, cost});
-    return cost;
-  }
-  const Choice& c = it->second;
-  add_fillers(nest.graph);
-  nest.packed = c.packed;
-  nest.store_packs = c.store_packs;
-  nest.rows = c.rows;
-  nest.layout = c.layout;
-  return c.cost;
 }
 
 }  // namespace functra::compiler

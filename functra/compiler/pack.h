@@ -53,6 +53,8 @@ Packing pack(const Nest& nest);
 // Sets how the nest is packed to what costs least: one of `ways` to form rows, none, or no packing at all. The packing that follows.
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways);
 
+void add_fillers(Graph& g);  // constants that fill lanes without an operation; choosing adds them
+
 // Choices made before: the parts of a long program that repeat are packed alike.
 class Packings {
  public:
