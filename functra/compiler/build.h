@@ -21,7 +21,7 @@ bool sums_axes(const core::Program& p, const core::Eqn& e);
 bool sums_rows(const core::Program& p, const core::Eqn& e, std::int64_t small);
 
 // Appends u to `out`, with its nests; in parts, or as calls, where it cannot be one. written: per variable, does a unit of `out` write it?
-void build(const core::Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written, Packings& packings,
-           std::vector<Unit>& out);
+void build(const core::Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit u, std::vector<std::uint8_t>& written,
+           Packings& packings, std::vector<Unit>& out);
 
 }  // namespace functra::compiler
