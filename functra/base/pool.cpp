@@ -55,16 +55,20 @@ template <class Done> bool spin(Done done) {
 constexpr std::uint32_t kOpen = 1u << 15, kInside = kOpen - 1, kJob = 1u << 16;
 
 struct Pool {
+  // The job, in one line of the cache: a worker that sees it open has read what it is.
   alignas(64) std::atomic<std::uint32_t> state{0};
-  alignas(64) std::atomic<std::int64_t> next{0};
-  alignas(64) std::atomic<std::uint32_t> parked{0};
-  std::atomic<bool> caller_parked{false}, stop{false}, failed{false};
+  std::atomic<int> most{1};  // that may work at it
   const RangeBody* body = nullptr;
   std::int64_t n = 0, chunk = 1;
-  std::exception_ptr error;
-  std::mutex user;  // held by the thread whose job runs
+  std::atomic<bool> failed{false};
+  alignas(64) std::atomic<std::int64_t> next{0};
+  // What seldom changes.
+  alignas(64) std::atomic<std::uint32_t> parked{0};
+  std::atomic<bool> caller_parked{false}, stop{false};
+  std::atomic<int> threads{1}, alive{0};
   int started = 0;
-  std::atomic<int> threads{1}, alive{0}, most{1};  // most: that may work at the present job
+  std::exception_ptr error;
+  alignas(64) std::mutex user;  // held by the thread whose job runs
 
   void work() {
     InParallel inside;
