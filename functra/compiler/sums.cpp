@@ -1,6 +1,6 @@
 // Sums of products by their factors: where factors lack dimensions of the product, the product is not made. What a sum does not run over
-// comes out of it; dimensions that no factor shares are summed apart; two factors that each have dimensions of their own are contracted.
-// (The squared norm of an outer product is the product of two squared norms; the sum of gradients per sample, each weighed, is a
+// comes out of it; n equal terms are n times the term; dimensions that no factor shares are summed apart; two factors that each have
+// dimensions of their own are contracted. (The squared norm of an outer product is the product of two squared norms; the sum of gradients per sample, each weighed, is a
 // contraction over the samples.) And sums of sums, where one of the terms is a contraction that then sums its operand first. Sums round in
 // another order, within the bound of the sum; where a factor's own sum overflows and that of the products does not, results differ by that.
 #include <algorithm>
@@ -82,10 +82,12 @@ class SumOfFactors {
  public:
   SumOfFactors(Shape extents, Shape summed, std::vector<Factor> all) : extents_(std::move(extents)), summed_(std::move(summed)) {
     groups_ = apart(all, pieces_);
+    for (std::int64_t d : summed_)
+      if (std::none_of(all.begin(), all.end(), [&](const Factor& f) { return f.dims.has(d); })) times_ *= extents_[at(d)];
   }
   // Is there less to do than a product for each of all points? With factors that are summed apart, or not at all.
   bool parts() const {
-    return groups_.size() > 1 || std::any_of(pieces_.begin(), pieces_.end(), [&](const Factor& f) { return elements(f) > 1; });
+    return times_ > 1 || groups_.size() > 1 || std::any_of(pieces_.begin(), pieces_.end(), [&](const Factor& f) { return elements(f) > 1; });
   }
   // The products that the groups take, about.
   double points() const {
@@ -246,12 +248,14 @@ class SumOfFactors {
       }
       r = r.defined() ? mul(r, x) : x;
     }
-    return r;
+    if (times_ > 1) r = mul(r, like(static_cast<double>(times_), r));
+    return spread(r, to);  // of numbers alone
   }
 
   const Shape extents_, summed_;
   std::vector<Factor> pieces_;  // not summed
   std::vector<std::vector<Factor>> groups_;
+  std::int64_t times_ = 1;  // that equal terms are added, along summed dimensions that no factor has
   bool gain_ = false, plan_ = false;
 };
 

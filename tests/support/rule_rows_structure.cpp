@@ -239,6 +239,25 @@ const RuleRow rows_of_rules[] = {
      "(v0: f64[6, 5], v1: f64[6]) { v2: f64[6, 5] = broadcast_in_dim(v1) {shape=[6, 5] dims=[0]}\n v3: f64[6, 5] = mul(v0, v2)\n v4: f64[6] = "
      "reduce_sum(v3) {dims=[1]}\n return v4 }",
      rounds},
+    {"sum_of_factors",
+     "(v0: f64[6], v1: f64[5]) { v2: f64[6, 5, 4] = broadcast_in_dim(v0) {shape=[6, 5, 4] dims=[0]}\n v3: f64[6, 5, 4] = broadcast_in_dim(v1) "
+     "{shape=[6, 5, 4] dims=[1]}\n v4: f64[6, 5, 4] = mul(v2, v3)\n v5: f64[] = reduce_sum(v4) {dims=[0, 1, 2]}\n return v5 }",
+     rounds},
+    {"sum_of_factors",
+     "(v0: f64[6], v1: f64[5], v2: f64[]) { v3: f64[6, 5, 4, 3] = broadcast_in_dim(v0) {shape=[6, 5, 4, 3] dims=[0]}\n v4: f64[6, 5, 4, 3] = "
+     "broadcast_in_dim(v1) {shape=[6, 5, 4, 3] dims=[1]}\n v5: f64[6, 5, 4, 3] = mul(v3, v4)\n v6: f64[6, 5, 4, 3] = mul(v5, v2)\n v7: f64[4] = "
+     "reduce_sum(v6) {dims=[0, 1, 3]}\n return v7 }",
+     rounds},
+    {"sum_of_factors",
+     "(v0: f64[], v1: f64[]) { v2: f64[6, 5] = broadcast_in_dim(v0) {shape=[6, 5] dims=[]}\n v3: f64[6, 5] = broadcast_in_dim(v1) {shape=[6, 5] "
+     "dims=[]}\n v4: f64[6, 5] = mul(v2, v3)\n v5: f64[5] = reduce_sum(v4) {dims=[0]}\n return v5 }",
+     rounds},
+    {"contraction_of_factors",
+     "(v0: f64[6], v1: f64[5], v2: f64[7], v3: f64[5]) { v4: f64[6, 5, 4] = broadcast_in_dim(v0) {shape=[6, 5, 4] dims=[0]}\n v5: f64[6, 5, 4] = "
+     "broadcast_in_dim(v1) {shape=[6, 5, 4] dims=[1]}\n v6: f64[6, 5, 4] = mul(v4, v5)\n v7: f64[7, 5, 4] = broadcast_in_dim(v2) {shape=[7, 5, 4] "
+     "dims=[0]}\n v8: f64[7, 5, 4] = broadcast_in_dim(v3) {shape=[7, 5, 4] dims=[1]}\n v9: f64[7, 5, 4] = mul(v7, v8)\n v10: f64[6, 7] = "
+     "dot_general(v6, v9) {left=[1, 2] right=[1, 2] left_batch=[] right_batch=[]}\n return v10 }",
+     rounds},
     {"contraction_of_factors",
      "(v0: f64[6, 9], v1: f64[6, 8], v2: f64[3, 9], v3: f64[3, 8]) { v4: f64[6, 9, 8] = broadcast_in_dim(v0) {shape=[6, 9, 8] dims=[0, 1]}\n v5: "
      "f64[6, 9, 8] = broadcast_in_dim(v1) {shape=[6, 9, 8] dims=[0, 2]}\n v6: f64[6, 9, 8] = mul(v4, v5)\n v7: f64[6, 72] = reshape(v6) "
