@@ -50,6 +50,7 @@ bool is_expensive(const core::Program& p, const Eqn& e) {
   if (!inner_programs(e).empty()) return true;
   switch (e.prim->lowering.kind) {
     case Kind::contraction:
+    case Kind::placed:
     case Kind::kernel: return true;
     case Kind::reduction: return operand_elements(p, e) >= 4 * elements(p, e);  // small results of much work
     default: return e.prim->elementwise == Elementwise::no && e.prim->lowering.kind == Kind::none;

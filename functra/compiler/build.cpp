@@ -183,7 +183,7 @@ class Builder {
     for (Id i = 0; i < n.graph.size(); ++i) {
       const Node& x = n.graph[i];
       if (x.op == Op::position) level[i] = x.attr + 1;
-      if (x.op == Op::load)
+      if (n.graph.reads(i))
         for (std::size_t a = 0; a < n.axes(); ++a)
           if (n.accesses[x.attr].strides[a]) level[i] = a + 1;
       if (x.op == Op::reduced) level[i] = n.axes() - 1;

@@ -302,14 +302,17 @@ class NestEmitter : protected NestPlan {
                                     std::vector<int>(lanes_, static_cast<int>(k % lanes_)));
     }
     if (n.op == Op::load) return load(n_.accesses[n.attr], stream_of_load_[n.attr], u);
+    if (n.op == Op::gather) return gather(i, u);
     if (n.op == Op::position) return positions(u);
     return operation(i, lanes_, [&](Id o) { return value(o, u); });
   }
   Value* compute_scalar(Id i) {
     const Node& n = g_[i];
-    if (n.op == Op::load) {
+    if (g_.reads(i)) {
       auto& a = n_.accesses[n.attr];
-      return from_memory(a.dtype, load_at(ops_.stored(a.dtype), pointer(stream_of_load_[n.attr], a, 0), a.dtype, a.buffer), 1);
+      Value* at = pointer(stream_of_load_[n.attr], a, 0);
+      if (n.op == Op::gather) at = b_.CreateInBoundsGEP(ops_.stored(a.dtype), at, scalars_[n.a]);
+      return from_memory(a.dtype, load_at(ops_.stored(a.dtype), at, a.dtype, a.buffer), 1);
     }
     if (n.op == Op::position) return index_[n.attr];
     return operation(i, 1, [&](Id o) { return scalars_[o]; });
@@ -361,6 +364,7 @@ class NestEmitter : protected NestPlan {
     }
     return from_memory(a.dtype, r, lanes_);
   }
+  Value* gather(Id i, unsigned u);
   void store(Value* v, std::size_t stream, const Access& a, std::int64_t at) {
     b_.CreateAlignedStore(v, pointer(stream, a, at), llvm::Align(size_of(a.dtype)));
   }

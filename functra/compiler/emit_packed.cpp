@@ -189,6 +189,12 @@ class PackedEmitter {
   Value* apply(const Item& x, unsigned W) {
     std::vector<Value*> in;
     for (int o : x.operands) in.push_back(value(o));
+    if (x.node.op == Op::gather) {
+      const Access& a = n_.accesses[x.node.attr];
+      Value* at = b_.CreateInBoundsGEP(ops_.stored(a.dtype), pointer(a), in[0]);
+      Value* v = b_.CreateAlignedLoad(ops_.stored(a.dtype), at, llvm::Align(size_of(a.dtype)));
+      return is_bool(a.dtype) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
+    }
     if (x.node.op == Op::rare) {
       if (W != x.lanes()) in[1] = closed(in[1], static_cast<unsigned>(x.lanes()), W);
       Ops::Rare r{&x.node, in[0], in[1], {in.begin() + 2, in.end()}};

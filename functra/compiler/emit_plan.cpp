@@ -22,7 +22,7 @@ void NestPlan::analyse() {
     const Node& n = g_[i];
     std::size_t level = 0;
     if (n.op == Op::position) level = n.attr + 1;
-    if (n.op == Op::load) {
+    if (g_.reads(i)) {
       auto& a = n_.accesses[n.attr];
       stream_of_load_[n.attr] = stream_of(a);
       for (std::size_t k = 0; k < a.strides.size(); ++k)
@@ -45,7 +45,7 @@ void NestPlan::analyse() {
     level_[i] = static_cast<std::uint8_t>(level);
     stages_ = std::max<unsigned>(stages_, stage_[i] + 1u);
     if (in_lanes(i)) {
-      if (n.op == Op::load || n.op == Op::convert || n.op == Op::binary) widest = std::max(widest, size_of(n.type));
+      if (g_.reads(i) || n.op == Op::convert || n.op == Op::binary) widest = std::max(widest, size_of(n.type));
       ++work;
     }
     by_level_.resize(n_.axes() + 1);
@@ -261,7 +261,7 @@ void NestPlan::choose_rows(const std::vector<std::uint8_t>& live) {
   for (Id i = 0; i < g_.size(); ++i) {
     if (!live[i] || !in_lanes(i)) continue;
     const Node& n = g_[i];
-    along[i] = n.op == Op::load ? alone(n_.accesses[n.attr]) : stage_[i] == 0;
+    along[i] = (n.op == Op::load || stage_[i] == 0) && (!g_.reads(i) || alone(n_.accesses[n.attr]));
     cost[i] = n.op == Op::binary && (n.num == NumOp::div || n.num == NumOp::rem) ? cheap + 1 : n.op != Op::load && n.op != Op::position;
     g_.each_operand(i, [&](Id o) {
       along[i] &= in_lanes(o) ? along[o] : level_[o] == 0;

@@ -15,9 +15,9 @@ class StepsEmitter final : public NestEmitter {
     inner_.assign(g_.size(), 0);
     for (Id i = 0; i < g_.size(); ++i) {
       const Node& n = g_[i];
-      if (n.op == Op::load) {
+      if (g_.reads(i)) {
         inner_[i] = s_.moves(n.attr, n_.accesses[n.attr].buffer);
-        if (carry_of[n.attr] < s_.carries.size()) node_of_carry_[carry_of[n.attr]] = i;
+        if (n.op == Op::load && carry_of[n.attr] < s_.carries.size()) node_of_carry_[carry_of[n.attr]] = i;
       }
       g_.each_operand(i, [&](Id o) { inner_[i] |= inner_[o]; });
     }

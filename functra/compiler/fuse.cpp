@@ -7,6 +7,7 @@
 #include "functra/compiler/pull.h"
 #include "functra/compiler/build.h"
 #include "functra/core/basis.h"
+#include "functra/prims/index.h"
 #include "functra/prims/shape.h"
 
 namespace functra::compiler {
@@ -141,8 +142,27 @@ class Fusion {
       case Kind::scalar: return cheap_formula(e.prim->name) ? 1 : 20;
       case Kind::reduction:
       case Kind::contraction: return 20;
+      case Kind::placed: return e.prim->lowering.anywhere >= 0 ? 2 : 20;
       default: return 0;
     }
+  }
+
+  // Does a reader want its elements from places that are computed? They are in memory then.
+  bool read_anywhere(const Eqn& e) const {
+    for (std::uint32_t r = 0; r < e.n_out; ++r)
+      for (std::uint32_t c = first_[e.out + r]; c < first_[e.out + r + 1]; ++c) {
+        const Eqn& reader = p_.eqns[consumers_[c]];
+        const int k = reader.prim->lowering.anywhere;
+        if (k >= 0 && p_.operands(reader)[static_cast<std::size_t>(k)] == static_cast<Var>(e.out + r)) return true;
+      }
+    return false;
+  }
+  // A result that is, in memory, what an operand is, or a part of it.
+  bool is_view(const Eqn& e) const {
+    constexpr std::int64_t copied = 1024;  // elements
+    const Kind kind = e.prim->lowering.kind;
+    if (e.prim == &prims::dynamic_slice_p) return p_.type(static_cast<Var>(e.out)).shape.numel() > copied;
+    return p_.operands(e).size() && (kind == Kind::reshape || (kind == Kind::identity && e.n_out == 1));
   }
 
   void place(std::size_t k) {
@@ -168,6 +188,7 @@ class Fusion {
     std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();
     bool any_call = false;
     for (std::int32_t r : readers) any_call |= at(r).call;
+    any_call |= cost(e) > 0 && read_anywhere(e);
     // A row's sum beside what uses it.
     if (root && !any_call && !readers.empty() && sums_rows(p_, e, small_)) {
       std::int32_t a = *readers.begin();
@@ -210,10 +231,7 @@ class Fusion {
       c.assign(readers.begin(), readers.end());
       return;
     }
-    if (p_.operands(e).size() && (e.prim->lowering.kind == Kind::reshape || (e.prim->lowering.kind == Kind::identity && e.n_out == 1))) {
-      join(k, fresh(true, {}), readers);  // a view
-      return;
-    }
+    if (is_view(e)) return join(k, fresh(true, {}), readers);
     // Beside what a reader, or a neighbour, computes over the same space, so that what they share is computed once.
     for (std::int32_t r : readers) {
       if (root || at(r).call || !(at(r).space == space) || at(r).members >= max_members(space)) continue;

@@ -176,6 +176,9 @@ void Graph::bound(Id i, Range r) {
 Id Graph::bits(DType d, std::uint64_t v) { return add({.op = Op::constant, .type = d, .attr = is_real(d) ? v : wrapped(d, v)}); }
 Id Graph::structural_zero(DType d) { return add({.op = Op::constant, .type = d, .structural = true}); }
 Id Graph::load(DType d, std::uint64_t k) { return add({.op = Op::load, .type = d, .attr = k}); }
+Id Graph::gather(DType d, std::uint64_t k, DType from, Id further) {
+  return add({.op = Op::gather, .type = d, .from = from, .a = further, .attr = k});
+}
 Id Graph::position(std::uint64_t axis) { return add({.op = Op::position, .type = DType::i64, .attr = axis}); }
 Id Graph::reduced(DType d, std::uint64_t k) { return add({.op = Op::reduced, .type = d, .attr = k}); }
 Id Graph::constant(DType d, Scalar s) {
@@ -318,6 +321,7 @@ Id Graph::convert(DType to, DType from, Id x) {
   if (to == from) return x;
   const Node n = nodes_[x];
   if (n.structural) return structural_zero(to);
+  if (n.op == Op::convert && n.from == to && !is_real(to) && !is_real(from) && !is_bool(to) && size_of(from) >= size_of(to)) return n.a;
   if (n.op == Op::constant) {
     if (is_real(to)) {
       double v = is_real(from)         ? real_of(from, n.attr)

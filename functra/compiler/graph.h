@@ -15,6 +15,7 @@ inline constexpr Id none = ~Id{0};
 enum class Op : std::uint8_t {
   constant,  // attr: its bits
   load,      // attr: which access of the nest
+  gather,    // the same, so many elements further
   position,  // attr: the axis; the index along it, an i64
   reduced,   // attr: which reduction of the nest; its value, once the loop over the reduced axis has ended
   carried,   // attr: which of the values that a loop over steps carries; as it is when a step begins
@@ -61,6 +62,7 @@ class Graph final : public Emitter {
   Id bits(DType, std::uint64_t);  // a constant by its bits
   Id structural_zero(DType);
   Id load(DType, std::uint64_t access);
+  Id gather(DType, std::uint64_t access, DType of_further, Id further);  // an integer; the place lies in the buffer
   Id position(std::uint64_t axis);
   Id reduced(DType, std::uint64_t reduction);
   // Of a finished graph: this load is a carried value; or a constant.
@@ -72,6 +74,7 @@ class Graph final : public Emitter {
   Id contracted(DType, Id a, Id b, bool minus);
   // a op b for the operation of a reduction.
   Id combine(core::ReduceOp, DType, Id a, Id b);
+  bool reads(Id i) const { return nodes_[i].op == Op::load || nodes_[i].op == Op::gather; }
   bool is_constant(Id i) const { return nodes_[i].op == Op::constant; }
   bool is_structural_zero(Id i) const { return nodes_[i].structural; }
   bool is_number(Id i, DType d, double v) const { return nodes_[i].type == d && is(i, v); }  // this one, sign of zero included

@@ -32,6 +32,7 @@ class Remake {
     switch (n.op) {
       case Op::constant: return n.structural ? to_.structural_zero(n.type) : to_.bits(n.type, n.attr);
       case Op::load: return to_.load(n.type, n.attr);
+      case Op::gather: return to_.gather(n.type, n.attr, n.from, at(n.a));
       case Op::position: return to_.position(n.attr);
       case Op::reduced: return to_.reduced(n.type, n.attr);
       case Op::carried: break;  // of loops that are made already
@@ -98,10 +99,10 @@ class LaneLoop {
       if (n_.accesses.size() > budget) return {};
     }
     if (!pull_body() || (cond_ && !pull_condition(s))) return {};
-    for (std::size_t k = s.carries.size(); k < n_.accesses.size(); ++k) {  // another lane's
-      const auto b = static_cast<std::size_t>(n_.accesses[k].buffer);
-      if (b >= first_carry_ && b < first_carry_ + n_carry_) return {};
-    }
+    for (std::size_t k = s.carries.size(); k < n_.accesses.size(); ++k)  // another lane's
+      if (carried(n_.accesses[k])) return {};
+    for (Id i = 0; i < n_.graph.size(); ++i)  // what is carried is not in memory
+      if (n_.graph[i].op == Op::gather && carried(n_.accesses[n_.graph[i].attr])) return {};
     if (!n_.reductions.empty()) return {};
     if (s.go != none && varies(s.go) && !stays(s)) return {};
     if (cond_) s.count = static_cast<int>(n_in_ + n_carry_);
@@ -111,6 +112,10 @@ class LaneLoop {
   }
 
  private:
+  bool carried(const Access& a) const {
+    const auto b = static_cast<std::size_t>(a.buffer);
+    return b >= first_carry_ && b < first_carry_ + n_carry_;
+  }
   static std::int64_t bytes_of(const Aval& a) { return a.shape.numel() * static_cast<std::int64_t>(size_of(a.dtype)); }
   Aval carry_type(std::size_t i) const { return body_->type(body_->inputs[first_carry_ - first_ + i]); }
 
@@ -214,7 +219,7 @@ class LaneLoop {
     for (Id i = 0; i <= root; ++i) {
       const Node& n = n_.graph[i];
       if (n.op == Op::position) differs[i] = 1;
-      if (n.op == Op::load)
+      if (n_.graph.reads(i))
         for (std::int64_t s : n_.accesses[n.attr].strides) differs[i] |= s != 0;
       n_.graph.each_operand(i, [&](Id o) { differs[i] |= differs[o]; });
     }

@@ -71,6 +71,7 @@ std::string Nest::str() const {
         }
         break;
       case Op::load: s += text_of(accesses[n.attr]); break;
+      case Op::gather: s += text_of(accesses[n.attr]) + " further by " + std::string(name_of(n.from)); break;
       case Op::position: s += "i" + std::to_string(n.attr); break;
       case Op::reduced: s += "reduction " + std::to_string(n.attr); break;
       case Op::carried: s += "carried " + std::to_string(n.attr); break;

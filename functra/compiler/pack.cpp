@@ -43,7 +43,7 @@ class Packer {
     for (Id i = 0; i < g_.size(); ++i) {
       const Node& x = g_[i];
       if (x.op == Op::carried || x.op == Op::position) inner_[i] = 1;
-      if (x.op == Op::load)
+      if (g_.reads(i))
         for (std::int64_t s : n_.accesses[x.attr].strides) inner_[i] |= s != 0;
       g_.each_operand(i, [&](Id o) { inner_[i] |= inner_[o]; });
       if (x.type != DType::bool_) size_ = std::max<std::size_t>(size_, size_of(x.type));
@@ -234,7 +234,7 @@ class Packer {
 
   // The row that it stands in, if it is computed with that and is not yet.
   const Row* beside(Id i) const {
-    if (row_of_[i] < 0 || g_[i].op == Op::load) return nullptr;
+    if (row_of_[i] < 0 || g_.reads(i)) return nullptr;
     const Row& r = rows_[static_cast<std::size_t>(row_of_[i])];
     return memo_.count(r) || busy_.count(r) ? nullptr : &r;
   }
@@ -263,7 +263,7 @@ class Packer {
           case Answer::done: return true;
           case Answer::no: break;
         }
-      } else if (op != Op::carried && op != Op::position) {
+      } else if (op != Op::carried && op != Op::position && op != Op::gather) {
         switch (applied(t, g_[t[0]], columns(t))) {
           case Answer::wait: return false;
           case Answer::done: return true;

@@ -1,6 +1,7 @@
 #include "functra/compiler/pull.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "functra/compiler/avals.h"
@@ -20,7 +21,8 @@ bool Point::operator==(const Point& o) const {
 }
 std::size_t Pull::KeyHash::operator()(const Key& k) const {
   std::size_t h = static_cast<std::size_t>(k.v);
-  for (int d = 0; d < k.i.rank; ++d) h = mix(h, static_cast<std::size_t>(k.i.at[d].offset * 1000003 + k.i.at[d].step * 7919 + k.i.at[d].axis));
+  for (int d = 0; d < k.i.rank; ++d)
+    h = mix(h, static_cast<std::size_t>(k.i.at[d].offset * 1000003 + k.i.at[d].step * 7919 + k.i.at[d].axis) ^ k.i.at[d].plus);
   return h;
 }
 std::size_t Pull::AccessHash::operator()(const Access& a) const {
@@ -84,16 +86,36 @@ Access Pull::access(int buffer, const Aval& type, const Point& i) const {
   return a;
 }
 
+Id Pull::sum(Id a, Id b) { return a == none ? b : b == none ? a : nest_.graph.binary(NumOp::add, DType::i64, a, b); }
+Id Pull::scaled(Id a, std::int64_t by) {
+  Graph& g = nest_.graph;
+  return a == none || by == 1 ? a : g.binary(NumOp::mul, DType::i64, a, g.constant(DType::i64, Scalar(by)));
+}
+Id Pull::loaded(int buffer, const Aval& type, const Point& i) {
+  Graph& g = nest_.graph;
+  Access a = access(buffer, type, i);
+  auto [it, fresh] = loads_.emplace(a, nest_.accesses.size());
+  if (fresh) nest_.accesses.push_back(std::move(a));
+  const DType d = type.shape.numel() <= std::numeric_limits<std::int32_t>::max() ? DType::i32 : DType::i64;  // of what is computed
+  Id more = none;
+  std::int64_t stride = 1;
+  for (int k = i.rank - 1; k >= 0; --k) {
+    if (const Id plus = i.at[k].plus; plus != none) {
+      const Id part = g.binary(NumOp::mul, d, g.convert(d, DType::i64, plus), g.constant(d, Scalar(stride)));
+      more = more == none ? part : g.binary(NumOp::add, d, more, part);
+    }
+    stride *= type.shape[static_cast<std::size_t>(k)];
+  }
+  return more == none ? g.load(type.dtype, it->second) : g.gather(type.dtype, it->second, d, more);
+}
+
 Id Pull::value(Var v, const Point& i, bool structural) {
   if (outcome_ != Outcome::fine) return fail(outcome_);
   if (v < 0) return literal(v, structural);
   if (int b = buffer_of_(v); b >= 0) {
     const Aval& type = p_.type(v);
     if (!computes(type.dtype) || type.shape.rank() != i.rank) return fail(Outcome::impossible);
-    Access a = access(b, type, i);
-    auto [it, fresh] = loads_.emplace(a, nest_.accesses.size());
-    if (fresh) nest_.accesses.push_back(std::move(a));
-    return nest_.graph.load(type.dtype, it->second);
+    return loaded(b, type, i);
   }
   if (auto it = known_.find(Key{v, i}); it != known_.end()) return it->second;
   return elementwise(v) ? chain(v, i) : computed(v, i);
@@ -141,6 +163,7 @@ Id Pull::compute(const Eqn& e, std::size_t result, const Point& i) {
     case Kind::reshape: return reshaped(e, i);
     case Kind::pieces: return pieces(e, i);
     case Kind::position: return numbered(e, i);
+    case Kind::placed: return placed(e, i);
     case Kind::convert: {
       Var x = p_.operands(e)[0];
       DType from = p_.operand_type(x).dtype, to = p_.type(static_cast<Var>(e.out)).dtype;
@@ -188,6 +211,7 @@ Id Pull::index(const Eqn& e, const Point& i) {
       std::int64_t s = row.steps[static_cast<std::size_t>(d)];
       if (!s) continue;
       q.offset += s * i.at[d].offset;
+      q.plus = sum(q.plus, scaled(i.at[d].plus, s));
       if (i.at[d].axis < 0) continue;
       if (q.axis >= 0 && q.axis != i.at[d].axis) return fail(Outcome::impossible);
       q.axis = i.at[d].axis;
@@ -210,6 +234,11 @@ Id Pull::pieces(const Eqn& e, const Point& i) {
       auto k = static_cast<std::size_t>(d);
       Position q = i.at[d];
       const std::int64_t step = part.step[k], end = t.shape[k] * step;
+      if (q.plus != none) {  // where it lies is known if the part is all of this dimension
+        if (part.start[k] != 0 || step != 1 || end != p_.type(static_cast<Var>(e.out)).shape[k]) return fail(Outcome::impossible);
+        o.at[d] = q;
+        continue;
+      }
       q.offset -= part.start[k];
       auto [first, last] = range(q);
       if (last < 0 || first >= end) {
@@ -271,6 +300,7 @@ Id Pull::reshaped(const Eqn& e, const Point& i) {
     std::int64_t stride = 1;
     for (int d = last; d > r; --d) {
       line.offset += stride * i.at[d].offset;
+      line.plus = sum(line.plus, scaled(i.at[d].plus, stride));
       if (i.at[d].axis >= 0) {
         if (line.axis >= 0 && line.axis != i.at[d].axis) return fail(Outcome::impossible);
         line.axis = i.at[d].axis;
@@ -282,6 +312,8 @@ Id Pull::reshaped(const Eqn& e, const Point& i) {
       const std::int64_t n = s[static_cast<std::size_t>(d)];
       if (d == low) {
         o.at[d] = line;
+      } else if (line.plus != none) {
+        return fail(Outcome::impossible);
       } else if (line.axis < 0 || line.step % n == 0) {
         const std::int64_t rest = ((line.offset % n) + n) % n;  // offsets of boxes that begin late may be negative
         o.at[d] = {rest, 0, -1};
@@ -299,15 +331,49 @@ Id Pull::reshaped(const Eqn& e, const Point& i) {
   }
   return value(x, o, true);
 }
-Id Pull::numbered(const Eqn& e, const Point& i) {
+Id Pull::number(const Position& q) {
   Graph& g = nest_.graph;
-  const Position& q = i.at[e.prim->lowering.position(e.params)];
-  DType d = p_.type(static_cast<Var>(e.out)).dtype;
   Id n = g.constant(DType::i64, Scalar(q.offset));
   if (q.axis >= 0)
     n = g.binary(NumOp::add, DType::i64,
                  g.binary(NumOp::mul, DType::i64, g.position(static_cast<std::uint64_t>(q.axis)), g.constant(DType::i64, Scalar(q.step))), n);
-  return g.convert(d, DType::i64, n);
+  return sum(n, q.plus);
+}
+Id Pull::numbered(const Eqn& e, const Point& i) {
+  return nest_.graph.convert(p_.type(static_cast<Var>(e.out)).dtype, DType::i64, number(i.at[e.prim->lowering.position(e.params)]));
+}
+// What a primitive sees of a point of its result.
+class Pull::Here final : public core::Places {
+ public:
+  Here(Pull& pull, const Eqn& e, const Point& i) : pull_(pull), e_(e), i_(i) {}
+  Emitter& emitter() override { return pull_.nest_.graph; }
+  Sym position(int along) override { return {&pull_.nest_.graph, pull_.number(i_.at[along]), DType::i64}; }
+  Sym element(std::size_t operand, std::span<const At> place) override {
+    Graph& g = pull_.nest_.graph;
+    const Var v = pull_.p_.operands(e_)[operand];
+    Point o;
+    for (const At& a : place) {
+      Position& q = o.at[o.rank++] = a.along >= 0 ? i_.at[a.along] : Position();
+      q.offset += a.offset;
+      if (!a.plus) continue;
+      if (g.is_constant(a.plus->id)) q.offset += static_cast<std::int64_t>(g[a.plus->id].attr);
+      else q.plus = pull_.sum(q.plus, a.plus->id);
+    }
+    const DType d = pull_.p_.operand_type(v).dtype;
+    const Id x = pull_.value(v, o, false);
+    return {&g, pull_.outcome_ == Outcome::fine ? x : g.bits(d, 0), d};
+  }
+
+ private:
+  Pull& pull_;
+  const Eqn& e_;
+  const Point& i_;
+};
+Id Pull::placed(const Eqn& e, const Point& i) {
+  Here here(*this, e, i);
+  EmitScope scope(nest_.graph);
+  const Id r = e.prim->lowering.placed(here, e.params, operand_types(p_, e)).id;
+  return outcome_ == Outcome::fine ? r : fail(outcome_);
 }
 
 // ---------------------------------------------------------------- rows
@@ -399,7 +465,7 @@ bool Pull::is_row(const Point& i, std::int64_t n) const {
   if (nest_.axes() == 0) return false;
   const std::size_t last = nest_.axes() - 1;
   if (nest_.lower[last] != 0 || nest_.upper[last] != n) return false;
-  return std::none_of(i.at, i.at + i.rank, [&](const Position& p) { return p.axis == static_cast<int>(last); });
+  return std::none_of(i.at, i.at + i.rank, [&](const Position& p) { return p.axis == static_cast<int>(last) || p.plus != none; });
 }
 Id Pull::stage(core::ReduceOp op, DType d, Id term) {
   if (outcome_ != Outcome::fine) return fail(outcome_);

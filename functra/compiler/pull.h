@@ -19,10 +19,11 @@ inline constexpr std::int64_t shortest_stage = 32;   // terms of a sum in lanes 
 inline constexpr std::size_t max_rares = 48;         // in a nest: twice as many take four times as long to compile
 inline constexpr std::size_t max_stack = 112 << 10;  // of a walk, which recurs through what is not elementwise; threads may have 256 KiB
 
-// A position along one dimension: offset + step * (position along axis), or the offset alone.
+// A position along one dimension: offset + step * (position along axis), or the offset alone; and what is computed when it runs.
 struct Position {
   std::int64_t offset = 0, step = 0;
   int axis = -1;
+  Id plus = none;  // an i64
   bool operator==(const Position&) const = default;
 };
 struct Point {
@@ -75,6 +76,13 @@ class Pull {
   Id pieces(const Eqn& e, const Point& i);
   Id reshaped(const Eqn& e, const Point& i);
   Id numbered(const Eqn& e, const Point& i);
+  Id placed(const Eqn& e, const Point& i);
+  class Here;
+  Id number(const Position& q);  // as an i64
+  // A load, or one from where the point's computed positions say.
+  Id loaded(int buffer, const Aval& type, const Point& i);
+  Id sum(Id a, Id b);  // of positions; none: nothing
+  Id scaled(Id a, std::int64_t by);
   Id reduction(const Eqn& e, const Point& i);
   bool is_row(const Point& i, std::int64_t n) const;
   Id stage(core::ReduceOp op, DType d, Id term);

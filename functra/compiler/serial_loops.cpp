@@ -83,21 +83,24 @@ std::optional<Nest> serial_loop(const Program& p, const core::Eqn& e, std::span<
     }
   }
   for (Id i = 0; i < g.size(); ++i) {
-    if (g[i].op != Op::load) continue;
-    Access& a = n.accesses[g[i].attr];
+    if (!g.reads(i)) continue;
+    const Access& a = n.accesses[g[i].attr];
     const auto input = static_cast<std::size_t>(a.buffer);
-    if (input >= n_const && input < n_const + n_carry) {
-      g.carry(i, begins[input - n_const] + static_cast<std::size_t>(a.offset));
-      continue;
-    }
     const Var v = operands[input];
-    if (v < 0) {
+    if (input >= n_const && input < n_const + n_carry) {
+      if (g[i].op == Op::gather) return {};  // what is carried is not in memory
+      g.carry(i, begins[input - n_const] + static_cast<std::size_t>(a.offset));
+    } else if (v < 0) {
       std::uint64_t bits = 0;
       const Tensor& t = p.literals[static_cast<std::size_t>(~v)];
       std::memcpy(&bits, t.bytes(), size_of(t.raw_dtype()));
       g.fix(i, bits);
-      continue;
     }
+  }
+  for (Access& a : n.accesses) {
+    const auto input = static_cast<std::size_t>(a.buffer);
+    const Var v = operands[input];
+    if (v < 0 || (input >= n_const && input < n_const + n_carry)) continue;
     const std::int64_t per = input < n_const ? 0 : body.type(body.inputs[input]).shape.numel();
     a.buffer = buffer_of(v);
     a.strides = {q.reverse ? -per : per};

@@ -2,6 +2,7 @@
 // generate a loop nest, or names what to call.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,21 @@ struct IndexMap {
   };                      // steps: one per output dimension
   std::vector<Row> rows;  // one per operand dimension
 };
+// From where an element of a result is computed: its own place, and elements of operands.
+class Places {
+ public:
+  // The position along a dimension of the result (-1: none), and a number, and what is computed (an i64).
+  struct At {
+    int along = -1;
+    std::int64_t offset = 0;
+    std::optional<Sym> plus{};
+  };
+  virtual ~Places() = default;
+  virtual Emitter& emitter() = 0;
+  virtual Sym position(int along) = 0;  // an i64
+  // The element of an operand at a place that lies in it, one position per dimension.
+  virtual Sym element(std::size_t operand, std::span<const At> place) = 0;
+};
 enum class ReduceOp : std::uint8_t { sum, prod, max, min, and_, or_ };
 
 struct Lowering {
@@ -33,6 +49,7 @@ struct Lowering {
     reshape,      // the operand's elements in row-major order
     pieces,       // operands that stand side by side, or apart, in the result: pieces()
     position,     // the index along position(), as a number of the result's dtype
+    placed,       // each element by placed(), from its place and from elements of operands
     convert,      // of element type, as a cast does
     bitcast,      // the same bits as another element type
     reduction,    // over the operand's dimensions listed by `dims`, with `reduce`
@@ -54,6 +71,8 @@ struct Lowering {
   IndexMap (*map)(const Call&, std::span<const Aval> in) = nullptr;
   Pieces (*pieces)(const Params&, std::span<const Aval> in) = nullptr;
   std::int64_t (*position)(const Params&) = nullptr;
+  Sym (*placed)(Places&, const Params&, std::span<const Aval> in) = nullptr;
+  int anywhere = -1;  // then: the operand whose elements are read at places that are computed
   ReduceOp reduce = ReduceOp::sum;
   Shape (*dims)(const Params&) = nullptr;
   struct Contraction {

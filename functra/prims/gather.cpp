@@ -4,6 +4,8 @@
 #include "functra/prims/shape.h"
 #include "functra/prims/windows.h"
 
+#include <limits>
+
 namespace functra::prims {
 
 Shape plus(Shape s, std::int64_t by) {
@@ -97,7 +99,35 @@ Shape gathered_shape(const GatherParams& p, const Shape& indices, const Shape& w
     out.push_back(p.offset_dims.has(static_cast<std::int64_t>(i)) ? p.sizes[at(window[o++])] : batch[b++]);
   return out;
 }
+// An element of the result: that of the operand at the start of its window, by index vector, plus its place in the window.
+Sym gathered_element(core::Places& here, const Params& params, std::span<const Aval> in) {
+  auto& p = params.get<GatherParams>();
+  const Shape &x = in[0].shape, &i = in[1].shape;
+  const Shape window = p.collapsed.concat(p.operand_batch).others(x.size()), batch = p.offset_dims.others(i.size() - 1 + p.offset_dims.size());
+  std::vector<core::Places::At> place(x.size()), index(i.size());
+  for (std::size_t k = 0; k < window.size(); ++k) place[at(window[k])].along = static_cast<int>(p.offset_dims[k]);
+  for (std::size_t k = 0; k < p.operand_batch.size(); ++k) place[at(p.operand_batch[k])].along = static_cast<int>(batch[at(p.indices_batch[k])]);
+  for (std::size_t k = 0; k < batch.size(); ++k) index[k].along = static_cast<int>(batch[k]);
+  num::SymOf<bool> inside(true);
+  for (std::size_t k = 0; k < p.start_map.size(); ++k) {
+    index.back().offset = static_cast<std::int64_t>(k);
+    const std::size_t d = at(p.start_map[k]);
+    const WindowStart s = window_start(here.element(1, index), x[d] - p.sizes[d]);
+    inside = inside & s.inside;
+    place[d].plus = s.clamped;
+  }
+  const Sym v = here.element(0, place);
+  return p.fill ? Sym{v.e, v.e->select(v.dtype, inside.id, v.id, v.e->constant(v.dtype, p.value)), v.dtype} : v;
+}
 }  // namespace
+WindowStart window_start(const Sym& index, std::int64_t last) {
+  auto as = [&]<class T>(num::SymOf<T> s) {
+    const num::SymOf<T> low(0), high(last);
+    return WindowStart{(s >= low) & (s <= high), num::convert_to<std::int64_t>(num::min(num::max(s, low), high))};
+  };
+  if (index.dtype == DType::i32 && last <= std::numeric_limits<std::int32_t>::max()) return as(num::SymOf<std::int32_t>(index));
+  return as(num::SymOf<std::int64_t>(index.e, index.e->convert(DType::i64, index.dtype, index.id)));
+}
 constexpr Primitive gather_p = {
     .name = "gather",
     .params = &param_type<GatherParams>,
@@ -165,7 +195,7 @@ constexpr Primitive gather_p = {
           } else if (x) p.offset_dims = p.offset_dims.with(0, 0);
           out[0] = {gather(x ? move_dim0(in[0], ctx.size) : in[0].value, i ? move_dim0(in[1], ctx.size) : in[1].value, p), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::placed, .placed = gathered_element, .anywhere = 0}};
 Tensor gather(const Tensor& x, const Tensor& indices, const GatherParams& p) {
   const Tensor in[2] = {x.weak() ? convert(x, x.dtype()) : x, indices};
   return bind1(gather_p, in, p);

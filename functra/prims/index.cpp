@@ -1,6 +1,7 @@
 #include "functra/prims/index.h"
 #include "functra/prims/families.h"
 #include "functra/prims/gather.h"
+#include "functra/prims/windows.h"
 
 #include <algorithm>
 
@@ -173,7 +174,17 @@ constexpr Primitive dynamic_slice_p = {
           }
           out[0] = {gather(mapped ? move_dim0(in[0], ctx.size) : in[0].value, start_vectors(starts, ctx.size), p), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::placed,
+                 .placed = [](core::Places& here, const Params& p, std::span<const Aval> in) -> Sym {
+                   const Shape& sizes = p.get<SizesParams>().sizes;
+                   std::vector<core::Places::At> place(sizes.size());
+                   for (std::size_t d = 0; d < sizes.size(); ++d) {
+                     place[d].along = static_cast<int>(d);
+                     place[d].plus = window_start(here.element(1 + d, {}), in[0].shape[d] - sizes[d]).clamped;
+                   }
+                   return here.element(0, place);
+                 },
+                 .anywhere = 0}};
 Tensor dynamic_slice(const Tensor& x, Ins starts, const Shape& sizes) {
   Buf<Tensor, 6> in(starts.size() + 1);
   in[0] = x;

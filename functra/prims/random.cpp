@@ -2,65 +2,79 @@
 #include "functra/prims/random.h"
 
 #include <algorithm>
+#include <limits>
 #include <mutex>
 
+#include "functra/base/num.h"
 #include "functra/base/pool.h"
 #include "functra/prims/families.h"
 
 namespace functra::prims {
 namespace {
 
-// Four counters at a time would do; the compiler vectorises loops over a block of them.
-constexpr int kBlock = 16;
+// u32 words, computed side by side: the compiler vectorises loops over a block of them.
 struct Words {
-  std::uint32_t a[kBlock], b[kBlock];
-};
-
-inline void threefry_block(std::uint32_t k0, std::uint32_t k1, Words& w) {
-  const std::uint32_t key[3] = {k0, k1, k0 ^ k1 ^ 0x1bd11bdau};
-  static constexpr int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-  for (int i = 0; i < kBlock; ++i) {
-    w.a[i] += key[0];
-    w.b[i] += key[1];
+  static constexpr int size = 16;
+  std::uint32_t at[size];
+  Words() = default;
+  explicit Words(std::uint32_t x) { std::fill(at, at + size, x); }
+  template <class F> static Words each(F f) {
+    Words r;
+    for (int i = 0; i < size; ++i) r.at[i] = f(i);
+    return r;
   }
-  for (int round = 0; round < 5; ++round) {
-    for (int r : rotations[round % 2])
-      for (int i = 0; i < kBlock; ++i) {
-        w.a[i] += w.b[i];
-        w.b[i] = (w.b[i] << r | w.b[i] >> (32 - r)) ^ w.a[i];
-      }
-    std::uint32_t x = key[(round + 1) % 3], y = key[(round + 2) % 3] + static_cast<std::uint32_t>(round) + 1;
-    for (int i = 0; i < kBlock; ++i) {
-      w.a[i] += x;
-      w.b[i] += y;
-    }
+  friend Words operator+(const Words& a, const Words& b) {
+    return each([&](int i) { return a.at[i] + b.at[i]; });
+  }
+  friend Words operator^(const Words& a, const Words& b) {
+    return each([&](int i) { return a.at[i] ^ b.at[i]; });
+  }
+};
+template <int r> Words rotated(const Words& x) {
+  return Words::each([&](int i) { return x.at[i] << r | x.at[i] >> (32 - r); });
+}
+using Word = num::SymOf<std::uint32_t>;
+template <int r> Word rotated(Word x) { return num::shl<r>(x) | num::shr<32 - r>(x); }
+
+// Threefry-2x32 with 20 rounds, of words or of symbols of them.
+template <class X> void threefry(const X& k0, const X& k1, X& a, X& b) {
+  const X key[3] = {k0, k1, k0 ^ k1 ^ X(0x1bd11bdau)};
+  auto mix = [&]<int r>() {
+    a = a + b;
+    b = rotated<r>(b) ^ a;
+  };
+  a = a + key[0];
+  b = b + key[1];
+  for (unsigned round = 0; round < 5; ++round) {
+    if (round % 2 == 0) mix.template operator()<13>(), mix.template operator()<15>(), mix.template operator()<26>(), mix.template operator()<6>();
+    else mix.template operator()<17>(), mix.template operator()<29>(), mix.template operator()<16>(), mix.template operator()<24>();
+    a = a + key[(round + 1) % 3];
+    b = b + (key[(round + 2) % 3] + X(round + 1));
   }
 }
 
 // The n results of counters start, start + 1, ...
 void fill(std::uint32_t k0, std::uint32_t k1, std::uint64_t start, std::int64_t n, const RandomBitsParams& p, std::byte* out) {
-  Words w;
-  for (std::int64_t at = 0; at < n; at += kBlock) {
-    for (int i = 0; i < kBlock; ++i) {
-      std::uint64_t c = start + static_cast<std::uint64_t>(at + i);
-      w.a[i] = static_cast<std::uint32_t>(c >> 32);
-      w.b[i] = static_cast<std::uint32_t>(c);
-    }
-    threefry_block(k0, k1, w);
-    int m = static_cast<int>(std::min<std::int64_t>(kBlock, n - at));
+  const Words key0(k0), key1(k1);
+  for (std::int64_t at = 0; at < n; at += Words::size) {
+    auto counter = [&](int i) { return start + static_cast<std::uint64_t>(at + i); };
+    Words a = Words::each([&](int i) { return static_cast<std::uint32_t>(counter(i) >> 32); });
+    Words b = Words::each([&](int i) { return static_cast<std::uint32_t>(counter(i)); });
+    threefry(key0, key1, a, b);
+    int m = static_cast<int>(std::min<std::int64_t>(Words::size, n - at));
     auto store = [&](auto* to, auto value) {
-      for (int i = 0; i < m; ++i) to[at + i] = value(w.a[i], w.b[i]);
+      for (int i = 0; i < m; ++i) to[at + i] = value(a.at[i], b.at[i]);
     };
     if (p.pairs) {
       auto* to = reinterpret_cast<std::uint32_t*>(out) + 2 * at;
       for (int i = 0; i < m; ++i) {
-        to[2 * i] = w.a[i];
-        to[2 * i + 1] = w.b[i];
+        to[2 * i] = a.at[i];
+        to[2 * i + 1] = b.at[i];
       }
-    } else if (p.dtype == u32) store(reinterpret_cast<std::uint32_t*>(out), [](auto a, auto b) { return a ^ b; });
-    else if (p.dtype == u64) store(reinterpret_cast<std::uint64_t*>(out), [](auto a, auto b) { return std::uint64_t{a} << 32 | b; });
-    else if (p.dtype == u16) store(reinterpret_cast<std::uint16_t*>(out), [](auto a, auto b) { return static_cast<std::uint16_t>(a ^ b); });
-    else store(reinterpret_cast<std::uint8_t*>(out), [](auto a, auto b) { return static_cast<std::uint8_t>(a ^ b); });
+    } else if (p.dtype == u32) store(reinterpret_cast<std::uint32_t*>(out), [](auto x, auto y) { return x ^ y; });
+    else if (p.dtype == u64) store(reinterpret_cast<std::uint64_t*>(out), [](auto x, auto y) { return std::uint64_t{x} << 32 | y; });
+    else if (p.dtype == u16) store(reinterpret_cast<std::uint16_t*>(out), [](auto x, auto y) { return static_cast<std::uint16_t>(x ^ y); });
+    else store(reinterpret_cast<std::uint8_t*>(out), [](auto x, auto y) { return static_cast<std::uint8_t>(x ^ y); });
   }
 }
 void fill_parallel(std::uint32_t k0, std::uint32_t k1, std::uint64_t start, std::int64_t n, const RandomBitsParams& p, std::byte* out) {
@@ -78,6 +92,43 @@ void check(const RandomBitsParams& p, const char* who) {
     if (e < 0) throw ShapeError(std::string(who) + ": negative extent in shape " + p.shape.str());
 }
 
+// An element of random bits: of its key, and the counter that its place is.
+Sym placed_bits(core::Places& here, const Params& params, std::span<const Aval> in) {
+  auto& p = params.get<RandomBitsParams>();
+  const int batch = in[0].shape.rank() - 1, rank = p.shape.rank();
+  std::vector<core::Places::At> place(static_cast<std::size_t>(batch) + 1);
+  for (int d = 0; d < batch; ++d) place[static_cast<std::size_t>(d)].along = d;
+  const Word k0(here.element(0, place));
+  place.back().offset = 1;
+  const Word k1(here.element(0, place));
+  place.pop_back();
+  if (in[1].shape.empty()) place.clear();
+  using Long = num::SymOf<std::uint64_t>;
+  const Long start(here.element(1, place));
+  Word a(0), b(0);
+  if (p.shape.numel() <= std::numeric_limits<std::uint32_t>::max()) {  // the sum of 64 bits, in words
+    std::uint32_t stride = 1;
+    for (int d = rank; d-- > 0; stride *= static_cast<std::uint32_t>(p.shape[static_cast<std::size_t>(d)]))
+      b = b + num::convert_to<std::uint32_t>(num::SymOf<std::int64_t>(here.position(batch + d))) * Word(stride);
+    const Word low = num::convert_to<std::uint32_t>(start), high = num::convert_to<std::uint32_t>(num::shr<32>(start));
+    b = b + low;
+    a = num::select(b < low, high + Word(1), high);
+  } else {
+    Long number = start, stride(1);
+    for (int d = rank; d-- > 0; stride = stride * Long(p.shape[static_cast<std::size_t>(d)]))
+      number = number + num::convert_to<std::uint64_t>(num::SymOf<std::int64_t>(here.position(batch + d))) * stride;
+    a = num::convert_to<std::uint32_t>(num::shr<32>(number));
+    b = num::convert_to<std::uint32_t>(number);
+  }
+  threefry(k0, k1, a, b);
+  if (p.pairs) return num::select(num::SymOf<std::int64_t>(here.position(batch + rank)) == num::SymOf<std::int64_t>(0), a, b);
+  if (p.dtype == u64) return num::shl<32>(num::convert_to<std::uint64_t>(a)) | num::convert_to<std::uint64_t>(b);
+  const Word both = a ^ b;
+  if (p.dtype == u16) return num::convert_to<std::uint16_t>(both);
+  if (p.dtype == u8) return num::convert_to<std::uint8_t>(both);
+  return both;
+}
+
 struct Generator {
   std::mutex mutex;
   std::uint64_t seed = 0, draws = 0;
@@ -89,11 +140,9 @@ Generator& generator() {
 }  // namespace
 
 std::pair<std::uint32_t, std::uint32_t> threefry2x32(std::uint32_t k0, std::uint32_t k1, std::uint32_t x0, std::uint32_t x1) {
-  Words w{};
-  w.a[0] = x0;
-  w.b[0] = x1;
-  threefry_block(k0, k1, w);
-  return {w.a[0], w.b[0]};
+  Words a(x0), b(x1);
+  threefry(Words(k0), Words(k1), a, b);
+  return {a.at[0], b.at[0]};
 }
 
 // ---------------------------------------------------------------- random_bits (keys, start)
@@ -145,7 +194,7 @@ constexpr Primitive random_bits_p = {
           }
           out[0] = {random_bits(keys, start, c.params.get<RandomBitsParams>()), 0};
         },
-    .lowering = {.kind = Lowering::Kind::kernel}};
+    .lowering = {.kind = Lowering::Kind::placed, .placed = placed_bits}};
 Tensor random_bits(const Tensor& keys, const Tensor& start, const RandomBitsParams& p) {
   const Tensor in[2] = {keys, start};
   return bind1(random_bits_p, Ins(in, 2), p);

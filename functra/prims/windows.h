@@ -1,5 +1,6 @@
 // What gather and scatter share: the layout of windows.
 #pragma once
+#include "functra/base/num.h"
 #include "functra/kernels/gather.h"
 #include "functra/prims/gather.h"
 
@@ -21,5 +22,12 @@ Tensor readable_indices(const Tensor& i);
 // `packed`: gather's result or scatter's updates.
 kernels::Windows windows(const Tensor& array, const Tensor& indices, const Tensor& packed, const Shape& sizes, const Shape& window,
                          const Shape& packed_window, const Shape& map, const Shape& x_batch, const Shape& i_batch);
+
+// In generated code: the start of a window along a dimension, moved into [0, last], an i64; and whether it was there.
+struct WindowStart {
+  num::SymOf<bool> inside;
+  Sym clamped;
+};
+WindowStart window_start(const Sym& index, std::int64_t last);
 
 }  // namespace functra::prims
