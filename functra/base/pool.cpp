@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <cstdlib>
 #include <exception>
 #include <limits>
@@ -54,6 +55,15 @@ template <class Done> bool spin(Done done) {
 // is inside and the job is closed.
 constexpr std::uint32_t kOpen = 1u << 15, kInside = kOpen - 1, kJob = 1u << 16;
 
+// A part that is handed to one worker: a line of the cache that goes over and comes back, where a job takes several. Who offered it takes
+// it back if the worker has not begun when all else is done, so nobody waits for a worker that has not woken.
+struct alignas(64) Seat {
+  enum : std::uint32_t { idle, offered, taken, done };
+  std::atomic<std::uint32_t> turn{idle};
+  const RangeBody* body = nullptr;
+  std::int64_t part = 0;
+};
+
 struct Pool {
   // The job, in one line of the cache: a worker that sees it open has read what it is.
   alignas(64) std::atomic<std::uint32_t> state{0};
@@ -68,6 +78,7 @@ struct Pool {
   std::atomic<int> threads{1}, alive{0};
   int started = 0;
   std::exception_ptr error;
+  std::deque<Seat> seats;       // per worker
   alignas(64) std::mutex user;  // held by the thread whose job runs
 
   void work() {
@@ -75,22 +86,35 @@ struct Pool {
     for (;;) {
       std::int64_t b = next.fetch_add(chunk, std::memory_order_relaxed);
       if (b >= n) return;
-      try {
-        (*body)(b, std::min(n, b + chunk));
-      } catch (...) {
-        if (!failed.exchange(true)) error = std::current_exception();
-        next.store(n, std::memory_order_relaxed);
-      }
+      if (!attempt(*body, b, std::min(n, b + chunk))) next.store(n, std::memory_order_relaxed);
     }
   }
+  bool attempt(const RangeBody& f, std::int64_t begin, std::int64_t end) {
+    try {
+      f(begin, end);
+      return true;
+    } catch (...) {
+      if (!failed.exchange(true)) error = std::current_exception();
+      return false;
+    }
+  }
+  // What stands at the seat, if anything does.
+  void sit(Seat& seat) {
+    std::uint32_t offer = Seat::offered;
+    if (!seat.turn.compare_exchange_strong(offer, Seat::taken, std::memory_order_acq_rel)) return;
+    InParallel inside;
+    attempt(*seat.body, seat.part, seat.part + 1);
+    seat.turn.store(Seat::done);
+    if (caller_parked.load()) seat.turn.notify_all();
+  }
 
-  void worker() {
+  void worker(Seat& seat) {
     std::uint32_t seen = state.load() & ~(kInside | kOpen);
     for (;;) {
       std::uint32_t s = state.load(std::memory_order_acquire);
       auto fresh = [&] {
         s = state.load(std::memory_order_acquire);
-        return stop.load(std::memory_order_relaxed) || ((s & kOpen) && (s & ~(kInside | kOpen)) != seen);
+        return seat.turn.load() == Seat::offered || stop.load(std::memory_order_relaxed) || ((s & kOpen) && (s & ~(kInside | kOpen)) != seen);
       };
       if (!spin(fresh)) {
         parked.fetch_add(1);
@@ -98,6 +122,8 @@ struct Pool {
         parked.fetch_sub(1);
       }
       if (stop.load()) break;
+      sit(seat);
+      if (!(s & kOpen) || (s & ~(kInside | kOpen)) == seen) continue;
       if (static_cast<int>(s & kInside) + 1 >= most.load(std::memory_order_relaxed)) {  // as many as the job may have
         seen = s & ~(kInside | kOpen);
         continue;
@@ -115,7 +141,8 @@ struct Pool {
   void start() {
     for (; started < threads - 1; ++started) {
       alive.fetch_add(1);
-      std::thread([this] { worker(); }).detach();
+      if (seats.size() == static_cast<std::size_t>(started)) seats.emplace_back();
+      std::thread([this, &seat = seats[static_cast<std::size_t>(started)]] { worker(seat); }).detach();
     }
   }
   void stop_workers() {
@@ -127,7 +154,49 @@ struct Pool {
     started = 0;
   }
 
+  // One part for the caller, and one for each of some workers.
+  void run_parts(std::int64_t count, const RangeBody& f) {
+    start();
+    failed.store(false, std::memory_order_relaxed);
+    for (std::int64_t k = 1; k < count; ++k) {
+      Seat& seat = seats[static_cast<std::size_t>(k - 1)];
+      seat.body = &f;
+      seat.part = k;
+      seat.turn.store(Seat::offered);
+    }
+    if (parked.load() > 0) {
+      state.fetch_add(kJob);
+      state.notify_all();
+    }
+    {
+      InParallel inside;
+      attempt(f, 0, 1);
+      for (std::int64_t k = 1; k < count; ++k) {
+        std::uint32_t offer = Seat::offered;
+        if (seats[static_cast<std::size_t>(k - 1)].turn.compare_exchange_strong(offer, Seat::idle, std::memory_order_acq_rel)) attempt(f, k, k + 1);
+      }
+    }
+    for (std::int64_t k = 1; k < count; ++k) {
+      Seat& seat = seats[static_cast<std::size_t>(k - 1)];
+      auto over = [&] { return seat.turn.load(std::memory_order_acquire) != Seat::taken; };
+      if (!spin(over)) {
+        caller_parked.store(true);
+        while (!over()) seat.turn.wait(Seat::taken);
+        caller_parked.store(false);
+      }
+      seat.turn.store(Seat::idle, std::memory_order_relaxed);
+    }
+    finish();
+  }
+  void finish() {
+    if (failed.load(std::memory_order_relaxed)) {
+      std::exception_ptr e = std::exchange(error, nullptr);
+      std::rethrow_exception(e);
+    }
+  }
+
   void run(std::int64_t count, std::int64_t grain, const RangeBody& f, int limit) {
+    if (grain == 1 && count <= std::min(threads.load(std::memory_order_relaxed), limit)) return run_parts(count, f);
     start();
     most.store(limit, std::memory_order_relaxed);
     body = &f;
@@ -147,10 +216,7 @@ struct Pool {
       while (!empty()) state.wait(s);
       caller_parked.store(false);
     }
-    if (failed.load(std::memory_order_relaxed)) {
-      std::exception_ptr e = std::exchange(error, nullptr);
-      std::rethrow_exception(e);
-    }
+    finish();
   }
 };
 

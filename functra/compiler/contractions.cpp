@@ -300,8 +300,8 @@ Rules product_rules() { return products; }
 Rules contraction_rules() { return rules; }
 
 ProgramPtr canonical_contractions(const ProgramPtr& p) {
-  return rewrite(p, {product_rules(), contraction_rules(), sum_rules(), arithmetic_rules(), logic_rules(), movement_rules(), pieces_rules(),
-                     narrowing_rules(), reduction_rules()});
+  return rewrite(p, {product_rules(), contraction_rules(), sum_rules(), turn_rules(), arithmetic_rules(), logic_rules(), movement_rules(),
+                     pieces_rules(), narrowing_rules(), reduction_rules()});
 }
 
 }  // namespace functra::compiler

@@ -97,6 +97,7 @@ Rules seed_rules();         // seeds.cpp
 Rules product_rules();      // contractions.cpp: contractions that sum nothing
 Rules contraction_rules();  // contractions.cpp
 Rules sum_rules();          // sums.cpp
+Rules turn_rules();         // turns.cpp
 Rules gather_rules();       // gathers.cpp
 
 // ---- what rules share

@@ -4,6 +4,7 @@
 // contraction over the samples.) And sums of sums, where one of the terms is a contraction that then sums its operand first. Sums round in
 // another order, within the bound of the sum; where a factor's own sum overflows and that of the products does not, results differ by that.
 #include <algorithm>
+#include <array>
 
 #include "functra/compiler/rules.h"
 #include "functra/core/interp.h"
@@ -100,24 +101,30 @@ class SumOfFactors {
     }
     return n;
   }
+  // Elements of the largest product that is made to be contracted; none: there is no gain.
+  std::optional<std::int64_t> planned() {
+    gain_ = parts();
+    largest_ = 0;
+    plan_ = true;  // by dimensions alone
+    return attempt() && gain_ ? std::optional(largest_) : std::nullopt;
+  }
   // Nothing where there is no gain.
   Tensor run() {
-    gain_ = parts();
-    for (bool plan : {true, false}) {  // by dimensions alone; then with tensors
-      plan_ = plan;
-      std::vector<Factor> pieces = pieces_;
-      for (auto& g : groups_) {
-        auto piece = sum(g);
-        if (!piece) return {};
-        pieces.push_back(std::move(*piece));
-      }
-      if (!gain_) return {};
-      if (!plan) return product(std::move(pieces));
-    }
-    return {};
+    if (!planned()) return {};
+    plan_ = false;
+    return product(*attempt());
   }
 
  private:
+  std::optional<std::vector<Factor>> attempt() {
+    std::vector<Factor> pieces = pieces_;
+    for (auto& g : groups_) {
+      auto piece = sum(g);
+      if (!piece) return {};
+      pieces.push_back(std::move(*piece));
+    }
+    return pieces;
+  }
   std::int64_t elements(const Factor& f) const { return extents_.pick(f.dims).numel(); }
   Shape summed_of(const Factor& f) const {
     Shape r;
@@ -152,8 +159,9 @@ class SumOfFactors {
       if (!r.has(d)) r.push_back(d);
     return sorted(std::move(r));
   }
-  Factor times(const Factor& a, const Factor& b) const {
+  Factor times(const Factor& a, const Factor& b) {
     const Shape dims = joint(a, b), to = extents_.pick(dims);
+    largest_ = std::max(largest_, to.numel());
     if (plan_) return {{}, dims};
     auto spread = [&](const Factor& f) {
       if (f.dims.empty()) return f.x;
@@ -165,7 +173,7 @@ class SumOfFactors {
     return {mul(spread(b), spread(a)), dims};
   }
   // Every factor whose dimensions another has too is multiplied into the smallest of those.
-  void merge(std::vector<Factor>& g) const {
+  void merge(std::vector<Factor>& g) {
     std::sort(g.begin(), g.end(), [](const Factor& a, const Factor& b) { return a.dims.size() < b.dims.size(); });
     for (std::size_t i = 0; i < g.size();) {
       std::size_t into = g.size();
@@ -215,6 +223,7 @@ class SumOfFactors {
     }
     if (g.size() == 1) return summed(g[0], summed_);
     gain_ = true;
+    if (first_free(g[1], g[0]) < first_free(g[0], g[1])) std::swap(g[0], g[1]);
     Shape in[2], batch[2], rest;
     for (std::size_t k : {0u, 1u})
       for (std::size_t i = 0; i < g[k].dims.size(); ++i) {
@@ -234,7 +243,14 @@ class SumOfFactors {
     const Shape dims = shared.concat(rest);
     return Factor{plan_ ? Tensor() : prims::dot_general(g[0].x, g[1].x, {in[0], in[1], batch[0], batch[1]}), dims};
   }
-  Tensor product(std::vector<Factor> pieces) const {
+  // The first dimension that the other has not.
+  std::int64_t first_free(const Factor& f, const Factor& other) const {
+    std::int64_t r = extents_.rank();
+    for (std::int64_t d : f.dims)
+      if (!other.dims.has(d)) r = std::min(r, d);
+    return r;
+  }
+  Tensor product(std::vector<Factor> pieces) {
     merge(pieces);
     const Shape kept = summed_.others(extents_.size()), to = extents_.pick(kept);
     Tensor r;
@@ -252,10 +268,11 @@ class SumOfFactors {
     return spread(r, to);  // of numbers alone
   }
 
-  const Shape extents_, summed_;
+  Shape extents_, summed_;
   std::vector<Factor> pieces_;  // not summed
   std::vector<std::vector<Factor>> groups_;
   std::int64_t times_ = 1;  // that equal terms are added, along summed dimensions that no factor has
+  std::int64_t largest_ = 0;
   bool gain_ = false, plan_ = false;
 };
 
@@ -277,10 +294,10 @@ struct Joined {
   Tensor source;
   Shape dims;
 };
-std::optional<Joined> joined(const Match& m, std::size_t k, const Shape& summed) {
-  Made r = m.made(m[k], reshape_p);
+std::optional<Joined> joined(const Match& m, const Tensor& t, const Shape& summed) {
+  Made r = m.made(t, reshape_p);
   if (!r || summed.size() != 1) return {};
-  const Shape &from = m.shape(r[0]), &to = m.shape(m[k]);
+  const Shape &from = m.shape(r[0]), &to = m.shape(t);
   const std::size_t d = at(summed[0]);
   if (from.size() <= to.size()) return {};
   const std::size_t n = from.size() - to.size() + 1;
@@ -288,13 +305,12 @@ std::optional<Joined> joined(const Match& m, std::size_t k, const Shape& summed)
     if (i != d && to[i] != from[i < d ? i : i + n - 1]) return {};
   return Joined{r[0], Shape::iota(n, static_cast<std::int64_t>(d))};
 }
-// Jacobians that are outer products are not made to be contracted with each other: kernels of tangents, sums of squares of gradients.
-Tensor contraction_of_factors(const Match& m) {
-  if (!is_real(m[0]) || !is_real(m[1])) return {};
-  const DotParams p = m.params<DotParams>();
-  Tensor x[2] = {m[0], m[1]};
+// The contraction of x[0] with x[1], if it is less as one of their factors: where it has parts, where an operand is all of the product, only to
+// be summed, or where other products of factors are smaller than a large operand (A^T diag(p) A for many p: of the products of columns of A).
+std::optional<SumOfFactors> factored(const Match& m, std::array<Tensor, 2> x, const DotParams& p) {
+  constexpr std::int64_t large = 1 << 16;  // elements
   Shape summed[2] = {p.left, p.right}, batch[2] = {p.left_batch, p.right_batch};
-  auto a = joined(m, 0, p.left), b = joined(m, 1, p.right);
+  auto a = joined(m, x[0], p.left), b = joined(m, x[1], p.right);
   if (a && b && m.shape(a->source).pick(a->dims) == m.shape(b->source).pick(b->dims)) {
     for (std::size_t k : {0u, 1u}) {
       const auto& j = k ? *b : *a;
@@ -313,7 +329,8 @@ Tensor contraction_of_factors(const Match& m) {
   extents = extents.concat(m.shape(x[0]).pick(summed[0]));
   if (extents.has(0)) return {};
   std::vector<Factor> all;
-  bool made = false;  // an operand that is all of the product, only to be summed
+  bool whole = false;            // an operand that is all of the product
+  std::int64_t made_before = 0;  // elements of products that are operands
   for (std::size_t k : {0u, 1u}) {
     const std::size_t before = all.size();
     dims[k] = Shape::filled(m.shape(x[k]).size(), 0);
@@ -322,12 +339,42 @@ Tensor contraction_of_factors(const Match& m) {
       dims[k][at(free[k][i])] = static_cast<std::int64_t>(batch[0].size() + (k ? free[0].size() : 0) + i);
     for (std::size_t i = 0; i < summed[k].size(); ++i) dims[k][at(summed[k][i])] = kept + static_cast<std::int64_t>(i);
     if (!FactorsOf(m).collect(x[k], dims[k], all, deepest)) return {};
-    made |= all.size() > before + 1 && m.shape(x[k]).numel() == extents.numel() && !extents.has(1);
+    if (all.size() == before + 1) continue;
+    const std::int64_t n = m.shape(x[k]).numel();
+    whole |= n == extents.numel() && !extents.has(1);
+    if (m.once(x[k])) made_before = std::max(made_before, n);
   }
   if (all.size() < 3) return {};
   SumOfFactors sum(extents, Shape::iota(extents.size() - at(kept), kept), std::move(all));
+  const auto largest = sum.planned();
+  if (!largest) return {};
   const bool fewer = sum.parts() && 2 * sum.points() < static_cast<double>(extents.numel());
-  return fewer || made ? sum.run() : Tensor();
+  const bool smaller = made_before >= large && 2 * *largest <= made_before;
+  return fewer || whole || smaller ? std::optional(std::move(sum)) : std::nullopt;
+}
+// Jacobians that are outer products are not made to be contracted with each other: kernels of tangents, sums of squares of gradients.
+Tensor contraction_of_factors(const Match& m) {
+  if (!is_real(m[0]) || !is_real(m[1])) return {};
+  auto sum = factored(m, {m[0], m[1]}, m.params<DotParams>());
+  return sum ? sum->run() : Tensor();
+}
+// Of a sum, each of whose terms is less by its factors.
+Tensor contraction_of_sum(const Match& m) {
+  if (!is_real(m[0]) || !is_real(m[1])) return {};
+  for (std::size_t k : {0u, 1u}) {
+    Made s = m.made(m[k]);
+    if (!s || !m.once(m[k]) || (s.prim() != &core::add_p && s.prim() != &sub_p) || s[0].rank0() || s[1].rank0()) continue;
+    std::optional<SumOfFactors> terms[2];
+    for (std::size_t i : {0u, 1u}) {
+      std::array<Tensor, 2> x{m[0], m[1]};
+      x[k] = s[i];
+      terms[i] = factored(m, x, m.params<DotParams>());
+    }
+    if (!terms[0] || !terms[1]) continue;
+    const Tensor a = terms[0]->run(), b = terms[1]->run();
+    return s.prim() == &sub_p ? sub(a, b) : core::add(a, b);
+  }
+  return {};
 }
 // Is t a contraction, of which nothing else needs the result, with a dimension among `dims` that one operand alone has?
 bool contracts_less(const Match& m, const Tensor& t, const Shape& dims) {
@@ -350,6 +397,7 @@ Tensor sum_of_sum(const Match& m) {
 constexpr Rule rules[] = {
     {&core::reduce_sum_p, "sum_of_factors", "a sum of products is made of sums of their factors", sum_of_factors},
     {&dot_general_p, "contraction_of_factors", "products of smaller factors are not made to be contracted", contraction_of_factors},
+    {&dot_general_p, "contraction_of_sum", "of a + b, where both are less by their factors", contraction_of_sum},
     {&core::reduce_sum_p, "sum_of_sum", "the sum of a + b in two, where one is a contraction that then sums its operand", sum_of_sum},
 };
 

@@ -270,6 +270,19 @@ const RuleRow rows_of_rules[] = {
      "broadcast_in_dim(v1) {shape=[2, 6, 5] dims=[0, 2]}\n v5: f64[2, 6, 5] = mul(v3, v4)\n v6: f64[2, 6, 4] = dot_general(v5, v2) {left=[2] "
      "right=[1] left_batch=[0] right_batch=[0]}\n return v6 }",
      rounds},
+    {"contraction_of_sum",
+     "(v0: f64[6], v1: f64[5], v2: f64[6], v3: f64[5], v4: f64[5, 4]) { v5: f64[6, 5] = broadcast_in_dim(v0) {shape=[6, 5] dims=[0]}\n v6: f64[6, 5] "
+     "= "
+     "broadcast_in_dim(v1) {shape=[6, 5] dims=[1]}\n v7: f64[6, 5] = mul(v5, v6)\n v8: f64[6, 5] = broadcast_in_dim(v2) {shape=[6, 5] dims=[0]}\n "
+     "v9: "
+     "f64[6, 5] = broadcast_in_dim(v3) {shape=[6, 5] dims=[1]}\n v10: f64[6, 5] = mul(v8, v9)\n v11: f64[6, 5] = sub(v7, v10)\n v12: f64[6, 4] = "
+     "dot_general(v11, v4) {left=[1] right=[0] left_batch=[] right_batch=[]}\n return v12 }",
+     rounds},
+    {"transpose_of_computed",
+     "(v0: f64[3, 2], v1: f64[2, 2], v2: f64[2]) { v3: f64[3, 2] = dot_general(v0, v1) {left=[1] right=[0] left_batch=[] right_batch=[]}\n v4: "
+     "f64[3, 2] = "
+     "broadcast_in_dim(v2) {shape=[3, 2] dims=[1]}\n v5: f64[3, 2] = mul(v3, v4)\n v6: f64[2, 3] = transpose(v5) {perm=[1, 0]}\n return v6 }",
+     rounds},
     {"sum_of_sum",
      "(v0: f64[7, 5], v1: f64[5, 6], v2: f64[6, 7]) { v3: f64[7, 6] = dot_general(v0, v1) {left=[1] right=[0] left_batch=[] right_batch=[]}\n v4: "
      "f64[6, 7] = transpose(v3) {perm=[1, 0]}\n v5: f64[6, 7] = sub(v2, v4)\n v6: f64[6] = reduce_sum(v5) {dims=[1]}\n return v6 }",
