@@ -98,6 +98,7 @@ Rules product_rules();      // contractions.cpp: contractions that sum nothing
 Rules contraction_rules();  // contractions.cpp
 Rules sum_rules();          // sums.cpp
 Rules gather_rules();       // gathers.cpp
+Rules half_rules();         // halves.cpp
 
 // ---- what rules share
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
