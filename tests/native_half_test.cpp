@@ -1,6 +1,7 @@
 // Compiled code on f16 and bf16: operations are computed in f32 and rounded after each, to the bit as eager evaluation does; rows, loops and
 // packed code hold them too, and what runs over the same elements is one nest.
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
 
 #include <cmath>
 #include <cstring>
@@ -8,6 +9,7 @@
 
 #include "functra/core/basis.h"
 #include "functra/core/interp.h"
+#include "functra/kernels/cast.h"
 #include "functra/prims/cast.h"
 #include "laws_count.h"
 #include "support/compiled.h"
@@ -341,6 +343,62 @@ TEST(NativeHalf, packed_code_and_loops) {
       EXPECT_TRUE(holds(text, s.numel() == 100 ? "steps 20" : "serial")) << text;
     }
   }
+}
+// Programs of operations, choices, casts and movement at random: to the bit.
+TEST(NativeHalf, programs_at_random) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    const DType d = halves[seed % 2];
+    const Shape sizes[] = {{300}, {7, 45}, {5}, {3, 4}, {40, 2, 20}};
+    const Shape s = sizes[seed % 5];
+    auto f = [=](const Vec& in) {
+      std::uint64_t state = seed + 1;
+      auto pick = [&](std::size_t n) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        return static_cast<std::size_t>(state >> 40) % n;
+      };
+      Vec v = in;
+      for (int k = 0; k < 24; ++k) {
+        const Tensor x = v[pick(v.size())], y = v[pick(v.size())];
+        switch (pick(18)) {
+          case 0: v.push_back(x + y); break;
+          case 1: v.push_back(x - y); break;
+          case 2: v.push_back(x * y); break;
+          case 3: v.push_back(x / y); break;
+          case 4: v.push_back(maximum(x, y)); break;
+          case 5: v.push_back(where(x < y, x * 0.3, y)); break;
+          case 6: v.push_back(-x); break;
+          case 7: v.push_back(abs(x) + 0.01); break;
+          case 8: v.push_back(exp(x)); break;
+          case 9: v.push_back(tanh(x) * y); break;
+          case 10: v.push_back(sqrt(abs(x))); break;
+          case 11: v.push_back(floor(x * 4.0)); break;
+          case 12: v.push_back(flip(x, {0})); break;
+          case 13: v.push_back(x.to(f32).to(d == DType::f16 ? DType::bf16 : DType::f16).to(d)); break;
+          case 14: v.push_back((x.to(f32) * y.to(f32)).to(d)); break;
+          case 15: v.push_back(cat({narrow(x, 0, 1, x.size(0) - 1), narrow(y, 0, 0, 1)}, 0)); break;
+          case 16: v.push_back((x > y).to(d) - x); break;
+          default: v.push_back(narrow(x, 0, 2, 1).expand(s) * y);
+        }
+      }
+      return Vec(v.begin() + 18, v.end());
+    };
+    expect_compiled(label("seed " + std::to_string(seed), d), f, {numbers(s, d), numbers(s, d, 1), numbers(s, d, 2)}, Match::bits);
+  }
+}
+TEST(NativeHalf, without_instructions_for_f16_kernels_are_called) {
+#if HWY_ARCH_X86
+  hwy::SetSupportedTargetsForTest(HWY_STATIC_TARGET);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  if (!kernels::converts_f16()) {
+    auto f = [](const Vec& v) { return Vec{v[0] * v[1] + 0.25, sum(v[0])}; };
+    expect_compiled("f16 by kernels", f, {numbers({70}, DType::f16), numbers({70}, DType::f16, 1)});
+    EXPECT_GT(jit(f).trace(Vec{numbers({70}, DType::f16), numbers({70}, DType::f16, 1)}).lower().compile().kernels(), 0u);
+    expect_nests(
+        "bf16 by integers", [](const Vec& v) { return Vec{v[0] * 0.3 + 0.25}; }, {numbers({70}, DType::bf16)}, 1);
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+#endif
 }
 
 }  // namespace functra::testing
