@@ -124,6 +124,17 @@ TEST(NativeHalf, each_operation_rounds) {
         },
         pairs(d), Match::bits);
   }
+  for (DType d : halves) {  // nor do whole numbers near a value, and those of one byte
+    expect_compiled(
+        label("whole", d),
+        [](const Vec& v) {
+          return Vec{floor(v[0]) * 0.3, ceil(v[0]) * 0.3, round(v[0]) * 0.3, trunc(v[0]) * 0.3};
+        },
+        {all_values(d)}, Match::bits);
+    for (DType o : {DType::bool_, DType::u8, DType::i8, DType::u16, DType::i32})
+      expect_compiled(
+          label("small", d), [&](const Vec& v) { return Vec{v[0].to(d) * 0.3}; }, {arange(2000).to(o)}, Match::bits);
+  }
   auto overflow = jit([](const Tensor& v) { return v * 2.0 * 0.5; });
   EXPECT_TRUE(std::isinf(overflow(full({20}, 60000.0, DType::f16)).to_vector<double>()[7]));
 }
