@@ -37,7 +37,7 @@ Tensor rows(const Tensor& x, const Tensor& i, lax::OutOfBounds mode) {
 
 TEST(NativeGather, elements_of_every_type_at_places_of_every_type) {
   for (lax::OutOfBounds mode : modes)
-    for (DType d : {DType::bool_, DType::u8, DType::i16, DType::i32, DType::i64, DType::f32, DType::f64})
+    for (DType d : {DType::bool_, DType::u8, DType::i16, DType::i32, DType::i64, DType::f32, DType::f64, DType::f16, DType::bf16})
       for (DType index : {DType::i64, DType::i32, DType::u32, DType::i8, DType::u64}) {
         if (d != DType::f32 && index != DType::i64 && !thorough) continue;
         const Tensor where = is_unsigned(index) ? abs(places({37}, 20)).to(index) : places({37}, 20, index);

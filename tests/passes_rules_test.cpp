@@ -36,7 +36,7 @@ std::vector<Rules> tables() {
   return {compiler::arithmetic_rules(), compiler::power_rules(),     compiler::logic_rules(),       compiler::movement_rules(),
           compiler::pieces_rules(),     compiler::reduction_rules(), compiler::control_rules(),     compiler::zero_rules(),
           compiler::seed_rules(),       compiler::product_rules(),   compiler::contraction_rules(), compiler::gather_rules(),
-          compiler::narrowing_rules(),  compiler::sum_rules(),       compiler::turn_rules()};
+          compiler::narrowing_rules(),  compiler::sum_rules(),       compiler::turn_rules(),        compiler::half_rules()};
 }
 std::string differs_in_bits(const Vec& a, const Vec& b) {
   for (std::size_t k = 0; k < a.size(); ++k) {

@@ -44,6 +44,8 @@ class Ops {
   llvm::Value* scaled(DType d, llvm::Value* x, llvm::Value* k);
   llvm::Value* extreme(bool max, DType d, llvm::Value* a, llvm::Value* b);
   llvm::Value* convert(DType to, DType from, llvm::Value* x, unsigned lanes);
+  llvm::Value* widen(DType half, llvm::Value* x, unsigned lanes);   // to f32
+  llvm::Value* narrow(DType half, llvm::Value* x, unsigned lanes);  // from f32
   llvm::IRBuilder<>& b_;
   const Graph& g_;
   const Target& target_;

@@ -9,7 +9,7 @@ namespace functra::compiler {
 
 using llvm::Intrinsic::ID;
 namespace {
-bool is_real(DType d) { return is_floating(d); }
+bool is_real(DType d) { return d == DType::f32 || d == DType::f64; }
 unsigned width(DType d) { return 8 * static_cast<unsigned>(size_of(d)); }
 bool is_constant_number(llvm::Value* v) {  // a float constant that is not NaN, or a vector of one
   if (auto* c = llvm::dyn_cast<llvm::Constant>(v)) {
@@ -143,8 +143,30 @@ llvm::Value* Ops::binary(NumOp op, DType d, llvm::Value* a, llvm::Value* b) {
     default: return real ? b_.CreateFCmpOGE(a, b) : sign ? b_.CreateICmpSGE(a, b) : b_.CreateICmpUGE(a, b);
   }
 }
+// 16-bit floats are held as their bits. The machine's conversions of bf16 drop subnormal numbers, so those are made of integers.
+llvm::Value* Ops::widen(DType half, llvm::Value* x, unsigned lanes) {
+  if (half == DType::f16) return b_.CreateFPExt(b_.CreateBitCast(x, widened(b_.getHalfTy(), lanes)), type(DType::f32, lanes));
+  llvm::Type* whole = widened(b_.getInt32Ty(), lanes);
+  return b_.CreateBitCast(b_.CreateShl(b_.CreateZExt(x, whole), llvm::ConstantInt::get(whole, 16)), type(DType::f32, lanes));
+}
+llvm::Value* Ops::narrow(DType half, llvm::Value* x, unsigned lanes) {
+  if (half == DType::f16) return b_.CreateBitCast(b_.CreateFPTrunc(x, widened(b_.getHalfTy(), lanes)), type(half, lanes));
+  llvm::Type* whole = widened(b_.getInt32Ty(), lanes);
+  auto number = [&](std::uint32_t v) { return llvm::ConstantInt::get(whole, v); };
+  llvm::Value* bits = b_.CreateBitCast(x, whole);
+  llvm::Value* odd = b_.CreateAnd(b_.CreateLShr(bits, number(16)), number(1));
+  llvm::Value* rounded = b_.CreateAdd(b_.CreateAdd(bits, number(0x7fff)), odd);  // to the nearest, ties to even
+  llvm::Value* quiet = b_.CreateOr(bits, number(0x400000));
+  return b_.CreateTrunc(b_.CreateLShr(b_.CreateSelect(b_.CreateFCmpUNO(x, x), quiet, rounded), number(16)), type(half, lanes));
+}
 // As the cast kernels: float to integer saturates, NaN is 0; bool is x != 0.
 llvm::Value* Ops::convert(DType to, DType from, llvm::Value* x, unsigned lanes) {
+  if (is_half(from)) return widen(from, x, lanes);
+  if (is_half(to)) {
+    llvm::IRBuilderBase::FastMathFlagGuard guard(b_);
+    b_.clearFastMathFlags();  // it must round
+    return narrow(to, x, lanes);
+  }
   llvm::Type* t = type(to, lanes);
   if (is_bool(to)) {
     llvm::Value* zero = llvm::Constant::getNullValue(x->getType());

@@ -16,9 +16,16 @@ namespace {
 bool is_f32(DType d) { return d == DType::f32; }
 bool is_real(DType d) { return d == DType::f32 || d == DType::f64; }
 double real_of(DType d, std::uint64_t bits) {
+  if (d == DType::f16) return to_float(f16_t{static_cast<std::uint16_t>(bits)});
+  if (d == DType::bf16) return to_float(bf16_t{static_cast<std::uint16_t>(bits)});
   return is_f32(d) ? std::bit_cast<float>(static_cast<std::uint32_t>(bits)) : std::bit_cast<double>(bits);
 }
-std::uint64_t bits_of(DType d, double v) { return is_f32(d) ? std::bit_cast<std::uint32_t>(static_cast<float>(v)) : std::bit_cast<std::uint64_t>(v); }
+std::uint64_t bits_of(DType d, double v) {
+  if (d == DType::f16) return to_f16(static_cast<float>(v)).bits;
+  if (d == DType::bf16) return to_bf16(static_cast<float>(v)).bits;
+  return is_f32(d) ? std::bit_cast<std::uint32_t>(static_cast<float>(v)) : std::bit_cast<std::uint64_t>(v);
+}
+double rounded(DType d, double v) { return real_of(d, bits_of(d, v)); }
 
 // Integers are kept sign- or zero-extended to 64 bits.
 std::uint64_t wrapped(DType d, std::uint64_t v) {
@@ -119,6 +126,7 @@ Id Graph::add(const Node& n) {
   if (const Id known = find(n); known != none) return known;
   nodes_.push_back(n);
   ranges_.push_back(range_of(n));
+  halves_.push_back(halves_of(n));
   rares_ += n.op == Op::rare;
   table_.emplace(hash_of(n), static_cast<Id>(nodes_.size() - 1));
   return static_cast<Id>(nodes_.size() - 1);
@@ -142,8 +150,26 @@ bool Graph::opposite(Id a, Id b) const {
   auto of = [&](Id x, Id y) { return nodes_[x].op == Op::unary && nodes_[x].num == NumOp::neg && nodes_[x].a == y; };
   return of(a, b) || of(b, a);
 }
+// Rounding to a 16-bit type leaves these values as they are: what comes from there, and what has no more digits than its operands.
+std::uint8_t Graph::halves_of(const Node& n) const {
+  constexpr std::uint8_t in_f16 = 1, in_bf16 = 2, in_both = 3;
+  if (!is_f32(n.type)) return 0;
+  switch (n.op) {
+    case Op::constant: {
+      const double v = n.structural ? 0 : real_of(n.type, n.attr);
+      return static_cast<std::uint8_t>((rounded(DType::f16, v) == v ? in_f16 : 0) | (rounded(DType::bf16, v) == v ? in_bf16 : 0));
+    }
+    case Op::convert: return n.from == DType::f16 ? in_f16 : n.from == DType::bf16 ? in_bf16 : size_of(n.from) == 1 ? in_both : 0;
+    case Op::unary: return n.num == NumOp::sqrt ? 0 : halves_[n.a];
+    case Op::binary:
+      if (n.num == NumOp::copysign) return halves_[n.a];
+      return n.num == NumOp::min || n.num == NumOp::max ? halves_[n.a] & halves_[n.b] : 0;
+    case Op::select: return halves_[n.b] & halves_[n.c];
+    default: return 0;
+  }
+}
 Range Graph::range_of(const Node& n) const {
-  if (!is_real(n.type)) return {};
+  if (!is_floating(n.type)) return {};
   switch (n.op) {
     case Op::constant: {
       const double v = n.structural ? 0 : real_of(n.type, n.attr);
@@ -160,9 +186,9 @@ Range Graph::range_of(const Node& n) const {
     case Op::select: return both(ranges_[n.b], ranges_[n.c]);
     case Op::convert: {
       if (is_bool(n.from)) return {0, 1};
-      if (!is_real(n.from)) return {};
+      if (!is_floating(n.from)) return {};
       const Range r = ranges_[n.a];
-      return is_f32(n.type) ? Range{static_cast<float>(r.lo), static_cast<float>(r.hi)} : r;
+      return {rounded(n.type, r.lo), rounded(n.type, r.hi)};
     }
     default: return {};
   }
@@ -321,13 +347,17 @@ Id Graph::convert(DType to, DType from, Id x) {
   if (to == from) return x;
   const Node n = nodes_[x];
   if (n.structural) return structural_zero(to);
-  if (n.op == Op::convert && n.from == to && !is_real(to) && !is_real(from) && !is_bool(to) && size_of(from) >= size_of(to)) return n.a;
+  if (n.op == Op::convert && n.from == to && is_integer(to) && is_integer(from) && size_of(from) >= size_of(to)) return n.a;
+  if (is_half(from) ? !is_f32(to) : is_half(to) && !is_f32(from))
+    return convert(to, DType::f32, convert(DType::f32, from, x));  // as the cast kernels
+  if (n.op == Op::convert && n.from == to && is_half(to)) return n.a;
+  if (n.op == Op::convert && is_half(from) && halves_[n.a] >> (from == DType::bf16) & 1) return n.a;  // nothing was rounded
   if (n.op == Op::constant) {
-    if (is_real(to)) {
-      double v = is_real(from)         ? real_of(from, n.attr)
+    if (is_floating(to)) {
+      double v = is_floating(from)     ? real_of(from, n.attr)
                  : is_signed_int(from) ? static_cast<double>(static_cast<std::int64_t>(n.attr))
                                        : static_cast<double>(n.attr);
-      bool exact = is_real(from) || (is_signed_int(from) ? std::abs(static_cast<std::int64_t>(n.attr)) < (1LL << 53) : n.attr < (1ULL << 53));
+      bool exact = is_floating(from) || (is_signed_int(from) ? std::abs(static_cast<std::int64_t>(n.attr)) < (1LL << 53) : n.attr < (1ULL << 53));
       if (exact) return bits(to, bits_of(to, v));
     } else if (is_bool(to)) {
       return bits(to, is_real(from) ? real_of(from, n.attr) != 0 : n.attr != 0);

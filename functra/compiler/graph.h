@@ -12,6 +12,9 @@ namespace functra::compiler {
 using Id = Emitter::Id;
 inline constexpr Id none = ~Id{0};
 
+// 16-bit floats are how values are stored: constants, loads, choices and conversions have these types; what computes is f32.
+constexpr bool is_half(DType d) { return d == DType::f16 || d == DType::bf16; }
+
 enum class Op : std::uint8_t {
   constant,  // attr: its bits
   load,      // attr: which access of the nest
@@ -94,13 +97,15 @@ class Graph final : public Emitter {
   Id add(const Node& n);
   Id find(const Node& n) const;  // none: it has not been made
   Id even(Id x) const;
+  std::uint8_t halves_of(const Node& n) const;
   Range range_of(const Node& n) const;
   bool opposite(Id a, Id b) const;          // one is minus the other
   Id simplified(NumOp, DType, Id a, Id b);  // none where no identity applies
   bool is(Id i, double v) const;            // the float constant v, sign of zero included; not a structural zero
 
   std::vector<Node> nodes_;
-  std::vector<Range> ranges_;  // per node; of real ones
+  std::vector<Range> ranges_;         // per node; of real ones
+  std::vector<std::uint8_t> halves_;  // per node of f32: the 16-bit types that hold its value as it is; bits
   std::unordered_multimap<std::size_t, Id> table_;
   std::vector<Fallback> fallbacks_;
   std::size_t rares_ = 0;

@@ -72,7 +72,7 @@ class Packer {
   }
 
  private:
-  std::size_t max_lanes(DType d) const { return widest / (is_bool(d) ? size_ : size_of(d)); }
+  std::size_t max_lanes(DType d) const { return widest / (is_bool(d) ? size_ : is_half(d) ? size_of(DType::f32) : size_of(d)); }
   bool like(Id a, Id b) const {
     const Node &x = g_[a], &y = g_[b];
     if (x.op != y.op || x.num != y.num || x.type != y.type || x.from != y.from) return false;

@@ -27,6 +27,7 @@ std::span<const Pass> passes() {
       {"cse", "Computes equal values once.", merge_equal},
       {"rotate", "Carries to the next step what a step begins with and the one before has computed.", rotate_loops},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
+      {"halves", "Reduces 16-bit floats in f32, and rounds once.", reduce_halves},
       {"layouts", "Stores constants of loops in the order in which their bodies read them.", choose_layouts},
   };
   return list;

@@ -53,6 +53,7 @@ ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
 ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
 ProgramPtr sum_over_steps(const ProgramPtr& p);          // stacks.cpp
 ProgramPtr rotate_loops(const ProgramPtr& p);            // rotate.cpp
+ProgramPtr reduce_halves(const ProgramPtr& p);           // halves.cpp
 ProgramPtr choose_layouts(const ProgramPtr& p);          // layouts.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "functra/compiler/avals.h"
+#include "functra/kernels/cast.h"
 #include "functra/prims/math.h"
 
 namespace functra::compiler {
@@ -32,6 +33,7 @@ std::size_t Pull::AccessHash::operator()(const Access& a) const {
 }
 
 // ---------------------------------------------------------------- what can be pulled
+bool computes(DType d) { return !is_complex(d) && (d != DType::f16 || kernels::converts_f16()); }
 std::int64_t terms(const core::Program& p, const Eqn& e) {
   const Lowering& l = e.prim->lowering;
   std::int64_t n = 1;
@@ -52,6 +54,7 @@ bool can_pull(const core::Program& p, const Eqn& e) {
   for (Var v : p.operands(e)) {
     Aval t = p.operand_type(v);
     if (!computes(t.dtype) || t.shape.rank() > max_rank) return false;
+    if (is_half(t.dtype) && (l.kind == Kind::reduction || l.kind == Kind::contraction)) return false;  // sums of f32 are made of them (halves.cpp)
   }
   if (l.kind == Kind::reshape && p.operand_type(p.operands(e)[0]).shape.numel() == 0) return false;
   return true;
@@ -186,15 +189,19 @@ Id Pull::scalar(const Eqn& e, const Point& i) {
   Sym in[4];
   auto operands = p_.operands(e);
   if (operands.size() > 4) return fail(Outcome::impossible);
+  Graph& g = nest_.graph;
+  const bool half = is_half(p_.operand_type(operands[0]).dtype);  // computed in f32 and rounded, as eager loops do
   for (std::size_t k = 0; k < operands.size(); ++k) {
     Aval t = p_.operand_type(operands[k]);
-    in[k] = {&nest_.graph, value(operands[k], t.shape.empty() ? Point() : i, false), t.dtype};
+    in[k] = {&g, value(operands[k], t.shape.empty() ? Point() : i, false), t.dtype};
     if (outcome_ != Outcome::fine) return fail(outcome_);
+    if (half) in[k] = {&g, g.convert(DType::f32, t.dtype, in[k].id), DType::f32};
   }
-  if ((e.prim == &core::add_p || e.prim == &prims::sub_p) && is_floating(in[0].dtype))
-    return nest_.graph.contracted(in[0].dtype, in[0].id, in[1].id, e.prim == &prims::sub_p);
+  if ((e.prim == &core::add_p || e.prim == &prims::sub_p) && is_floating(in[0].dtype) && !half)
+    return g.contracted(in[0].dtype, in[0].id, in[1].id, e.prim == &prims::sub_p);
   core::Params params = e.params;
-  return l.formula->emit(nest_.graph, {in, operands.size()}, l.formula_params ? l.formula_params(params) : params.value).id;
+  const Sym r = l.formula->emit(g, {in, operands.size()}, l.formula_params ? l.formula_params(params) : params.value);
+  return half ? g.convert(p_.type(static_cast<Var>(e.out)).dtype, r.dtype, r.id) : r.id;
 }
 Id Pull::index(const Eqn& e, const Point& i) {
   auto [it, fresh] = maps_.try_emplace(&e);

@@ -32,8 +32,8 @@ struct Point {
   bool operator==(const Point& o) const;
 };
 
-// Element types that graphs compute with.
-constexpr bool computes(DType d) { return !is_complex(d) && d != DType::f16 && d != DType::bf16; }
+// Element types that graphs hold: all but complex ones, and f16 on a machine that has no instructions for it.
+bool computes(DType d);
 // Can elements of the results of this equation be pulled, whatever their index?
 bool can_pull(const core::Program& p, const Eqn& e);
 // The number of terms in each element of a reduction or contraction; 1 for others.

@@ -99,6 +99,7 @@ Rules contraction_rules();  // contractions.cpp
 Rules sum_rules();          // sums.cpp
 Rules turn_rules();         // turns.cpp
 Rules gather_rules();       // gathers.cpp
+Rules half_rules();         // halves.cpp
 
 // ---- what rules share
 inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }

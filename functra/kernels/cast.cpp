@@ -141,6 +141,7 @@ template <class H> void widen_run(const H* in, float* out, std::int64_t n) {
 template <class H> void narrow_run(const float* in, H* out, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += 64) narrow_block(in + i, out + i, static_cast<int>(n - i < 64 ? n - i : 64));
 }
+bool has_f16() { return !HWY_ARCH_X86 || HWY_TARGET <= HWY_AVX2; }
 void widen_f16(const f16_t* in, float* out, std::int64_t n) { widen_run(in, out, n); }
 void widen_bf16(const bf16_t* in, float* out, std::int64_t n) { widen_run(in, out, n); }
 void narrow_f16(const float* in, f16_t* out, std::int64_t n) { narrow_run(in, out, n); }
@@ -190,6 +191,7 @@ HWY_EXPORT(widen_f16);
 HWY_EXPORT(widen_bf16);
 HWY_EXPORT(narrow_f16);
 HWY_EXPORT(narrow_bf16);
+HWY_EXPORT(has_f16);
 HWY_EXPORT(select_table);
 namespace kernels {
 Loop cast_loop(DType to, DType from) { return HWY_DYNAMIC_DISPATCH(lookup_cast)(to, from); }
@@ -197,6 +199,7 @@ void widen(const f16_t* in, float* out, std::int64_t n) { HWY_DYNAMIC_DISPATCH(w
 void widen(const bf16_t* in, float* out, std::int64_t n) { HWY_DYNAMIC_DISPATCH(widen_bf16)(in, out, n); }
 void narrow(const float* in, f16_t* out, std::int64_t n) { HWY_DYNAMIC_DISPATCH(narrow_f16)(in, out, n); }
 void narrow(const float* in, bf16_t* out, std::int64_t n) { HWY_DYNAMIC_DISPATCH(narrow_bf16)(in, out, n); }
+bool converts_f16() { return HWY_DYNAMIC_DISPATCH(has_f16)(); }
 namespace {
 void widen_any(DType half, const void* in, std::int64_t from, float* out, std::int64_t n) {
   if (half == f16) widen(static_cast<const f16_t*>(in) + from, out, n);

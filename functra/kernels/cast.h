@@ -14,6 +14,8 @@ void widen(const bf16_t* in, float* out, std::int64_t n);
 void narrow(const float* in, f16_t* out, std::int64_t n);
 void narrow(const float* in, bf16_t* out, std::int64_t n);
 
+bool converts_f16();  // with instructions of this machine
+
 // A formula on f16 or bf16 by way of its f32 loop, its f32 function of one element.
 void half_loop(Loop f32_loop, DType half, bool predicate, int n_in, const void* const* in, void* out, std::int64_t n, unsigned repeat,
                const void* params);

@@ -304,6 +304,10 @@ const RuleRow rows_of_rules[] = {
      "left_batch=[] right_batch=[]}\n v7: f64[2, 8, 2, 9] = dot_general(v2, v5) {left=[0] right=[3] left_batch=[] right_batch=[]}\n return v4, "
      "v6, v7 }",
      rounds},
+    {"sum_of_halves", "(v0: bf16[4, 9]) { v1: bf16[4] = reduce_sum(v0) {dims=[1]}\n return v1 }"},
+    {"product_of_halves", "(v0: f16[9]) { v1: f16[] = reduce_prod(v0) {dims=[0]}\n return v1 }"},
+    {"maximum_of_halves", "(v0: bf16[4, 9]) { v1: bf16[9] = reduce_max(v0) {dims=[0]}\n return v1 }"},
+    {"minimum_of_halves", "(v0: f16[9, 4]) { v1: f16[4] = reduce_min(v0) {dims=[0]}\n return v1 }"},
 };
 }  // namespace
 
