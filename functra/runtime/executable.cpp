@@ -105,9 +105,6 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
       at[i] = const_cast<void*>(tensors[i].bytes());
     } else if (s.where == Where::arena) {
       at[i] = work.data() + s.at;
-    } else if (s.where == Where::result) {
-      tensors[i] = room_for(s.type);
-      at[i] = tensors[i].mutable_bytes();
     }
   }
   run_steps(f);
@@ -183,14 +180,21 @@ const void* Executable::operand(const Operand& o, Frame& f) const {
   return o.slot < 0 ? program_->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
 }
 
-// Where a step writes this result; a new tensor, if it is to be one.
+namespace {
+// Nobody else sees its memory, which is all there is of its block.
+bool alone(const Tensor& t) {
+  if (!t.unique_storage() || !t.array().contiguous) return false;
+  const Storage& s = *t.array().storage;
+  return s.block && s.data == t.array().data && s.bytes == static_cast<std::size_t>(t.array().numel) * size_of(t.raw_dtype());
+}
+}  // namespace
+// Where a step writes this result; where no place is given, in a tensor, a new one or the one that it may take.
 void* Executable::room(std::int32_t slot, Frame& f) const {
+  if (f.at[slot]) return f.at[slot];
   const Slot& s = slots_[static_cast<std::size_t>(slot)];
-  if (s.where == Where::tensor) {
-    f.tensors[slot] = room_for(s.type);
-    f.at[slot] = f.tensors[slot].mutable_bytes();
-  }
-  return f.at[slot];
+  const auto given = std::ranges::find_if(s.over, [&](std::int32_t k) { return alone(f.tensors[k]); });
+  f.tensors[slot] = given == s.over.end() ? room_for(s.type) : std::move(f.tensors[*given]);
+  return f.at[slot] = f.tensors[slot].mutable_bytes();
 }
 
 // ---------------------------------------------------------------- kernels that are not ours to generate

@@ -2,7 +2,9 @@
 // values between them. Immutable; any number of threads may run it at a time.
 //
 // Places. Values that only nests and loops touch lie in one arena, where they share memory as their lifetimes allow; values that a
-// kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them.
+// kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them. A nest that reads a value for the last
+// time may write another one over it, element by element: in the arena always, over a tensor where nobody else holds it, which for an
+// argument means that the caller gave it away.
 #pragma once
 #include <memory>
 #include <optional>
@@ -43,6 +45,8 @@ class Executable {
     Aval type;
     std::size_t bytes;
     std::size_t at = 0;  // number of the input or result; offset in the arena
+    // The slot whose place it takes in the arena; of those of tensors, any that is the only reference to its memory when the step runs.
+    std::vector<std::int32_t> over{};
   };
   struct Part {  // one nest
     compiler::Kernel kernel;
@@ -74,10 +78,11 @@ class Executable {
   };
   std::vector<const compiler::Nest*> all_nests() const;
   void plan();
+  void lay_over(const std::vector<std::int32_t>& dies);
   void wire();
   void find_direct();
   std::int32_t slot_of(core::Var v);
-  Step nest_step(const compiler::Unit& u, std::size_t& next);
+  Step nest_step(const compiler::Unit& u);
   Step eqn_step(const compiler::Unit& u);
   void run_steps(Frame& f) const;
   void run_nests(const Step& s, Frame& f) const;

@@ -87,10 +87,18 @@ Executable::Executable(ProgramPtr program, bool optimised) {
   const double start = now_ms();
   program_ = optimised ? std::move(program) : compiler::optimize(program, passes_off());
   units_ = compiler::units(*program_);
-  auto nests = all_nests();
-  if (!nests.empty()) code_ = compiler::compile(nests);
   compile_ms_ = now_ms() - start;
   plan();
+  if (auto nests = all_nests(); !nests.empty()) {
+    const double planned = now_ms();
+    code_ = compiler::compile(nests);
+    compile_ms_ += now_ms() - planned;
+    std::size_t next = 0;
+    for (auto& s : steps_)
+      for (auto& part : s.parts) part.kernel = code_->kernels[next++];
+  }
+  wire();
+  find_direct();
 }
 std::vector<const compiler::Nest*> Executable::all_nests() const {
   std::vector<const compiler::Nest*> r;
@@ -109,12 +117,12 @@ std::int32_t Executable::slot_of(Var v) {
   return s;
 }
 
-Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
+Executable::Step Executable::nest_step(const Unit& u) {
   Step s{};
   for (Var v : u.in) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
   for (Var v : u.out) s.out.push_back(slot_of(v));
   for (auto& n : u.nests) {
-    Part part{code_->kernels[next++], 0, 0, 0, {}};
+    Part part{nullptr, 0, 0, 0, {}};
     std::size_t widest = 1;
     for (auto& a : n.accesses) widest = std::max(widest, size_of(a.dtype));
     for (auto& x : n.stores) widest = std::max(widest, size_of(x.at.dtype));
@@ -172,8 +180,7 @@ void Executable::plan() {
     s.where = Where::input;
     s.at = i;
   }
-  std::size_t next = 0;
-  for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u, next));
+  for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u));
   // What kernels read or make are tensors.
   for (auto& s : steps_) {
     if (s.kind != Kind::call) continue;
@@ -200,18 +207,52 @@ void Executable::plan() {
       slots_[k].at = i;
     }
   }
+  lay_over(dies);
+  auto block = [&](std::size_t k) {  // of a slot in the arena: the first one in its place
+    while (!slots_[k].over.empty()) k = static_cast<std::size_t>(slots_[k].over[0]);
+    return k;
+  };
+  for (std::size_t k = 0; k < slots_.size(); ++k)
+    if (slots_[k].where == Where::arena) dies[block(k)] = std::max(dies[block(k)], dies[k]);
   Arena arena;
   for (std::size_t k = 0; k < slots_.size(); ++k) {
     auto& s = slots_[k];
-    if (s.where == Where::arena && s.bytes) arena.add({aligned(s.bytes), born[k], dies[k], &s.at});
+    if (s.where == Where::arena && s.bytes && s.over.empty()) arena.add({aligned(s.bytes), born[k], dies[k], &s.at});
     if ((s.where == Where::tensor || s.where == Where::input) && dies[k] >= 0 && dies[k] < static_cast<std::int32_t>(steps_.size()))
       steps_[static_cast<std::size_t>(dies[k])].dead.push_back(static_cast<std::int32_t>(k));
   }
   for (std::size_t k = 0; k < steps_.size(); ++k)
     if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
   arena_bytes_ = arena.place();
-  wire();
-  find_direct();
+  for (std::size_t k = 0; k < slots_.size(); ++k)
+    if (slots_[k].where == Where::arena) slots_[k].at = slots_[block(k)].at;
+}
+// Which results may lie where their step reads an operand for the last time; the nests are told.
+void Executable::lay_over(const std::vector<std::int32_t>& dies) {
+  constexpr std::size_t least = 4096;  // bytes that are worth it
+  std::vector<std::uint8_t> taken(slots_.size(), 0);
+  auto fits = [](const Slot& to, const Slot& from) {
+    if (to.where == Where::arena || from.where == Where::arena) return to.where == from.where && to.bytes == from.bytes;
+    return from.where != Where::result && to.type.dtype == from.type.dtype && to.type.shape == from.type.shape;
+  };
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    Step& s = steps_[k];
+    if (s.kind != Kind::nests) continue;
+    for (std::size_t o = 0; o < s.out.size(); ++o) {
+      Slot& to = slots_[static_cast<std::size_t>(s.out[o])];
+      if (to.bytes < least) continue;
+      for (std::size_t i = 0; i < s.in.size() && !(to.where == Where::arena && !to.over.empty()); ++i) {
+        const std::int32_t slot = s.in[i].slot;
+        if (slot < 0 || taken[static_cast<std::size_t>(slot)] || dies[static_cast<std::size_t>(slot)] != static_cast<std::int32_t>(k)) continue;
+        auto& nests = units_[k].nests;
+        auto possible = [&](auto& n) { return n.can_lie_over(static_cast<int>(s.in.size() + o), static_cast<int>(i)); };
+        if (!fits(to, slots_[static_cast<std::size_t>(slot)]) || !std::ranges::all_of(nests, possible)) continue;
+        to.over.push_back(slot);
+        taken[static_cast<std::size_t>(slot)] = to.where == Where::arena;
+        for (auto& n : nests) n.in_place = true;
+      }
+    }
+  }
 }
 void Executable::wire() {
   auto wired = [](const Step& s) { return s.kind == Kind::nests && std::ranges::all_of(s.in, [](auto& o) { return o.slot >= 0; }); };
