@@ -24,6 +24,7 @@ std::string Executable::text(Executor::Form form) const {
   for (std::size_t k = 0; k < steps_.size(); ++k) {
     const Step& step = steps_[k];
     const compiler::Unit& u = units_[k];
+    if (step.group > 1) s += std::to_string(step.group) + " steps at a time:\n";
     if (!u.call) {
       if (u.nests[0].serial || u.nests[0].steps) {
         s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), one loop in registers\n" + u.nests[0].str();

@@ -17,9 +17,7 @@ using core::Var;
 
 namespace {
 
-constexpr double parallel_work = 10000;  // operations on vectors that pay for waking a thread: about 1.5 us
 constexpr std::size_t vector_bytes = 64;
-constexpr double guessed_steps = 30;  // of a loop that ends by its condition
 constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -139,6 +137,7 @@ Executable::Step Executable::nest_step(const Unit& u) {
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
       }
     }
+    s.serial_work = part.grain || s.serial_work < 0 ? unknown : s.serial_work + work;
     for (auto& r : n.reductions) {
       if (!r.accumulate) continue;
       const std::size_t k = static_cast<std::size_t>(r.at.buffer) - u.in.size();
@@ -158,12 +157,19 @@ Executable::Step Executable::eqn_step(const Unit& u) {
   for (Var v : program_->operands(e)) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
   for (Var v : u.out) s.out.push_back(slot_of(v));
   auto bodies = bodies_of(*program_, e);
-  if (bodies.empty()) return s;
+  if (bodies.empty()) {
+    s.serial_work = work_of(*program_, e);
+    return s;
+  }
   s.kind = e.prim == &prims::scan_p ? Kind::scan : e.prim == &prims::while_p ? Kind::loop : Kind::branch;
   for (auto& b : bodies) {
     s.bodies.push_back(executable(b, true));
     s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
   }
+  s.serial_work = s.kind == Kind::branch || core::has_effect(e) ? unknown : 0;
+  for (auto& b : s.bodies) s.serial_work = s.serial_work < 0 || b->serial_work() < 0 ? unknown : s.serial_work + b->serial_work();
+  if (s.serial_work > 0)
+    s.serial_work *= s.kind == Kind::scan ? static_cast<double>(core::Params(e.params).get<prims::ScanParams>().length) : guessed_steps;
   if (s.kind != Kind::branch) {  // the carry, twice: a step reads one and writes the other
     const core::Params q = e.params;
     const auto n = static_cast<std::uint32_t>(s.kind == Kind::scan ? q.get<prims::ScanParams>().n_carry : q.get<prims::WhileParams>().n_carry);
@@ -181,6 +187,7 @@ void Executable::plan() {
     s.at = i;
   }
   for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u));
+  make_groups();
   // What kernels read or make are tensors.
   for (auto& s : steps_) {
     if (s.kind != Kind::call) continue;
@@ -190,10 +197,15 @@ void Executable::plan() {
     for (std::int32_t o : s.out) slots_[static_cast<std::size_t>(o)].where = Where::tensor;
   }
   std::vector<std::int32_t> born(slots_.size(), -1), dies(slots_.size(), -1);
+  std::vector<std::pair<std::int32_t, std::int32_t>> during(steps_.size());  // the first and the last step of its group
+  for (std::size_t k = 0; k < steps_.size();) {
+    const std::size_t first = k, last = k + steps_[k].group - 1;
+    for (; k <= last; ++k) during[k] = {static_cast<std::int32_t>(first), static_cast<std::int32_t>(last)};
+  }
   for (std::size_t k = 0; k < steps_.size(); ++k) {
-    for (std::int32_t o : steps_[k].out) born[static_cast<std::size_t>(o)] = dies[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(k);
+    for (std::int32_t o : steps_[k].out) std::tie(born[static_cast<std::size_t>(o)], dies[static_cast<std::size_t>(o)]) = during[k];
     for (auto& o : steps_[k].in)
-      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = static_cast<std::int32_t>(k);
+      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = during[k].second;
   }
   for (std::size_t i = 0; i < p.outputs.size(); ++i) {
     Var v = p.outputs[i];
@@ -222,7 +234,7 @@ void Executable::plan() {
       steps_[static_cast<std::size_t>(dies[k])].dead.push_back(static_cast<std::int32_t>(k));
   }
   for (std::size_t k = 0; k < steps_.size(); ++k)
-    if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
+    if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, during[k].first, during[k].second, &steps_[k].work});
   arena_bytes_ = arena.place();
   for (std::size_t k = 0; k < slots_.size(); ++k)
     if (slots_[k].where == Where::arena) slots_[k].at = slots_[block(k)].at;
@@ -237,7 +249,7 @@ void Executable::lay_over(const std::vector<std::int32_t>& dies) {
   };
   for (std::size_t k = 0; k < steps_.size(); ++k) {
     Step& s = steps_[k];
-    if (s.kind != Kind::nests) continue;
+    if (s.kind != Kind::nests || s.group != 1) continue;  // others of its group may read what it does
     for (std::size_t o = 0; o < s.out.size(); ++o) {
       Slot& to = slots_[static_cast<std::size_t>(s.out[o])];
       if (to.bytes < least) continue;
