@@ -1,6 +1,7 @@
 // Results of compiled functions are values: a later call, a donation, or a change of an argument never shows in them.
 #include <gtest/gtest.h>
 
+#include "functra/base/memory.h"
 #include "support/compiled.h"
 
 namespace functra::testing {
@@ -152,8 +153,8 @@ TEST(NativeMemory, donated_arguments) {
     auto fast = jit([&](const Vec& v) { return c.f(v); }, {.donate = {0}});
     const Vec want = c.f(c.in), kept = copies(c.in);
     for (int k = 0; k < 3; ++k) {
-      const Vec mine = copies(c.in);
-      EXPECT_EQ(results_differ(fast(mine), want, Match::rounded), "") << c.name;
+      Vec mine = copies(c.in);
+      EXPECT_EQ(results_differ(fast(std::move(mine)), want, Match::rounded), "") << c.name;
     }
     EXPECT_EQ(results_differ(c.in, kept, Match::bits), "") << c.name;
   }
@@ -212,6 +213,166 @@ TEST(NativeMemory, large_records_go_past_the_caches) {
   Vec in{numbers({250001, 3})};
   EXPECT_EQ(jit(again).trace(in).lower().text().find(text), std::string::npos);
   expect_compiled("read again", again, in, Match::rounded, 1024);
+}
+
+// A call that is given its arguments: how many of the results are where arguments were?
+int lies_over(const Leaves& f, const Vec& in, const std::string& name) {
+  const Vec want = f(in);
+  auto fast = jit([&](const Vec& v) { return f(v); }, {.donate = {0}});
+  int over = 0;
+  for (int k = 0; k < 2; ++k) {
+    Vec mine = copies(in);
+    std::vector<const void*> at;
+    for (const Tensor& t : mine) at.push_back(t.bytes());
+    const Vec got = fast(std::move(mine));
+    over = 0;
+    for (const Tensor& t : got) over += static_cast<int>(std::ranges::count(at, t.bytes()));
+    const std::string d = results_differ(got, want, Match::rounded, 16);
+    EXPECT_EQ(d, "") << name << "\n" << fast.trace(in).lower().text();
+  }
+  return over;
+}
+TEST(NativeMemory, results_lie_over_donated_arguments) {
+  // A wrong answer wherever a block that goes back reads what is overwritten: the value is far from a fixed point.
+  Leaves step = [](const Vec& v) { return Vec{v[0] * 3 - v[1], v[0] + v[1], sum(v[0] * v[0], -1)}; };
+  for (DType d : {f64, f32, DType::i32, DType::i8, DType::i64, DType::u16})
+    for (std::int64_t n : {4096, 4097, 4100, 4103, 4111, 4127, 5000, 8191, 70001}) {
+      const std::string name = std::string(name_of(d)) + " " + std::to_string(n);
+      EXPECT_EQ(lies_over(step, {numbers({n}, d), numbers({n}, d, 1)}, name), 2) << name;
+    }
+  for (Shape s : {Shape{70, 33}, Shape{500, 17}, Shape{17, 501}, Shape{3, 50001}, Shape{50001, 3}, Shape{60, 5, 19}, Shape{1, 5000}})
+    for (DType d : {f64, f32}) {
+      const std::string name = std::string(name_of(d)) + s.str();
+      Leaves plain = [](const Vec& v) { return Vec{sin(v[0]) * 3.0 - v[1]}; };
+      EXPECT_EQ(lies_over(plain, {numbers(s, d), numbers(s, d, 1)}, name), 1) << name;
+      (void)lies_over(step, {numbers(s, d), numbers(s, d, 1)}, name);
+    }
+  Leaves masks = [](const Vec& v) { return Vec{!v[0] ^ v[1]}; };
+  for (std::int64_t n : {5000, 5001, 5063}) EXPECT_EQ(lies_over(masks, {numbers({n}, DType::bool_), numbers({n}, DType::bool_, 1)}, "bool"), 1);
+  // Large enough to go past the caches, on threads; ending where blocks do and not.
+  for (std::int64_t n : {600000, 600008, 600001, 1200004})
+    for (DType d : {f64, f32}) EXPECT_EQ(lies_over(step, {numbers({n}, d), numbers({n}, d, 1)}, "large " + std::to_string(n)), 2);
+}
+TEST(NativeMemory, what_is_read_elsewhere_stays) {
+  const std::pair<const char*, Leaves> others[] = {
+      {"flipped", [](const Vec& v) { return Vec{v[0] + flip(v[0], {0})}; }},
+      {"moved", [](const Vec& v) { return Vec{v[0] * 2.0 + roll(v[0], 1, 0)}; }},
+      {"neighbours",
+       [](const Vec& v) {
+         return Vec{cat({lax::slice(v[0], {1}, {5003}), lax::slice(v[0], {0}, {1})}, 0) * 2.0};
+       }},
+      {"sums first", [](const Vec& v) { return Vec{softmax(v[0], 0)}; }},
+      {"an element for all", [](const Vec& v) { return Vec{v[0] * v[0][7]}; }},
+      {"kept as a result",
+       [](const Vec& v) {
+         return Vec{v[0] * 2.0, v[0]};
+       }},
+      {"read by a kernel later",
+       [](const Vec& v) {
+         return Vec{v[0] * 2.0, cumsum(v[0], 0)};
+       }},
+      {"read by a loop later", [](const Vec& v) {
+         Tensor y = v[0] * 2.0;
+         return Vec{y, scan([](const Tensor& c, const Tensor& x) { return std::pair{c * 0.5 + x, c}; }, Tensor(0.0), v[0]).second};
+       }}};
+  for (auto& [name, f] : others) (void)lies_over(f, {numbers({5003})}, name);
+  auto matrices = [](const Vec& v) { return Vec{v[0].t() * 2.0 + v[0]}; };
+  (void)lies_over(matrices, {numbers({90, 90})}, "a transpose");
+  // Whoever else holds the memory keeps it: a second argument, a view, the user, the program.
+  const Tensor x = numbers({5000});
+  const Vec seen = copies({x});
+  Leaves add = [](const Vec& v) { return Vec{v[0] * 2.0 + v[1], v[1] - v[0]}; };
+  auto fast = jit([&](const Vec& v) { return add(v); }, {.donate = {0}});
+  for (int k = 0; k < 2; ++k) {
+    Tensor mine = copies({x})[0];
+    Vec twice{mine, mine}, view{mine, mine.reshape({50, 100}).reshape({5000})}, held{mine, x};
+    for (Vec* v : {&twice, &view, &held}) {
+      const Vec want = add(*v), args = *v;
+      EXPECT_EQ(results_differ(fast(std::move(*v)), want), "");
+      EXPECT_EQ(results_differ(Vec{mine}, seen, Match::bits), "");
+      EXPECT_EQ(results_differ(Vec{args[1]}, seen, Match::bits), "");
+    }
+    Vec part{lax::slice(numbers({9000}), {1000}, {6000}), x};
+    const Vec want = add(part);
+    EXPECT_EQ(results_differ(fast(std::move(part)), want), "");
+    std::vector<double> buffer(5000, 1.5);
+    {
+      Vec borrowed{Tensor::borrow(buffer.data(), f64, {5000}, std::make_shared<int>(0)), x};
+      const Vec sum_of = add(borrowed);
+      EXPECT_EQ(results_differ(fast(std::move(borrowed)), sum_of), "");
+    }
+    EXPECT_EQ(buffer, std::vector<double>(5000, 1.5));
+  }
+  // What a sum alone reads is read before it is overwritten.
+  Leaves sums = [](const Vec& v) { return Vec{v[1] * 3.0, sum(v[0] * v[0])}; };
+  auto summed = jit([&](const Vec& v) { return sums(v); }, {.donate = {0}});
+  Vec given{copies({x})[0], x};
+  const Vec want = sums(given);
+  const void* at = given[0].bytes();
+  const Vec got = summed(std::move(given));
+  EXPECT_EQ(got[0].bytes(), at);
+  EXPECT_EQ(results_differ(got, want), "");
+  // A prepared call keeps its arguments.
+  auto bound = jit([&](const Vec& v) { return add(v); }, {.donate = {0}}).bind(Vec{x, x});
+  for (int k = 0; k < 2; ++k) EXPECT_EQ(results_differ(bound(Vec{x, x}), add(Vec{x, x})), "");
+  EXPECT_EQ(results_differ(Vec{x}, seen, Match::bits), "");
+}
+TEST(NativeMemory, a_donated_update_takes_no_memory) {
+  constexpr std::int64_t n = 300001;
+  auto update = [](const Tensor& p, const Tensor& g, const Tensor& lr) { return p - lr * g; };
+  auto fast = jit(update, {.donate = {0}});
+  auto kept = jit(update);
+  const Tensor g = numbers({n}), lr = tensor(0.25, f64);
+  Tensor p = numbers({n}, f64, 1), want = update(update(p, g, lr), g, lr);
+  (void)fast(copies({p})[0], g, lr);
+  auto grows = [&](auto& f) {  // over what lives before, in two steps
+    Tensor q = copies({p})[0];
+    const std::size_t before = memory_stats().in_use;
+    reset_peak_memory();
+    q = f(std::move(q), g, lr);
+    q = f(std::move(q), g, lr);
+    const std::size_t most = memory_stats().peak - before;
+    EXPECT_EQ(results_differ(Vec{q}, Vec{want}), "");
+    return most;
+  };
+  EXPECT_EQ(grows(fast), 0u);
+  EXPECT_GE(grows(kept), n * sizeof(double));
+}
+TEST(NativeMemory, a_result_finds_the_memory_of_an_argument_that_is_done_with) {
+  constexpr std::int64_t n = 300001;
+  Leaves f = [](const Vec& v) { return Vec{flip(cumsum(v[0], 0), {0}) * 2.0}; };
+  auto fast = jit([&](const Vec& v) { return f(v); }, {.donate = {0}});
+  const Vec in{numbers({n})}, want = f(in);
+  for (int k = 0; k < 2; ++k) {
+    Vec mine = copies(in);
+    const std::size_t before = memory_stats().in_use;
+    reset_peak_memory();
+    EXPECT_EQ(results_differ(fast(std::move(mine)), want), "");
+    EXPECT_LT(memory_stats().peak - before, n * sizeof(double) * 3 / 2);  // the running sums
+  }
+}
+TEST(NativeMemory, values_between_loops_lie_over_what_they_read) {
+  constexpr std::int64_t n = 40000;
+  auto f = [](const Vec& v) {
+    Tensor y = sin(v[0]);
+    for (int k = 0; k < 4; ++k) y = y * (1.5 + k) / (1.0 + sum(y * y) * 0.01);
+    return Vec{y};
+  };
+  for (std::int64_t m : {n, n + 1, n + 31}) expect_compiled("a chain of " + std::to_string(m), f, {numbers({m})}, Match::rounded, 16);
+  auto lowered = jit(f).trace(Vec{numbers({n})}).lower();
+  EXPECT_NE(lowered.text().find(" in place of "), std::string::npos) << lowered.text();
+  // Only one of the values between is alive at a time.
+  EXPECT_LT(lowered.compile().memory().workspace, 3 * n * sizeof(double) / 2) << lowered.text();
+  // What kernels make and one loop reads: one matrix less.
+  auto layer = [](const Vec& v) { return Vec{tanh(matmul(v[0], v[1]) + v[2])}; };
+  const Vec in{numbers({1000, 100}), numbers({100, 1000}), numbers({1000})};
+  expect_compiled("a layer", layer, in, Match::rounded, 16);
+  auto fast = jit(layer);
+  (void)fast(in);
+  const std::size_t before = memory_stats().in_use;
+  reset_peak_memory();
+  (void)fast(in);
+  EXPECT_LT(memory_stats().peak - before, 1000u * 1000u * sizeof(double) * 3 / 2) << fast.trace(in).lower().text();
 }
 
 }  // namespace functra::testing

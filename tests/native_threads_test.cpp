@@ -5,6 +5,8 @@
 #include <barrier>
 #include <thread>
 
+#include "functra/base/pool.h"
+#include "functra/base/thread_limit.h"
 #include "laws_count.h"
 #include "support/compiled.h"
 
@@ -99,6 +101,113 @@ TEST(NativeThreads, derivatives_compiled_at_once) {
   together([&](int k) { got[static_cast<std::size_t>(k)] = {jit(grad(g))(x), jit(vmap(grad(g)))(stack({x, x * 2.0}))}; });
   for (auto& r : got) expect_same(r, got[0], "derivatives");
   EXPECT_EQ(results_differ({got[0][0]}, {grad(g)(x)}, Match::rounded, 64), "");
+}
+
+// Kernels, loops and sums of rows that do not need each other, over values in the arena, arguments, and what all of them read.
+Vec independent(const Vec& v) {
+  const Tensor &a = v[0], &x = v[1], shared = sin(x) + 0.5, other = cos(x);
+  auto walk = [&](double rate, const Tensor& s) {
+    return scan([=](const Tensor& c, const Tensor& u) { return std::pair{c * rate + sin(c) * 0.1 + u, c}; }, Tensor(0.25), s);
+  };
+  Tensor l = linalg::cholesky(a), m = linalg::cholesky(a * 2.0 + eye(a.size(0), f64));
+  Tensor up = sort(shared).first, down = cumsum(other, 0);
+  auto [c, cs] = walk(0.5, shared);
+  auto [d, ds] = walk(-0.25, shared);
+  auto [e, es] = walk(0.125, other * 2.0);
+  return {l, sum(m * l), up - down, cs * ds + es, c + d * e, shared};
+}
+Vec of_independent() {
+  Tensor a = numbers({200, 200});
+  return {matmul(a, a.t()) + 200.0 * eye(200, f64), numbers({6000})};
+}
+TEST(NativeThreads, independent_steps_run_at_a_time) {
+  const Vec in = of_independent();
+  auto fast = jit([](const Vec& v) { return independent(v); });
+  const std::string text = fast.trace(in).lower().text();
+  EXPECT_NE(text.find(" steps at a time:"), std::string::npos) << text;
+  const Vec got = fast(in);
+  EXPECT_EQ(results_differ(got, independent(in), Match::rounded, 1024), "");
+  expect_compiled("independent steps", independent, in, Match::rounded, 1024);
+  const int before = num_threads();
+  for (int n : {1, 2, 3, 8}) {
+    set_num_threads(n);
+    for (int k = 0; k < 3; ++k) expect_same(fast(in), got, std::to_string(n) + " threads");
+  }
+  set_num_threads(4);
+  {
+    ThreadLimit one(1);
+    expect_same(fast(in), got, "a limit");
+  }
+  auto bound = fast.bind(in);
+  for (int k = 0; k < 3; ++k) expect_same(bound(in), got, "a prepared call");
+  std::vector<Vec> inner(6);
+  parallel_for(6, 1, [&](std::int64_t b, std::int64_t e) {
+    for (; b < e; ++b) inner[static_cast<std::size_t>(b)] = fast(in);
+  });
+  for (auto& r : inner) expect_same(r, got, "in a thread of the pool");
+  together([&](int) { expect_same(fast(in), got, "many callers"); });
+  for (int k = 0; k < 2; ++k) {  // arguments that are given away while several steps read them
+    Vec mine = of_independent();
+    expect_same(jit([](const Vec& v) { return independent(v); }, {.donate = {0}})(std::move(mine)), got, "donated");
+  }
+  set_num_threads(before);
+}
+TEST(NativeThreads, loops_at_a_time_have_memory_of_their_own) {
+  auto loop = [](const Tensor& x, double rate) {
+    auto body = [=](const Tensor& c, NoneType) { return std::pair{c * rate + sin(c) / (1.0 + sum(c * c)), none}; };
+    return scan(body, x, NoneType(), {.length = 80}).first;
+  };
+  Leaves one = [=](const Vec& v) { return Vec{loop(v[0], 0.75)}; };
+  Leaves all = [=](const Vec& v) { return Vec{loop(v[0], 0.75), loop(v[1], -0.5), loop(v[2], 0.25)}; };
+  const Vec in{numbers({2000}), numbers({2000}, f64, 1), numbers({2000}, f64, 2)};
+  auto lowered = jit(all).trace(in).lower();
+  EXPECT_NE(lowered.text().find("3 steps at a time:"), std::string::npos) << lowered.text();
+  EXPECT_GE(lowered.compile().memory().workspace, 3 * jit(one).trace(in).lower().compile().memory().workspace);
+  auto fast = jit(all);
+  const Vec got = fast(in);
+  for (int k = 0; k < 50; ++k) expect_same(fast(in), got, "loops");
+  EXPECT_EQ(results_differ(got, all(in), Match::rounded, 1024), "");
+}
+TEST(NativeThreads, bodies_and_derivatives_of_independent_steps) {
+  auto f = [](const Tensor& a, const Tensor& x) {
+    auto body = [&](const Tensor& c, NoneType) {
+      Tensor l = linalg::cholesky(a + c * eye(a.size(0), f64)), m = linalg::cholesky(a * 2.0 + c * c * eye(a.size(0), f64));
+      return std::pair{c * 0.5 + sum(l) * 1e-4, sum(l * m)};
+    };
+    auto [c, ys] = scan(body, sum(x), NoneType(), {.length = 3});
+    return sum(ys) + c;
+  };
+  Tensor a = of_independent()[0], x = numbers({5});
+  auto fast = jit(f);
+  EXPECT_NE(fast.trace(a, x).lower().text().find(" steps at a time:"), std::string::npos) << fast.trace(a, x).lower().text();
+  EXPECT_EQ(results_differ({fast(a, x)}, {f(a, x)}, Match::rounded, 1024), "");
+  auto g = grad([&](const Tensor& x) { return f(a, x); });
+  EXPECT_EQ(results_differ({jit(g)(x)}, {g(x)}, Match::rounded, 4096), "");
+}
+TEST(NativeThreads, effects_stay_between_steps) {
+  const Vec in = of_independent();
+  std::vector<double> seen;
+  auto f = [&](const Vec& v) {
+    Tensor l = linalg::cholesky(v[0]);
+    debug::callback([&seen](const Tensor& s) { seen.push_back(s.item<double>()); }, l[0][0]);
+    Tensor m = linalg::cholesky(v[0] * 4.0);
+    debug::callback([&seen](const Tensor& s) { seen.push_back(s.item<double>()); }, m[0][0]);
+    return Vec{l, m};
+  };
+  auto fast = jit(f);
+  EXPECT_EQ(fast.trace(in).lower().text().find("at a time"), std::string::npos);
+  seen.clear();
+  const Vec got = fast(in);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_DOUBLE_EQ(seen[0] * 2, seen[1]);
+  EXPECT_EQ(results_differ({got[1]}, {got[0] * 2.0}), "");
+  // Steps that are short, that wait for each other, or that spread over threads themselves are not put together.
+  auto apart = [](const Vec& v) {
+    return Vec{linalg::cholesky(linalg::cholesky(v[0]) + 200.0 * eye(200, f64)), matmul(v[0], v[0]), sin(v[0]) * 2.0, matmul(v[0], v[0] * 2.0)};
+  };
+  EXPECT_EQ(jit(apart).trace(in).lower().text().find("at a time"), std::string::npos) << jit(apart).trace(in).lower().text();
+  auto small = [](const Vec& v) { return Vec{sort(lax::slice(v[1], {0}, {50})).first, cumsum(lax::slice(v[1], {0}, {50}), 0)}; };
+  EXPECT_EQ(jit(small).trace(in).lower().text().find("at a time"), std::string::npos);
 }
 
 }  // namespace functra::testing

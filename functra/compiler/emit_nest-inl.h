@@ -134,6 +134,7 @@ class NestEmitter : protected NestPlan {
     auto saved = enter(axis, index);
     index_.push_back(index);
     if (inner) {
+      start_ = start;
       body(index, start);
     } else {
       scalar_level(axis + 1);
@@ -175,6 +176,10 @@ class NestEmitter : protected NestPlan {
         for (unsigned u = 0; u < copies_; ++u) past_.push_back({to_memory(s.at.dtype, value_of(k, u)), k, u});
         continue;
       }
+      if (keeps_earlier()) {
+        for (unsigned u = 0; u < copies_; ++u) in_part_.push_back({to_memory(s.at.dtype, value_of(k, u)), k, u});
+        continue;
+      }
       for (unsigned u = 0; u < copies_; ++u) {
         Value* v = to_memory(s.at.dtype, value_of(k, u));
         if (stride == 0 && lanes_ > 1) v = b_.CreateExtractElement(v, b_.getInt32(0));  // all lanes are equal
@@ -183,6 +188,7 @@ class NestEmitter : protected NestPlan {
     }
     interleaved_stores(std::move(apart), value_of);
     stores_past_caches();
+    stores_in_part();
     std::map<std::size_t, std::vector<std::size_t>> records;  // per stream
     for (std::size_t k : which)
       if (passes_[k]) records[store_streams_[k]].push_back(k);
@@ -213,6 +219,8 @@ class NestEmitter : protected NestPlan {
       need(n_.stores[k].value);
       now.push_back(k);
     }
+    if (n_.in_place)  // before anything is overwritten
+      for (auto& r : n_.reductions) need(r.value);
     store_all(now, [&](std::size_t k, unsigned u) { return value(n_.stores[k].value, u); });
     for (std::size_t k = 0; k < n_.reductions.size(); ++k)
       if (stage_[n_.reductions[k].value] == now_) reduce(k, start);
@@ -223,6 +231,11 @@ class NestEmitter : protected NestPlan {
           b_.CreateAlignedStore(vectors_[u * g_.size() + i], place_in(kept_[i], g_[i].type, u), llvm::Align(size_of(g_[i].type)));
       }
   }
+  struct Late {  // a vector to be stored at the end of the block
+    Value* value;
+    std::size_t store;
+    unsigned copy;
+  };
   Value* place_in(Value* row, DType d, unsigned u) {
     Value* at = b_.CreateSub(index_of_copy_[u], b_.getInt64(static_cast<std::uint64_t>(n_.lower[last()])));
     return b_.CreateInBoundsGEP(ops_.stored(d), row, at);
@@ -329,7 +342,7 @@ class NestEmitter : protected NestPlan {
   }
   Value* load_at(llvm::Type* t, Value* p, DType d, int buffer) {
     auto* r = b_.CreateAlignedLoad(t, p, llvm::Align(size_of(d)));
-    bool written = false;
+    bool written = n_.in_place;
     for (auto& s : n_.stores) written |= s.at.buffer == buffer;
     for (auto& x : n_.reductions) written |= x.at.buffer == buffer;
     if (!written) r->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
@@ -398,37 +411,12 @@ class NestEmitter : protected NestPlan {
     }
     return known[static_cast<std::size_t>(a.offset - w.from)];
   }
-  // Vectors that fill their lines go past the caches, where all of them do: others could not.
-  void stores_past_caches() {
-    if (past_.empty()) return;
-    auto& context = b_.getContext();
-    std::vector<Value*> at;
-    std::vector<unsigned> bytes;
-    Value* low = nullptr;
-    for (auto& x : past_) {
-      const Store& s = n_.stores[x.store];
-      at.push_back(pointer(store_streams_[x.store], s.at, static_cast<std::int64_t>(x.copy * lanes_)));
-      bytes.push_back(lanes_ * static_cast<unsigned>(size_of(s.at.dtype)));
-      Value* bits = b_.CreateAnd(b_.CreatePtrToInt(at.back(), b_.getInt64Ty()), b_.getInt64(bytes.back() - 1));
-      low = low ? b_.CreateOr(low, bits) : bits;
-    }
-    auto* whole = BasicBlock::Create(context, "lines", f_);
-    auto* parts = BasicBlock::Create(context, "parts", f_);
-    auto* after = BasicBlock::Create(context, "stored", f_);
-    b_.CreateCondBr(b_.CreateICmpEQ(low, b_.getInt64(0)), whole, parts, llvm::MDBuilder(context).createBranchWeights(1000, 1));
-    for (auto* block : {whole, parts}) {
-      b_.SetInsertPoint(block);
-      for (std::size_t k = 0; k < past_.size(); ++k) {
-        auto* s = b_.CreateAlignedStore(past_[k].value, at[k], llvm::Align(block == whole ? bytes[k] : size_of(n_.stores[past_[k].store].at.dtype)));
-        if (block == whole)
-          s->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context, llvm::ConstantAsMetadata::get(b_.getInt32(1))));
-      }
-      b_.CreateBr(after);
-    }
-    b_.SetInsertPoint(after);
-    past_.clear();
-    fence_ = true;
-  }
+  // In place, a block that goes back must leave what the block before wrote: its operands there are gone.
+  bool keeps_earlier() const { return n_.in_place && overlaps_; }
+  Value* goes_on() { return b_.CreateICmpEQ(index_of_copy_[0], start_); }
+  void store_late(const Late& x, bool whole);
+  void stores_in_part();
+  void stores_past_caches();
   // Records side by side: up to a vector of columns become rows by repeated interleaving.
   template <class F> void interleaved_stores(std::vector<std::size_t> stores, F value_of) {
     std::sort(stores.begin(), stores.end(), [&](std::size_t x, std::size_t y) {
@@ -571,17 +559,13 @@ class NestEmitter : protected NestPlan {
   Phase phase_ = Phase::main;
   std::vector<Value*> kept_, row_at_;  // rows, per node
   bool overlaps_ = false;              // the last block of lanes goes back over elements of the one before
+  Value* start_ = nullptr;             // where the block would begin that does not
   std::vector<Value*> index_;          // per axis entered
   std::vector<Value*> index_of_copy_;  // along the last axis
   std::vector<Value*> scalars_, vectors_, splats_;
   std::map<std::tuple<std::size_t, std::int64_t, unsigned>, std::vector<Value*>> columns_;  // of (stream, window, copy)
   static constexpr std::size_t line = 64;                                                   // bytes
-  struct Past {
-    Value* value;
-    std::size_t store;
-    unsigned copy;
-  };
-  std::vector<Past> past_;                 // to be stored past the caches at the end of the block
+  std::vector<Late> past_, in_part_;       // at the end of the block: past the caches; where no earlier block has stored
   bool fence_ = false;                     // has anything been?
   std::map<std::size_t, Value*> records_;  // per stream: where those of a block are put together
   struct Sum {

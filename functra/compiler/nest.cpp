@@ -25,6 +25,22 @@ constexpr const char* reduce_names[] = {"sum", "prod", "max", "min", "and", "or"
 bool Steps::moves(std::size_t access, int buffer) const {
   return slice[static_cast<std::size_t>(buffer)] != 0 || std::any_of(carries.begin(), carries.end(), [&](auto& c) { return c.access == access; });
 }
+bool Nest::can_lie_over(int written, int read) const {
+  if (scalar() || steps) return false;
+  const Access* to = nullptr;
+  for (auto& s : stores) {
+    if (s.at.strides.back() != 1) return false;  // blocks that go back store vectors in part, but not records
+    if (s.at.buffer != written) continue;
+    if (to) return false;
+    to = &s.at;
+  }
+  if (!to || std::ranges::count(to->strides, 0)) return false;
+  for (auto& r : reductions)
+    if (r.at.buffer < 0 || r.at.buffer == written) return false;  // rows are run over again
+  return std::ranges::all_of(accesses, [&](auto& a) {
+    return a.buffer != read || (a.offset == to->offset && a.strides == to->strides && size_of(a.dtype) == size_of(to->dtype));
+  });
+}
 void Nest::collapse() {
   for (std::size_t a = 0; a + 1 < axes();) {
     const std::size_t b = a + 1;
@@ -90,6 +106,7 @@ std::string Nest::str() const {
   for (std::size_t k = 0; k < carried.size(); ++k)
     s +=
         "  carried " + std::to_string(k) + ": from" + name(carried[k].first) + " by" + name(carried[k].next) + " to " + text_of(carried[k].to) + "\n";
+  if (in_place) s += "  in place\n";
   if (packed) s += store_packs ? "  packed\n" : "  packed by rows\n";
   for (auto* list : {&rows, &layout})
     for (auto& row : *list) {

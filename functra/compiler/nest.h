@@ -70,6 +70,7 @@ struct Nest {
   std::vector<Row> rows;       // these together where one of them is asked for,
   std::vector<Row> layout;     // and carried values like this
   std::optional<Steps> steps;  // then all stores but those of carries are made at every step, and there are no reductions
+  bool in_place = false;       // results may lie where operands do that can_lie_over answers for
   int buffers = 0;
   Graph graph;
 
@@ -77,6 +78,8 @@ struct Nest {
 
   std::size_t axes() const { return lower.size(); }
   std::int64_t extent(std::size_t axis) const { return upper[axis] - lower[axis]; }
+  // May the result `written` lie where the operand `read` does? Where each element of the operand is read only at the point that writes there.
+  bool can_lie_over(int written, int read) const;
   // Joins neighbouring axes along which every access runs as along one.
   void collapse();
   // As text that says everything: equal text, equal code.

@@ -1,4 +1,6 @@
 // Executables as text and figures.
+#include <algorithm>
+
 #include "functra/runtime/executable.h"
 
 namespace functra::runtime {
@@ -22,13 +24,19 @@ std::string Executable::text(Executor::Form form) const {
   for (std::size_t k = 0; k < steps_.size(); ++k) {
     const Step& step = steps_[k];
     const compiler::Unit& u = units_[k];
+    if (step.group > 1) s += std::to_string(step.group) + " steps at a time:\n";
     if (!u.call) {
       if (u.nests[0].serial || u.nests[0].steps) {
         s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), one loop in registers\n" + u.nests[0].str();
         continue;
       }
       s += names(u.out) + " = " + std::to_string(u.nests.size()) + (u.nests.size() == 1 ? " nest" : " nests") + " of " +
-           std::to_string(u.eqns.size()) + " equations (" + names(u.in) + ")\n";
+           std::to_string(u.eqns.size()) + " equations (" + names(u.in) + ")";
+      for (std::size_t o = 0; o < u.out.size(); ++o)
+        for (std::size_t i = 0; i < u.in.size(); ++i)
+          if (std::ranges::count(slots_[static_cast<std::size_t>(step.out[o])].over, step.in[i].slot))
+            s += ", " + names({u.out[o]}) + " in place of " + names({u.in[i]});
+      s += "\n";
       for (auto& n : u.nests) s += n.str();
       continue;
     }

@@ -105,9 +105,6 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
       at[i] = const_cast<void*>(tensors[i].bytes());
     } else if (s.where == Where::arena) {
       at[i] = work.data() + s.at;
-    } else if (s.where == Where::result) {
-      tensors[i] = room_for(s.type);
-      at[i] = tensors[i].mutable_bytes();
     }
   }
   run_steps(f);
@@ -168,29 +165,56 @@ void Executable::run_bound(std::span<const Tensor* const> args, std::span<Tensor
     if (Tensor& fresh = made[args.size() + i]; fresh.defined()) *outs[i] = std::move(fresh);
 }
 void Executable::run_steps(Frame& f) const {
-  for (const Step& s : steps_) {
-    switch (s.kind) {
-      case Kind::nests: run_nests(s, f); break;
-      case Kind::call: run_call(s, f); break;
-      case Kind::scan: run_scan(s, f); break;
-      case Kind::loop: run_loop(s, f); break;
-      case Kind::branch: run_branch(s, f); break;
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    if (steps_[k].group > 1 && !core::current && num_threads() > 1) {
+      run_group(k, f);
+      k += steps_[k].group - 1;
+    } else {
+      run_step(steps_[k], f);
     }
-    for (std::int32_t k : s.dead) f.tensors[k] = Tensor();
+    for (std::int32_t d : steps_[k].dead) f.tensors[d] = Tensor();
   }
+}
+void Executable::run_step(const Step& s, Frame& f) const {
+  switch (s.kind) {
+    case Kind::nests: return run_nests(s, f);
+    case Kind::call: return run_call(s, f);
+    case Kind::scan: return run_scan(s, f);
+    case Kind::loop: return run_loop(s, f);
+    case Kind::branch: return run_branch(s, f);
+  }
+}
+// Each step writes places of its own; what they read is there before.
+void Executable::run_group(std::size_t first, Frame& f) const {
+  const std::size_t n = steps_[first].group;
+  for (const Step& s : std::span(steps_).subspan(first, n)) {
+    if (s.kind != Kind::call) continue;
+    for (auto& o : s.in)
+      if (o.slot >= 0) (void)as_tensor(o.slot, f, false);
+  }
+  parallel_for(static_cast<std::int64_t>(n), 1, [&](std::int64_t from, std::int64_t to) {
+    for (std::int64_t k = from; k < to; ++k) run_step(steps_[first + static_cast<std::size_t>(k)], f);
+  });
 }
 const void* Executable::operand(const Operand& o, Frame& f) const {
   return o.slot < 0 ? program_->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
 }
 
-// Where a step writes this result; a new tensor, if it is to be one.
+namespace {
+// Nobody else sees its memory, which is all there is of its block.
+bool sole(const Tensor& t) {
+  if (!t.unique_storage() || !t.array().contiguous) return false;
+  const Storage& s = *t.array().storage;
+  return s.block && s.data == t.array().data && s.bytes == static_cast<std::size_t>(t.array().numel) * size_of(t.raw_dtype());
+}
+}  // namespace
+// Where a step writes this result; where no place is given, in a tensor, a new one or the one that it may take.
 void* Executable::room(std::int32_t slot, Frame& f) const {
+  if (f.at[slot]) return f.at[slot];
   const Slot& s = slots_[static_cast<std::size_t>(slot)];
-  if (s.where == Where::tensor) {
-    f.tensors[slot] = room_for(s.type);
-    f.at[slot] = f.tensors[slot].mutable_bytes();
-  }
-  return f.at[slot];
+  const auto given = std::ranges::find_if(s.over, [&](std::int32_t k) { return sole(f.tensors[k]); });
+  f.tensors[slot] = given == s.over.end() ? room_for(s.type) : std::move(f.tensors[*given]);
+  return f.at[slot] = f.tensors[slot].mutable_bytes();
 }
 
 // ---------------------------------------------------------------- kernels that are not ours to generate
@@ -217,7 +241,8 @@ void Executable::run_call(const Step& s, Frame& f) const {
   Buf<Tensor, 8> in(e.n_in), out(e.n_out);
   for (std::uint32_t k = 0; k < e.n_in; ++k)
     in[k] = s.in[k].slot < 0 ? p.literals[static_cast<std::size_t>(~s.in[k].literal)] : as_tensor(s.in[k].slot, f, may_keep);
-  for (std::int32_t k : s.dead) f.tensors[k] = Tensor();  // the operands are now those of `in` alone
+  if (s.group == 1)
+    for (std::int32_t k : s.dead) f.tensors[k] = Tensor();  // the operands are now those of `in` alone
   if (e.prim->consume && !core::current) e.prim->consume({*e.prim, e.params}, in, out);
   else core::bind_prim({*e.prim, e.params}, in, out);
   for (std::uint32_t k = 0; k < e.n_out; ++k) {

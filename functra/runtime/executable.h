@@ -2,7 +2,9 @@
 // values between them. Immutable; any number of threads may run it at a time.
 //
 // Places. Values that only nests and loops touch lie in one arena, where they share memory as their lifetimes allow; values that a
-// kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them.
+// kernel's tensors hold, or may keep, are tensors; results are written where the caller wants them. A nest that reads a value for the last
+// time may write another one over it, element by element: in the arena always, over a tensor where nobody else holds it, which for an
+// argument means that the caller gave it away.
 #pragma once
 #include <memory>
 #include <optional>
@@ -15,6 +17,12 @@ namespace functra::runtime {
 
 class Executable;
 using ExecutablePtr = std::shared_ptr<const Executable>;
+
+// Estimates of work: operations on vectors of 64 bytes, 0.15 ns each.
+inline constexpr double unknown = -1;                        // or made by several threads
+inline constexpr double parallel_work = 10000;               // that pay for waking a thread
+inline constexpr double guessed_steps = 30;                  // of a loop that ends by its condition
+double work_of(const core::Program& p, const core::Eqn& e);  // of a primitive's kernel
 
 class Executable {
  public:
@@ -32,6 +40,7 @@ class Executable {
   const std::vector<compiler::Unit>& units() const { return units_; }
   const core::Executor::Direct* direct() const { return direct_ ? &*direct_ : nullptr; }
   std::size_t workspace_bytes() const { return arena_bytes_; }
+  double serial_work() const;  // work of one thread, or unknown
   std::string text(core::Executor::Form form) const;
   core::Executor::Figures figures() const;
 
@@ -43,6 +52,8 @@ class Executable {
     Aval type;
     std::size_t bytes;
     std::size_t at = 0;  // number of the input or result; offset in the arena
+    // The slot whose place it takes in the arena; of those of tensors, any that is the only reference to its memory when the step runs.
+    std::vector<std::int32_t> over{};
   };
   struct Part {  // one nest
     compiler::Kernel kernel;
@@ -62,7 +73,9 @@ class Executable {
     std::vector<std::int32_t> out;                               // slots
     std::vector<std::pair<std::size_t, core::ReduceOp>> starts;  // results (by number) that begin as the identity
     std::vector<Part> parts;
-    std::vector<std::int32_t> dead;        // tensors to release after it
+    std::vector<std::int32_t> dead;        // tensors to release after it, or after the last of its group
+    double serial_work = 0;                // work of one thread, or unknown
+    std::uint32_t group = 1;               // so many steps from here on run at a time; 0: it is one of those, but not the first
     std::vector<ExecutablePtr> bodies;     // of a loop: body, condition; of a branch: each
     std::size_t work = 0, work_bytes = 0;  // the bodies' memory, an offset in the arena
   };
@@ -74,12 +87,16 @@ class Executable {
   };
   std::vector<const compiler::Nest*> all_nests() const;
   void plan();
+  void make_groups();
+  void lay_over(const std::vector<std::int32_t>& dies);
   void wire();
   void find_direct();
   std::int32_t slot_of(core::Var v);
-  Step nest_step(const compiler::Unit& u, std::size_t& next);
+  Step nest_step(const compiler::Unit& u);
   Step eqn_step(const compiler::Unit& u);
   void run_steps(Frame& f) const;
+  void run_step(const Step& s, Frame& f) const;
+  void run_group(std::size_t first, Frame& f) const;
   void run_nests(const Step& s, Frame& f) const;
   void run_nests(const Step& s, void** buffers) const;
   void run_call(const Step& s, Frame& f) const;

@@ -17,9 +17,7 @@ using core::Var;
 
 namespace {
 
-constexpr double parallel_work = 10000;  // operations on vectors that pay for waking a thread: about 1.5 us
 constexpr std::size_t vector_bytes = 64;
-constexpr double guessed_steps = 30;  // of a loop that ends by its condition
 constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -87,10 +85,18 @@ Executable::Executable(ProgramPtr program, bool optimised) {
   const double start = now_ms();
   program_ = optimised ? std::move(program) : compiler::optimize(program, passes_off());
   units_ = compiler::units(*program_);
-  auto nests = all_nests();
-  if (!nests.empty()) code_ = compiler::compile(nests);
   compile_ms_ = now_ms() - start;
   plan();
+  if (auto nests = all_nests(); !nests.empty()) {
+    const double planned = now_ms();
+    code_ = compiler::compile(nests);
+    compile_ms_ += now_ms() - planned;
+    std::size_t next = 0;
+    for (auto& s : steps_)
+      for (auto& part : s.parts) part.kernel = code_->kernels[next++];
+  }
+  wire();
+  find_direct();
 }
 std::vector<const compiler::Nest*> Executable::all_nests() const {
   std::vector<const compiler::Nest*> r;
@@ -109,12 +115,12 @@ std::int32_t Executable::slot_of(Var v) {
   return s;
 }
 
-Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
+Executable::Step Executable::nest_step(const Unit& u) {
   Step s{};
   for (Var v : u.in) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
   for (Var v : u.out) s.out.push_back(slot_of(v));
   for (auto& n : u.nests) {
-    Part part{code_->kernels[next++], 0, 0, 0, {}};
+    Part part{nullptr, 0, 0, 0, {}};
     std::size_t widest = 1;
     for (auto& a : n.accesses) widest = std::max(widest, size_of(a.dtype));
     for (auto& x : n.stores) widest = std::max(widest, size_of(x.at.dtype));
@@ -131,6 +137,7 @@ Executable::Step Executable::nest_step(const Unit& u, std::size_t& next) {
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
       }
     }
+    s.serial_work = part.grain || s.serial_work < 0 ? unknown : s.serial_work + work;
     for (auto& r : n.reductions) {
       if (!r.accumulate) continue;
       const std::size_t k = static_cast<std::size_t>(r.at.buffer) - u.in.size();
@@ -150,12 +157,19 @@ Executable::Step Executable::eqn_step(const Unit& u) {
   for (Var v : program_->operands(e)) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
   for (Var v : u.out) s.out.push_back(slot_of(v));
   auto bodies = bodies_of(*program_, e);
-  if (bodies.empty()) return s;
+  if (bodies.empty()) {
+    s.serial_work = work_of(*program_, e);
+    return s;
+  }
   s.kind = e.prim == &prims::scan_p ? Kind::scan : e.prim == &prims::while_p ? Kind::loop : Kind::branch;
   for (auto& b : bodies) {
     s.bodies.push_back(executable(b, true));
     s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
   }
+  s.serial_work = s.kind == Kind::branch || core::has_effect(e) ? unknown : 0;
+  for (auto& b : s.bodies) s.serial_work = s.serial_work < 0 || b->serial_work() < 0 ? unknown : s.serial_work + b->serial_work();
+  if (s.serial_work > 0)
+    s.serial_work *= s.kind == Kind::scan ? static_cast<double>(core::Params(e.params).get<prims::ScanParams>().length) : guessed_steps;
   if (s.kind != Kind::branch) {  // the carry, twice: a step reads one and writes the other
     const core::Params q = e.params;
     const auto n = static_cast<std::uint32_t>(s.kind == Kind::scan ? q.get<prims::ScanParams>().n_carry : q.get<prims::WhileParams>().n_carry);
@@ -172,8 +186,8 @@ void Executable::plan() {
     s.where = Where::input;
     s.at = i;
   }
-  std::size_t next = 0;
-  for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u, next));
+  for (auto& u : units_) steps_.push_back(u.call ? eqn_step(u) : nest_step(u));
+  make_groups();
   // What kernels read or make are tensors.
   for (auto& s : steps_) {
     if (s.kind != Kind::call) continue;
@@ -183,10 +197,15 @@ void Executable::plan() {
     for (std::int32_t o : s.out) slots_[static_cast<std::size_t>(o)].where = Where::tensor;
   }
   std::vector<std::int32_t> born(slots_.size(), -1), dies(slots_.size(), -1);
+  std::vector<std::pair<std::int32_t, std::int32_t>> during(steps_.size());  // the first and the last step of its group
+  for (std::size_t k = 0; k < steps_.size();) {
+    const std::size_t first = k, last = k + steps_[k].group - 1;
+    for (; k <= last; ++k) during[k] = {static_cast<std::int32_t>(first), static_cast<std::int32_t>(last)};
+  }
   for (std::size_t k = 0; k < steps_.size(); ++k) {
-    for (std::int32_t o : steps_[k].out) born[static_cast<std::size_t>(o)] = dies[static_cast<std::size_t>(o)] = static_cast<std::int32_t>(k);
+    for (std::int32_t o : steps_[k].out) std::tie(born[static_cast<std::size_t>(o)], dies[static_cast<std::size_t>(o)]) = during[k];
     for (auto& o : steps_[k].in)
-      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = static_cast<std::int32_t>(k);
+      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = during[k].second;
   }
   for (std::size_t i = 0; i < p.outputs.size(); ++i) {
     Var v = p.outputs[i];
@@ -200,18 +219,52 @@ void Executable::plan() {
       slots_[k].at = i;
     }
   }
+  lay_over(dies);
+  auto block = [&](std::size_t k) {  // of a slot in the arena: the first one in its place
+    while (!slots_[k].over.empty()) k = static_cast<std::size_t>(slots_[k].over[0]);
+    return k;
+  };
+  for (std::size_t k = 0; k < slots_.size(); ++k)
+    if (slots_[k].where == Where::arena) dies[block(k)] = std::max(dies[block(k)], dies[k]);
   Arena arena;
   for (std::size_t k = 0; k < slots_.size(); ++k) {
     auto& s = slots_[k];
-    if (s.where == Where::arena && s.bytes) arena.add({aligned(s.bytes), born[k], dies[k], &s.at});
+    if (s.where == Where::arena && s.bytes && s.over.empty()) arena.add({aligned(s.bytes), born[k], dies[k], &s.at});
     if ((s.where == Where::tensor || s.where == Where::input) && dies[k] >= 0 && dies[k] < static_cast<std::int32_t>(steps_.size()))
       steps_[static_cast<std::size_t>(dies[k])].dead.push_back(static_cast<std::int32_t>(k));
   }
   for (std::size_t k = 0; k < steps_.size(); ++k)
-    if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, static_cast<std::int32_t>(k), static_cast<std::int32_t>(k), &steps_[k].work});
+    if (steps_[k].work_bytes) arena.add({steps_[k].work_bytes, during[k].first, during[k].second, &steps_[k].work});
   arena_bytes_ = arena.place();
-  wire();
-  find_direct();
+  for (std::size_t k = 0; k < slots_.size(); ++k)
+    if (slots_[k].where == Where::arena) slots_[k].at = slots_[block(k)].at;
+}
+// Which results may lie where their step reads an operand for the last time; the nests are told.
+void Executable::lay_over(const std::vector<std::int32_t>& dies) {
+  constexpr std::size_t least = 4096;  // bytes that are worth it
+  std::vector<std::uint8_t> taken(slots_.size(), 0);
+  auto fits = [](const Slot& to, const Slot& from) {
+    if (to.where == Where::arena || from.where == Where::arena) return to.where == from.where && to.bytes == from.bytes;
+    return from.where != Where::result && to.type.dtype == from.type.dtype && to.type.shape == from.type.shape;
+  };
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    Step& s = steps_[k];
+    if (s.kind != Kind::nests || s.group != 1) continue;  // others of its group may read what it does
+    for (std::size_t o = 0; o < s.out.size(); ++o) {
+      Slot& to = slots_[static_cast<std::size_t>(s.out[o])];
+      if (to.bytes < least) continue;
+      for (std::size_t i = 0; i < s.in.size() && !(to.where == Where::arena && !to.over.empty()); ++i) {
+        const std::int32_t slot = s.in[i].slot;
+        if (slot < 0 || taken[static_cast<std::size_t>(slot)] || dies[static_cast<std::size_t>(slot)] != static_cast<std::int32_t>(k)) continue;
+        auto& nests = units_[k].nests;
+        auto possible = [&](auto& n) { return n.can_lie_over(static_cast<int>(s.in.size() + o), static_cast<int>(i)); };
+        if (!fits(to, slots_[static_cast<std::size_t>(slot)]) || !std::ranges::all_of(nests, possible)) continue;
+        to.over.push_back(slot);
+        taken[static_cast<std::size_t>(slot)] = to.where == Where::arena;
+        for (auto& n : nests) n.in_place = true;
+      }
+    }
+  }
 }
 void Executable::wire() {
   auto wired = [](const Step& s) { return s.kind == Kind::nests && std::ranges::all_of(s.in, [](auto& o) { return o.slot >= 0; }); };
