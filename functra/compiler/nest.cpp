@@ -37,6 +37,8 @@ bool Nest::can_lie_over(int written, int read) const {
   if (!to || std::ranges::count(to->strides, 0)) return false;
   for (auto& r : reductions)
     if (r.at.buffer < 0 || r.at.buffer == written) return false;  // rows are run over again
+  for (Id i = 0; i < graph.size(); ++i)
+    if (graph[i].op == Op::gather && accesses[graph[i].attr].buffer == read) return false;  // other points' elements
   return std::ranges::all_of(accesses, [&](auto& a) {
     return a.buffer != read || (a.offset == to->offset && a.strides == to->strides && size_of(a.dtype) == size_of(to->dtype));
   });
