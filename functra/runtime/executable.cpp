@@ -221,7 +221,10 @@ void* Executable::room(std::int32_t slot, Frame& f) const {
 Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
   const Slot& s = slots_[static_cast<std::size_t>(slot)];
   Tensor& t = f.tensors[slot];
-  if (t.defined()) return t;
+  if (t.defined()) {
+    const bool lent = may_keep && !t.is_scalar() && !t.array().storage->block;  // to an earlier step, which could not keep it
+    return lent ? Tensor::copy_of(f.at[slot], s.type.dtype, s.type.shape) : t;
+  }
   if (s.type.shape.empty()) {
     t = room_for(s.type);
     std::memcpy(t.mutable_bytes(), f.at[slot], s.bytes);
