@@ -400,6 +400,7 @@ TEST_F(ContractJit, Cache) {
 TEST_F(ContractJit, StagesAndBind) {
   auto stages = ft::jit(loss).trace(p, x, y);
   EXPECT_VALUES(stages.program()({p.w, p.b, x, y})[0], Dims{}, loss_value);
+  EXPECT_VALUES(stages.lower().compile()(p, x, y), Dims{}, loss_value);
   auto call = ft::jit(loss).bind(p, x, y);
   const Tensor& r = call(p, x, y);
   EXPECT_VALUES(r, Dims{}, loss_value);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "functra/base/memory.h"
 #include "tests/support/close.h"
 
 namespace {
@@ -42,6 +43,60 @@ TEST(Stages, compile_to_what_can_be_called_and_says_what_it_costs) {
   EXPECT_GT(call.compile_ms(), 0);
   expect_throw<ft::ShapeError>([&] { (void)call({points(3)}); }, "takes f64[1000] as input 0");
   expect_throw<ft::ValueError>([&] { (void)call({x, x}); }, "of 1 inputs got 2");
+}
+TEST(Stages, compile_to_calls_that_take_the_arguments_of_the_function) {
+  struct Model {
+    Tensor w;
+    int power = 1;
+  };
+  auto g = [](const Model& m, const Tensor& x) { return std::pair{Model{m.w * x, m.power + 1}, ft::sum(ft::pow(x, m.power))}; };
+  const Tensor x = points(8) + 1.0;
+  auto call = ft::jit(g).trace(Model{points(8), 3}, x).lower().compile();
+  auto [m, s] = call(Model{points(8) * 2.0, 3}, x);
+  expect_close(m.w, points(8) * 2.0 * x, 1e-12);
+  EXPECT_EQ(m.power, 4);
+  expect_close(s, ft::sum(x * x * x), 1e-12);
+  auto again = call(Model{points(8), 3}, x * 2.0);
+  expect_close(m.w, points(8) * 2.0 * x, 1e-12);  // results are values
+  expect_close(again.second, ft::sum(x * x * x) * 8.0, 1e-12);
+  expect_close(call({points(8), x})[0], points(8) * x, 1e-12);
+  expect_throw<ft::StructureError>([&] { (void)call(Model{points(8), 2}, x); }, "a static value");
+  expect_throw<ft::ShapeError>([&] { (void)call(Model{points(8), 3}, points(9)); }, "1 has type f64[9], prepared for f64[8]");
+  expect_close(ft::vmap([&](const Tensor& v) { return call(Model{points(8), 3}, v).second; })(ft::stack({x, x * 2.0}))[1], again.second, 1e-12);
+  ft::Ref count(ft::tensor(0.0, ft::f64));
+  auto counted = ft::jit([&](const Tensor& v) {
+                   count.add(1.0);
+                   return v * count.get();
+                 })
+                     .trace(x)
+                     .lower()
+                     .compile();
+  EXPECT_EQ(double(count.get()), 0);
+  expect_close(counted(x), x, 0);
+  expect_close(counted(x), x * 2.0, 0);
+}
+TEST(Stages, give_the_object_file_and_figures_of_what_kernels_hold) {
+  auto layers = [](const Tensor& x, const Tensor& w) {
+    Tensor y = x;
+    for (int i = 0; i < 6; ++i) y = ft::tanh(ft::matmul(y, w));
+    return ft::sum(y);
+  };
+  const Tensor x = ft::reshape(points(64 * 80), {64, 80}) / 500.0, w = ft::reshape(points(80 * 80), {80, 80}) / 900.0;
+  auto fast = ft::jit(ft::grad(layers));
+  auto call = fast.trace(x, w).lower().compile();
+  const std::string object = call.object();
+  EXPECT_GT(object.size(), 200u);
+  EXPECT_EQ(object.substr(1, 3), "ELF");
+  EXPECT_TRUE(holds(object, "nest0"));
+  // The six values of tanh live until they are used; all that is held when memory is counted is arrays like x.
+  (void)fast(x, w);
+  ft::reset_peak_memory();
+  const std::size_t before = ft::memory_stats().in_use;
+  const Tensor held = fast(x, w);
+  const double unit = 8.0 * 64 * 80, measured = static_cast<double>(ft::memory_stats().peak - before) / unit;
+  const double figure = static_cast<double>(call.memory().workspace + call.memory().results) / unit;
+  EXPECT_GE(figure, 6.0);
+  EXPECT_NEAR(figure, measured, 2.0);
 }
 TEST(Stages, captured_tensors_come_with_the_compiled_program) {
   Tensor w = points(8);

@@ -102,6 +102,51 @@ TEST(NativeThreads, derivatives_compiled_at_once) {
   for (auto& r : got) expect_same(r, got[0], "derivatives");
   EXPECT_EQ(results_differ({got[0][0]}, {grad(g)(x)}, Match::rounded, 64), "");
 }
+TEST(NativeThreads, a_hundred_trace_compile_call_bind_and_clear_at_once) {
+  constexpr int many = 100;
+  const Tensor x = numbers({37}), xs = numbers({3, 37}, f64, 2);
+  auto make = [](int k) {
+    const double a = 0.5 + k;
+    return [a](const Tensor& v) { return sum(sin(v * a) * v) + amax(v) * cumsum(v, 0)[3]; };
+  };
+  auto shared = jit(make(0));
+  auto work = [&](int k) {
+    auto f = make(k % 5);  // others make the same program
+    auto own = jit(f);
+    Vec r{own(x), grad(own)(x), jit(vmap(grad(f)))(xs), shared(x), vmap(shared)(xs), grad(shared)(x)};
+    auto call = shared.bind(x);
+    r.push_back(call(x));
+    if (k % 7 == 0) shared.cache_clear();
+    if (k % 5 == 0) own.cache_clear();
+    r.push_back(own(x * 2.0));
+    r.push_back(jvp(shared, x, x).second);
+    r.push_back(shared.trace(x).lower().compile()({x})[0]);
+    return r;
+  };
+  std::vector<Vec> got(many);
+  std::vector<std::string> errors(many);
+  std::barrier start(many);
+  std::vector<std::thread> all;
+  for (int k = 0; k < many; ++k)
+    all.emplace_back([&, k] {
+      start.arrive_and_wait();
+      try {
+        got[static_cast<std::size_t>(k)] = work(k);
+      } catch (const std::exception& e) { errors[static_cast<std::size_t>(k)] = e.what(); }
+    });
+  for (auto& t : all) t.join();
+  std::vector<Vec> want;
+  for (int k = 0; k < 5; ++k) want.push_back(work(k));
+  for (int k = 0; k < many; ++k) {
+    const auto i = static_cast<std::size_t>(k);
+    ASSERT_EQ(errors[i], "");
+    const std::string d = results_differ(got[i], want[i % 5], Match::bits);
+    count_law(d.empty());
+    EXPECT_EQ(d, "") << "thread " << k;
+  }
+  auto f = make(3);
+  EXPECT_EQ(results_differ({want[3][0], want[3][1], want[3][2]}, {f(x), grad(f)(x), vmap(grad(f))(xs)}, Match::rounded), "");
+}
 
 // Kernels, loops and sums of rows that do not need each other, over values in the arena, arguments, and what all of them read.
 Vec independent(const Vec& v) {

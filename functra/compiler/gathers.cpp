@@ -1,6 +1,7 @@
 // Gathers and scatters whose positions are known from the Program, as constants or as positions that count up: they are slices, pads and
 // transposes, if no window reaches outside. Windows at constant starts too.
 #include <algorithm>
+#include <cmath>
 
 #include "functra/compiler/passes.h"
 #include "functra/compiler/rules.h"
@@ -20,10 +21,25 @@ struct Affine {  // t[i] = offset + sum of steps[d] * i[d]
   std::int64_t offset = 0;
   Shape steps;
 };
-std::optional<Affine> affine(const Match& m, const Tensor& t, int depth = 8) {
-  if (!is_integer(t.raw_dtype()) || depth == 0) return {};
+constexpr double exact = 0x1p53;  // doubles below are
+double real(std::int64_t i) { return static_cast<double>(i); }
+// Are all of them numbers of this dtype? Those that are not have wrapped round.
+bool fits(const Affine& a, const Shape& s, DType d) {
+  double low = real(a.offset), high = low;
+  for (std::size_t i = 0; i < a.steps.size(); ++i) {
+    const double last = real(a.steps[i]) * real(std::max<std::int64_t>(s[i] - 1, 0));
+    (last < 0 ? low : high) += last;
+  }
+  const double most = std::min(std::ldexp(1.0, static_cast<int>(8 * size_of(d)) - is_signed_int(d)), exact);
+  return high < most && low >= (is_signed_int(d) ? -most : 0);
+}
+std::optional<Affine> affine(const Match& m, const Tensor& t, int depth);
+std::optional<Affine> affine_unless_wrapped(const Match& m, const Tensor& t, int depth) {
   const std::size_t rank = m.shape(t).size();
-  if (auto c = m.constant(t)) return Affine{static_cast<std::int64_t>(*c), Shape::filled(rank, 0)};
+  if (auto c = m.constant(t)) {
+    if (std::fabs(static_cast<double>(*c)) >= exact) return {};
+    return Affine{static_cast<std::int64_t>(*c), Shape::filled(rank, 0)};
+  }
   Made e = m.made(t);
   if (!e) return {};
   const core::Primitive* p = e.prim();
@@ -40,6 +56,9 @@ std::optional<Affine> affine(const Match& m, const Tensor& t, int depth = 8) {
       auto zero = [](const Affine& x) { return std::all_of(x.steps.begin(), x.steps.end(), [](std::int64_t s) { return s == 0; }); };
       if (!zero(*a)) std::swap(*a, *b);
       if (!zero(*a)) return {};
+      double most = std::fabs(real(b->offset));
+      for (std::int64_t s : b->steps) most += std::fabs(real(s));
+      if (std::fabs(real(a->offset)) * most >= exact) return {};
       b->offset *= a->offset;
       for (auto& s : b->steps) s *= a->offset;
       return b;
@@ -51,7 +70,7 @@ std::optional<Affine> affine(const Match& m, const Tensor& t, int depth = 8) {
   }
   bool moves = p == &core::convert_p || p == &core::broadcast_in_dim_p || p == &core::transpose_p || p == &reshape_p || p == &slice_p;
   auto a = moves ? affine(m, e[0], depth - 1) : std::nullopt;
-  if (!a || p == &core::convert_p) return a && size_of(t.raw_dtype()) >= 4 ? a : std::nullopt;
+  if (!a || p == &core::convert_p) return a;
   Affine r{a->offset, Shape::filled(rank, 0)};
   const Shape s = m.shape(e[0]);
   if (p == &core::broadcast_in_dim_p) {
@@ -74,6 +93,11 @@ std::optional<Affine> affine(const Match& m, const Tensor& t, int depth = 8) {
       if (to[j] != 1) return {};
   }
   return r;
+}
+std::optional<Affine> affine(const Match& m, const Tensor& t, int depth = 8) {
+  if (!is_integer(t.raw_dtype()) || depth == 0) return {};
+  auto a = affine_unless_wrapped(m, t, depth);
+  return a && fits(*a, m.shape(t), t.raw_dtype()) ? a : std::nullopt;
 }
 // The components of index vectors, each affine in the batch dimensions.
 std::optional<std::vector<Affine>> components(const Match& m, const Tensor& indices) {

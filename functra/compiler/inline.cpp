@@ -138,6 +138,17 @@ class Inliner {
     q.eqns.push_back({&convert_p, ParamRef(core::params(c)), at, static_cast<std::uint32_t>(r), 1, 1, site});
     return r;
   }
+  // The barrier at the end of q waits for the other inputs of p, which are the cotangents: once p is dissolved, nothing else would keep what
+  // stands behind the barrier from being computed as soon as what goes through it exists, and kept until it is needed.
+  static void wait_for(Program& q, const Program& p, const std::vector<Var>& to) {
+    Eqn& e = q.eqns.back();
+    for (Var v : p.inputs) {
+      const Var w = to[static_cast<std::size_t>(v)];
+      if (w < 0 || std::find(q.pool.begin() + e.in, q.pool.end(), w) != q.pool.end()) continue;
+      q.pool.push_back(w);
+      ++e.n_in;
+    }
+  }
   // All of p after what b has; its outputs. Recurses over the depth of calls.
   std::vector<Var> splice(Builder& b, const Program& p, std::span<const Var> in) {
     std::vector<Var> to(p.type_of.size(), unknown), out;
@@ -148,6 +159,7 @@ class Inliner {
         bool changed = false;
         auto first = b.append(p, e, to);
         b.q.eqns.back().params = params(e, changed);
+        if (e.prim == &barrier_p && !calls_only_) wait_for(b.q, p, to);
         for (std::uint32_t k = 0; k < e.n_out; ++k) to[e.out + k] = static_cast<Var>(first + k);
         continue;
       }

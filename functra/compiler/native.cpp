@@ -263,6 +263,15 @@ std::string llvm_ir(const std::vector<const Nest*>& nests) {
   module_of(context, nests, *tm)->print(out, nullptr);
   return text;
 }
+std::string object(const std::vector<const Nest*>& nests) {
+  llvm::LLVMContext context;
+  auto generator = Generator::take();
+  auto m = module_of(context, nests, *generator->machine);
+  const auto bytes = generator->object(*m);
+  m.reset();
+  Generator::give_back(std::move(generator));
+  return {bytes.data(), bytes.size()};
+}
 std::string assembly(const std::vector<const Nest*>& nests) {
   auto tm = Machine::host().make();
   llvm::LLVMContext context;

@@ -24,5 +24,6 @@ using CodePtr = std::shared_ptr<const Code>;
 CodePtr compile(const std::vector<const Nest*>& nests);
 std::string llvm_ir(const std::vector<const Nest*>& nests);
 std::string assembly(const std::vector<const Nest*>& nests);
+std::string object(const std::vector<const Nest*>& nests);  // the bytes of an object file
 
 }  // namespace functra::compiler

@@ -9,7 +9,7 @@ namespace functra::core {
 class Executor {
  public:
   // What a compiled call looks like on the way to machine code. steps: nests and kernels in the order they run.
-  enum class Form { steps, llvm_ir, assembly };
+  enum class Form { steps, llvm_ir, assembly, object };
   struct Figures {
     double compile_ms = 0;               // passes, code generation and linking, of loops' bodies too
     double flops = 0, bytes = 0;         // of one call, a step of each loop: arithmetic operations; operands and results of nests and kernels

@@ -274,15 +274,15 @@ Tensor checkpoint_name(const Tensor& x, const std::string& name) { return bind1(
 namespace {
 void push_barrier(const Call& c, Ins x, Ins t, Outs y, Outs dy) {
   bind_prim(c, x, y);
-  std::copy(t.begin(), t.end(), dy.begin());
+  std::ranges::copy(t.first(dy.size()), dy.begin());
 }
 }  // namespace
 constexpr Primitive barrier_p = {
     .name = "barrier",
     .params = &param_type<BarrierParams>,
     .n_out = [](const Params& p) { return static_cast<int>(p.get<BarrierParams>().n); },
-    .shape = [](const Call&, std::span<const Aval> in, std::span<Aval> out) { std::copy(in.begin(), in.end(), out.begin()); },
-    .eval = [](const Call&, Ins in, Outs out) { std::copy(in.begin(), in.end(), out.begin()); },
+    .shape = [](const Call&, std::span<const Aval> in, std::span<Aval> out) { std::ranges::copy(in.first(out.size()), out.begin()); },
+    .eval = [](const Call&, Ins in, Outs out) { std::ranges::copy(in.first(out.size()), out.begin()); },
     .jvp = push_barrier,
     .linearize = push_barrier,
     .transpose =
@@ -290,14 +290,14 @@ constexpr Primitive barrier_p = {
           for (std::size_t i = 0; i < ct.size(); ++i)
             if (in[i].linear()) g[i] = ct[i];
         },
-    .depends = [](const Call&, const Mask& own) { return own; },
+    .depends = [](const Call& c, const Mask& own) { return Mask(own.begin(), own.begin() + c.params.get<BarrierParams>().n); },
     .mixed = [](const Call&, const Mask& own) { return count(own) < own.size(); },
     .batch =
         [](const Call& c, const BatchContext&, std::span<Batched> in, std::span<Batched> out) {
-          Vec x, y(in.size());
+          Vec x, y(out.size());
           for (auto& b : in) x.push_back(b.value);
           bind_prim(c, x, y);
-          for (std::size_t i = 0; i < in.size(); ++i) out[i] = {y[i], in[i].dim};
+          for (std::size_t i = 0; i < out.size(); ++i) out[i] = {y[i], in[i].dim};
         },
     .lowering = {.kind = core::Lowering::Kind::identity}};
 

@@ -33,7 +33,7 @@ extern const Primitive name_p;
 Tensor checkpoint_name(const Tensor& x, const std::string& name);
 
 // An identity that passes do not look through: what is computed from its results is not merged with equal equations on its operands,
-// and is not started before the cotangents exist.
+// and is not started before the operands after the first n, which are only waited for, exist.
 struct BarrierParams {
   std::int64_t n;
 };

@@ -10,7 +10,8 @@ using core::Var;
 
 std::string Executable::text(Executor::Form form) const {
   if (form != Executor::Form::steps) {
-    std::string s = all_nests().empty() ? "" : form == Executor::Form::llvm_ir ? compiler::llvm_ir(all_nests()) : compiler::assembly(all_nests());
+    auto* as = form == Executor::Form::llvm_ir ? compiler::llvm_ir : form == Executor::Form::assembly ? compiler::assembly : compiler::object;
+    std::string s = all_nests().empty() ? "" : as(all_nests());
     for (auto& step : steps_)
       for (auto& b : step.bodies) s += b->text(form);
     return s;
@@ -53,7 +54,7 @@ std::string Executable::text(Executor::Form form) const {
 Executor::Figures Executable::figures() const {
   Executor::Figures f;
   f.compile_ms = compile_ms_;
-  f.workspace = arena_bytes_;
+  f.workspace = arena_bytes_ + held_bytes_;
   auto bytes = [&](Var v) {
     return v < 0 ? 0.0 : static_cast<double>(program_->type(v).shape.numel()) * static_cast<double>(size_of(program_->type(v).dtype));
   };

@@ -89,6 +89,7 @@ class Executable {
   void plan();
   void make_groups();
   void lay_over(const std::vector<std::int32_t>& dies);
+  void count_held(const std::vector<std::int32_t>& born, std::vector<std::int32_t> dies);
   void wire();
   void find_direct();
   std::int32_t slot_of(core::Var v);
@@ -113,8 +114,8 @@ class Executable {
   std::vector<Step> steps_;
   std::vector<Slot> slots_;
   std::vector<std::int32_t> slot_of_var_;
-  std::vector<std::int32_t> result_slot_;  // per output; -1: a literal
-  std::size_t arena_bytes_ = 0;
+  std::vector<std::int32_t> result_slot_;         // per output; -1: a literal
+  std::size_t arena_bytes_ = 0, held_bytes_ = 0;  // held: by tensors that are neither operands nor results, at most at a time
   // Of a program that is nests alone: the buffers of all steps, one after another, and which of them each input and result is.
   struct Wires {
     bool all_nests = false;

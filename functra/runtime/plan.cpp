@@ -238,6 +238,7 @@ void Executable::plan() {
   arena_bytes_ = arena.place();
   for (std::size_t k = 0; k < slots_.size(); ++k)
     if (slots_[k].where == Where::arena) slots_[k].at = slots_[block(k)].at;
+  count_held(born, std::move(dies));
 }
 // Which results may lie where their step reads an operand for the last time; the nests are told.
 void Executable::lay_over(const std::vector<std::int32_t>& dies) {
@@ -264,6 +265,36 @@ void Executable::lay_over(const std::vector<std::int32_t>& dies) {
         for (auto& n : nests) n.in_place = true;
       }
     }
+  }
+}
+void Executable::count_held(const std::vector<std::int32_t>& born, std::vector<std::int32_t> dies) {
+  const auto last = static_cast<std::int32_t>(steps_.size());
+  auto held = [&](std::int32_t k) { return slots_[static_cast<std::size_t>(k)].where == Where::tensor; };
+  std::vector<std::uint8_t> view(slots_.size(), 0);  // lies in the memory of what it is made from
+  for (std::size_t k = steps_.size(); k-- > 0;) {
+    const Step& s = steps_[k];
+    if (s.kind != Kind::call) continue;
+    const auto kind = s.eqn->prim->lowering.kind;
+    if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape) continue;
+    for (std::size_t i = 0; i < s.out.size(); ++i) {
+      const std::int32_t from = s.in[i].slot, to = s.out[i];
+      view[static_cast<std::size_t>(to)] = 1;
+      if (from >= 0) dies[static_cast<std::size_t>(from)] = std::max(dies[static_cast<std::size_t>(from)], dies[static_cast<std::size_t>(to)]);
+    }
+  }
+  std::vector<std::size_t> more(steps_.size() + 1, 0), less(steps_.size() + 1, 0);
+  for (std::size_t k = 0; k < slots_.size(); ++k) {
+    if (!held(static_cast<std::int32_t>(k)) || view[k] || born[k] < 0 || dies[k] >= last) continue;
+    more[static_cast<std::size_t>(born[k])] += slots_[k].bytes;
+    less[static_cast<std::size_t>(dies[k])] += slots_[k].bytes;
+  }
+  std::size_t now = 0;
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
+    now += more[k];
+    std::size_t inside = 0;
+    for (auto& b : steps_[k].bodies) inside = std::max(inside, b->held_bytes_);
+    held_bytes_ = std::max(held_bytes_, now + inside);
+    now -= less[k];
   }
 }
 void Executable::wire() {

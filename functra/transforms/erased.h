@@ -71,7 +71,12 @@ std::size_t jit_cache_size(const JitState&);
 void jit_cache_clear(JitState&);
 JitStats jit_stats(const JitState&);
 std::string jit_explain(JitState&, Refs args);
-Program jit_program(JitState&, Refs args, const JitHooks& hooks);  // traced or found; nothing evaluated
+struct JitTrace {
+  Program program;
+  std::shared_ptr<const void> entry;
+};
+JitTrace jit_trace(JitState&, Refs args, const JitHooks& hooks);  // or found; nothing evaluated. Restores the result's structure
+void traced_call(const void* entry, Refs args, TreeRef result);   // arguments of the same types; writes the leaves of result
 // A prepared call for arguments of these shapes: no lookup.
 class BoundState;
 std::shared_ptr<BoundState> jit_bind(JitState&, Refs args, const JitHooks& hooks);  // restores the result's structure

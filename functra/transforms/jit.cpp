@@ -46,10 +46,42 @@ JitStats jit_stats(const JitState& j) { return const_cast<JitState&>(j).cache.st
 std::string jit_explain(JitState& j, Refs args) { return j.cache.explain(args); }
 std::size_t jit_cache_size(const JitState& j) { return jit_stats(j).size; }
 void jit_cache_clear(JitState& j) { j.cache.clear(); }
-functra::Program jit_program(JitState& j, Refs args, const JitHooks& hooks) {
+JitTrace jit_trace(JitState& j, Refs args, const JitHooks& hooks) {
   std::vector<Tensor*> leaves;
   EntryPtr e = j.cache.get(args, leaves, hooks);
-  return functra::Program(e->closed.program, e->closed.captured);
+  hooks.restore(e->kept.get());
+  return {functra::Program(e->closed.program, e->closed.captured), e};
+}
+namespace {
+bool has_type(const Tensor& t, const Aval& want) {
+  return t.raw_dtype() == want.dtype && t.weak() == want.weak &&
+         (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
+}
+// use(leaf) for each of the leaves that are defined, which are to have the types that e was traced for.
+template <class Use> void each_operand(const TraceCache::Entry& e, std::span<Tensor* const> leaves, Refs args, Use use) {
+  std::size_t k = 0;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const Tensor& t = *leaves[i];
+    if (!t.defined()) continue;
+    if (k >= e.in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
+    const Aval& want = e.in[k++];
+    if (!has_type(t, want))
+      throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() +
+                       "; call the jitted function itself, or bind again");
+    use(t);
+  }
+  if (k != e.in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
+}
+}  // namespace
+void traced_call(const void* entry, Refs args, TreeRef result) {
+  const auto& e = *static_cast<const TraceCache::Entry*>(entry);
+  std::vector<Tensor*> leaves;
+  for (const TreeRef& a : args)
+    for (Tensor* t : tree::pointers(a)) leaves.push_back(t);
+  each_operand(e, leaves, args, [](const Tensor&) {});
+  Vec in = operands(e, leaves), out(e.closed.program->outputs.size());
+  prims::call_compiled(e.closed.program, in, out);
+  put_results(e, tree::pointers(result), out);
 }
 
 // ---------------------------------------------------------------- prepared calls
@@ -144,10 +176,6 @@ void gather(TreeRef t, std::vector<Tensor*>& out) {
   g.out = &out;
   t.visit(g);
 }
-bool has_type(const Tensor& t, const Aval& want) {
-  return t.raw_dtype() == want.dtype && t.weak() == want.weak &&
-         (t.is_array() ? t.shape_ref() == want.shape : t.rank0() == want.shape.empty() && (t.rank0() || t.sizes() == want.shape));
-}
 }  // namespace
 void bound_call(BoundState& b, Refs args, TreeRef result) {
   if (b.bare && core::plain() && call_bare(b, args, result)) return;
@@ -160,19 +188,10 @@ void bound_call(BoundState& b, Refs args, TreeRef result) {
     traced |= t.tag();
     b.in.push_back(&t);
   }
-  std::size_t k = 0;
-  for (std::size_t i = 0; i < b.leaves.size(); ++i) {
-    const Tensor& t = *b.leaves[i];
-    if (!t.defined()) continue;
-    if (k >= e.in.size()) throw StructureError("bind: the call has more tensors than the prepared one");
-    const Aval& want = e.in[k++];
-    if (!has_type(t, want))
-      throw ShapeError("bind: " + tree::argument_paths(args)[i] + " has type " + t.aval().str() + ", prepared for " + want.str() +
-                       "; call the jitted function itself, or bind again");
+  each_operand(e, b.leaves, args, [&](const Tensor& t) {
     traced |= t.tag();
     b.in.push_back(&t);
-  }
-  if (k != e.in.size()) throw StructureError("bind: the call has fewer tensors than the prepared one");
+  });
   b.leaves.clear();
   gather(result, b.leaves);
   if (!traced && core::plain() && e.refs.empty()) {

@@ -42,20 +42,27 @@ template <class Run, class Use> decltype(auto) with_hooks(Run& f, Use use) {
   return use(erased::JitHooks{f, keep, restore});
 }
 
+// The static values and structures of arguments as a text; nothing where there are none.
+template <class A> void append_statics(std::string& key, const A& a) {
+  if constexpr (!only_tensors<A>()) tree::append_key(key, TreeRef(a));
+}
+[[noreturn]] inline void other_statics() {
+  throw StructureError(
+      "bind: a static value or the structure of an argument differs from the prepared call; bind again, or call the jitted function itself");
+}
+
 // A prepared call: arguments of the shapes and static values it was bound with, no lookup, no heap. The result is overwritten by the
 // next call unless a copy of it is held. One thread at a time: copies share their workspace.
 template <class R, class... T> class Bound {
  public:
   Bound(std::shared_ptr<erased::BoundState> s, R result, const T&... t) : state_(std::move(s)), result_(std::move(result)) {
-    ((void)append(key_, t), ...);
+    (append_statics(key_, t), ...);
   }
   const R& operator()(const T&... t) {
     if constexpr (!(only_tensors<T>() && ...)) {
       scratch_.clear();
-      (append(scratch_, t), ...);
-      if (scratch_ != key_)
-        throw StructureError(
-            "bind: a static value or the structure of an argument differs from the prepared call; bind again, or call the jitted function itself");
+      (append_statics(scratch_, t), ...);
+      if (scratch_ != key_) other_statics();
     }
     const std::array<TreeRef, sizeof...(T)> refs{TreeRef(t)...};
     erased::bound_call(*state_, refs, TreeRef(result_));
@@ -63,12 +70,52 @@ template <class R, class... T> class Bound {
   }
 
  private:
-  template <class A> static void append(std::string& key, const A& a) {
-    if constexpr (!only_tensors<A>()) tree::append_key(key, TreeRef(a));
-  }
   std::shared_ptr<erased::BoundState> state_;
   R result_;
   std::string key_, scratch_;
+};
+
+// The stages of a function f, for arguments T... and a result R: what they compile to takes those arguments too, of the types and static
+// values that f was traced for, and gives f's result. Any number of threads may call it.
+template <class R, class... T> struct TracedFor {
+  erased::JitTrace traced;
+  R result;  // without its tensors
+  std::string key;
+};
+template <class R, class... T> class CompiledFor : public CompiledProgram {
+ public:
+  explicit CompiledFor(std::shared_ptr<const TracedFor<R, T...>> f) : CompiledProgram(f->traced.program), f_(std::move(f)) {}
+  using CompiledProgram::operator();
+  template <class... A>
+  requires(sizeof...(A) == sizeof...(T) && (std::is_convertible_v<const A&, T> && ...)) R operator()(const A&... a) const { return call(a...); }
+
+ private:
+  R call(const T&... t) const {
+    std::string key;
+    (append_statics(key, t), ...);
+    if (key != f_->key) other_statics();
+    const std::array<TreeRef, sizeof...(T)> refs{TreeRef(t)...};
+    R r = f_->result;
+    erased::traced_call(f_->traced.entry.get(), refs, TreeRef(r));
+    return r;
+  }
+  std::shared_ptr<const TracedFor<R, T...>> f_;
+};
+template <class R, class... T> class LoweredFor : public Lowered {
+ public:
+  explicit LoweredFor(std::shared_ptr<const TracedFor<R, T...>> f) : Lowered(f->traced.program), f_(std::move(f)) {}
+  CompiledFor<R, T...> compile() const { return CompiledFor<R, T...>(f_); }
+
+ private:
+  std::shared_ptr<const TracedFor<R, T...>> f_;
+};
+template <class R, class... T> class StagesFor : public Stages {
+ public:
+  explicit StagesFor(TracedFor<R, T...> f) : Stages(f.traced.program), f_(std::make_shared<const TracedFor<R, T...>>(std::move(f))) {}
+  LoweredFor<R, T...> lower() const { return LoweredFor<R, T...>(f_); }
+
+ private:
+  std::shared_ptr<const TracedFor<R, T...>> f_;
 };
 
 template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
@@ -99,15 +146,19 @@ template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
   }
 
   // The program for arguments like these, traced or found in the cache; nothing is evaluated.
-  template <class... T> Stages trace(T&&... t) const {
+  template <class... T> auto trace(T&&... t) const {
     auto args = arguments<F, LiftNone>(static_cast<T&&>(t)...);
     return std::apply(
         [&]<class... A>(A&... a) {
           if constexpr (!check_call<F, A...>()) return Stages({});
           else {
+            using R = typename JitRunner<F, A...>::R;
             JitRunner<F, A...> f(f_, a...);
             const std::array<TreeRef, sizeof...(A)> refs{TreeRef(a)...};
-            return with_hooks(f, [&](const erased::JitHooks& hooks) { return Stages(erased::jit_program(*state_, refs, hooks)); });
+            erased::JitTrace traced = with_hooks(f, [&](const erased::JitHooks& hooks) { return erased::jit_trace(*state_, refs, hooks); });
+            std::string key;
+            (append_statics(key, a), ...);
+            return StagesFor<R, A...>(TracedFor<R, A...>{std::move(traced), f.take(), std::move(key)});
           }
         },
         args);

@@ -35,6 +35,7 @@ MemoryFigures CompiledProgram::memory() const {
   return {bytes_of(program_.ir()->in_types()), bytes_of(program_.ir()->out_types()), core::executor().figures(program_.ir()).workspace};
 }
 double CompiledProgram::compile_ms() const { return core::executor().figures(program_.ir()).compile_ms; }
+std::string CompiledProgram::object() const { return core::executor().text(program_.ir(), Executor::Form::object); }
 std::size_t CompiledProgram::nests() const { return core::executor().figures(program_.ir()).nests; }
 std::size_t CompiledProgram::kernels() const { return core::executor().figures(program_.ir()).kernels; }
 

@@ -14,7 +14,7 @@ struct Cost {
 };
 struct MemoryFigures {
   std::size_t arguments, results;  // bytes
-  std::size_t workspace;           // of the arena that holds what lies between them
+  std::size_t workspace;           // at most held at a time of what lies between them; scratch of kernels does not count
   std::size_t peak() const { return arguments + results + workspace; }
 };
 
@@ -26,6 +26,7 @@ class CompiledProgram {
   Cost cost() const;
   MemoryFigures memory() const;
   double compile_ms() const;    // passes, code generation, linking
+  std::string object() const;   // object files of the generated code, of loops' bodies one after another; as assembly
   std::size_t nests() const;    // loop nests that code was generated for
   std::size_t kernels() const;  // calls of ahead-of-time kernels
 
