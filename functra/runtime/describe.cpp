@@ -45,7 +45,7 @@ std::string Executable::text(Executor::Form form) const {
     std::vector<Var> in;
     for (Var v : program_->operands(*step.eqn))
       if (v >= 0) in.push_back(v);
-    s += names(in) + ")\n";
+    s += names(in) + ")" + (step.team > 1 ? ", on threads in step\n" : "\n");
     for (auto& b : step.bodies) s += "{\n" + b->text(form) + "}\n";
   }
   return s;

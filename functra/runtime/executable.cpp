@@ -10,6 +10,7 @@
 #include "functra/core/interp.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
+#include "functra/runtime/parts.h"
 #include "functra/runtime/runner-inl.h"
 
 namespace functra::runtime {
@@ -20,53 +21,7 @@ using core::Var;
 
 namespace {
 
-// to[i] = op(to[i], from[i])
-template <class T> void combine_as(ReduceOp op, T* to, const T* from, std::int64_t n) {
-  auto each = [&](auto f) {
-    for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(f(to[i], from[i]));
-  };
-  constexpr bool integer = std::is_integral_v<T>;
-  using Wide = std::conditional_t<integer, std::uint64_t, T>;
-  switch (op) {
-    case ReduceOp::sum: return each([](T a, T b) { return static_cast<Wide>(a) + static_cast<Wide>(b); });
-    case ReduceOp::prod: return each([](T a, T b) { return static_cast<Wide>(a) * static_cast<Wide>(b); });
-    case ReduceOp::max: return each([](T a, T b) { return a > b || a != a ? a : b; });
-    case ReduceOp::min: return each([](T a, T b) { return a < b || a != a ? a : b; });
-    case ReduceOp::and_:
-      if constexpr (integer) each([](T a, T b) { return a & b; });
-      return;
-    case ReduceOp::or_:
-      if constexpr (integer) each([](T a, T b) { return a | b; });
-  }
-}
-void combine(ReduceOp op, DType d, void* to, const void* from, std::int64_t n) {
-  auto as = [&]<class T>(T) { combine_as<T>(op, static_cast<T*>(to), static_cast<const T*>(from), n); };
-  switch (d) {
-    case DType::bool_: {  // bits: max is or, min is and
-      ReduceOp bits = op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::or_ ? ReduceOp::or_ : ReduceOp::and_;
-      return combine_as<std::uint8_t>(bits, static_cast<std::uint8_t*>(to), static_cast<const std::uint8_t*>(from), n);
-    }
-    case DType::u8: return as(std::uint8_t());
-    case DType::u16: return as(std::uint16_t());
-    case DType::u32: return as(std::uint32_t());
-    case DType::u64: return as(std::uint64_t());
-    case DType::i8: return as(std::int8_t());
-    case DType::i16: return as(std::int16_t());
-    case DType::i32: return as(std::int32_t());
-    case DType::i64: return as(std::int64_t());
-    case DType::f32: return as(float());
-    case DType::f64: return as(double());
-    default: return;
-  }
-}
-void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes) {
-  const std::size_t size = size_of(d);
-  if (bits == 0) {
-    std::memset(to, 0, bytes);
-    return;
-  }
-  for (std::size_t i = 0; i < bytes; i += size) std::memcpy(static_cast<std::byte*>(to) + i, &bits, size);
-}
+std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
 Tensor room_for(const Aval& a) {
   return a.shape.empty() && size_of(a.dtype) <= 8 ? Tensor::scalar_bits(a.dtype, 0, a.weak) : Tensor::uninitialized(a.dtype, a.shape);
 }
@@ -264,13 +219,13 @@ void Executable::run_nests(const Step& s, Frame& f) const {
   for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
   run_nests(s, buffers.begin());
 }
-namespace {
-struct Sum {  // over parts of a nest
-  ReduceOp op;
-  DType dtype;
-  std::size_t buffer, bytes, offset;
-};
-}  // namespace
+Sum Executable::sum_of(const Step& s, std::size_t k, std::size_t& row) const {
+  const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
+  const auto op = std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second;
+  const Sum x{op, r.type.dtype, s.in.size() + k, r.bytes, row};
+  row += aligned(r.bytes);
+  return x;
+}
 void Executable::run_nests(const Step& s, void** buffers) const {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   for (auto [k, op] : s.starts) {
@@ -284,22 +239,14 @@ void Executable::run_nests(const Step& s, void** buffers) const {
       part.kernel(buffers, part.begin, part.end);
       continue;
     }
-    const std::int64_t unit = part.grain % compiler::part_grain == 0 ? compiler::part_grain : 1;
-    const std::int64_t step = ((extent + pieces - 1) / pieces + unit - 1) / unit * unit;
-    pieces = (extent + step - 1) / step;
+    const Pieces cut(part.begin, part.end, part.grain, pieces);
     // What parts add up to: the first part's is in place, the others' are in rows of a workspace.
     Buf<Sum, 24> sums(part.combined.size());
     std::size_t row = 0;
-    for (std::size_t j = 0; j < part.combined.size(); ++j) {
-      const std::size_t k = part.combined[j];
-      const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
-      const auto op = std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second;
-      sums[j] = {op, r.type.dtype, n_in + k, r.bytes, row};
-      row += (r.bytes + 63) / 64 * 64;
-    }
-    Workspace partial(row * static_cast<std::size_t>(pieces - 1));
+    for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = sum_of(s, part.combined[j], row);
+    Workspace partial(row * static_cast<std::size_t>(cut.count - 1));
     auto place = [&](std::int64_t i, const Sum& x) { return partial.data() + static_cast<std::size_t>(i - 1) * row + x.offset; };
-    parallel_for(pieces, 1, [&](std::int64_t from, std::int64_t to) {
+    parallel_for(cut.count, 1, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t i = from; i < to; ++i) {
         Buf<void*, 24> mine(n);
         std::copy(buffers, buffers + n, mine.begin());
@@ -308,10 +255,10 @@ void Executable::run_nests(const Step& s, void** buffers) const {
             mine[x.buffer] = place(i, x);
             fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
           }
-        part.kernel(mine.begin(), part.begin + i * step, std::min(part.begin + (i + 1) * step, part.end));
+        part.kernel(mine.begin(), cut.begin(i), cut.end(i));
       }
     });
-    for (std::int64_t i = 1; i < pieces; ++i)
+    for (std::int64_t i = 1; i < cut.count; ++i)
       for (const Sum& x : sums) combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
   }
 }
@@ -321,19 +268,20 @@ namespace {
 // The carry of a loop, in two places that take turns.
 class Turns {
  public:
-  Turns(std::byte* at, std::span<const std::size_t> bytes) {
-    for (std::size_t b : bytes) {
-      const std::size_t room = (b + 63) / 64 * 64;
-      for (auto* list : {&even_, &odd_}) {
-        list->push_back(at);
-        at += room;
-      }
+  Turns(std::byte* at, std::span<const std::size_t> bytes) : even_(bytes.size()), odd_(bytes.size()) {
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      even_[i] = at;
+      odd_[i] = at + aligned(bytes[i]);
+      at += 2 * aligned(bytes[i]);
     }
+    end_ = at;
   }
-  const std::vector<void*>& next(bool odd) const { return odd ? odd_ : even_; }
+  void* next(bool odd, std::size_t i) { return odd ? odd_[i] : even_[i]; }
+  std::byte* end() const { return end_; }
 
  private:
-  std::vector<void*> even_, odd_;
+  Buf<void*, 32> even_, odd_;
+  std::byte* end_;
 };
 }  // namespace
 
@@ -360,25 +308,45 @@ void Executable::run_scan(const Step& s, Frame& f) const {
     void* at = room(s.out[i], f);
     if (i >= n_carry && steps < q.length) std::memset(at, 0, r.bytes);
   }
-  std::byte* work = f.arena + s.work;
-  Runner step(body, work);
   auto operand_of = [&](std::size_t i) { return const_cast<void*>(operand(s.in[skip + i], f)); };
-  for (std::size_t i = 0; i < fixed; ++i) step.set_in(i, operand_of(i));
-  Turns turns(work + (body.workspace_bytes() + 63) / 64 * 64, std::span(out_bytes.begin(), n_carry));
-  Buf<std::byte*, 32> slice(n_in), stack(n_out);  // of the step to come
   const std::int64_t begin = q.reverse ? steps - 1 : 0, by = q.reverse ? -1 : 1;
-  for (std::size_t i = fixed; i < n_in; ++i) slice[i] = static_cast<std::byte*>(operand_of(i)) + begin * static_cast<std::int64_t>(stride[i]);
-  for (std::size_t i = n_carry; i < n_out; ++i) stack[i] = static_cast<std::byte*>(f.at[s.out[i]]) + begin * static_cast<std::int64_t>(out_bytes[i]);
-  for (std::int64_t k = 0; k < steps; ++k) {
-    const bool last = k + 1 == steps;
-    for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, last ? f.at[s.out[i]] : turns.next(k & 1)[i]);
-    for (std::size_t i = fixed; i < n_in; ++i, slice[i - 1] += by * static_cast<std::int64_t>(stride[i - 1])) step.set_in(i, slice[i]);
-    for (std::size_t i = n_carry; i < n_out; ++i, stack[i - 1] += by * static_cast<std::int64_t>(out_bytes[i - 1])) step.set_out(i, stack[i]);
-    step.run();
-    for (std::size_t i = 0; i < n_carry; ++i) step.set_in(n_const + i, step.out(i));
-  }
-  if (steps == 0)
-    for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], step.in(n_const + i), out_bytes[i]);
+  // All steps. A member of a team that is not the first has memory of its own, also for results.
+  auto run = [&](std::byte* work, Member* member) {
+    const bool first = !member || member->number() == 0;
+    Runner step(body, work, member);
+    for (std::size_t i = 0; i < fixed; ++i) step.set_in(i, operand_of(i));
+    Turns turns(work + aligned(body.workspace_bytes()), std::span(out_bytes.begin(), n_carry));
+    Buf<std::byte*, 32> slice(n_in), stack(n_out);  // of the step to come
+    for (std::size_t i = fixed; i < n_in; ++i) slice[i] = static_cast<std::byte*>(operand_of(i)) + begin * static_cast<std::int64_t>(stride[i]);
+    std::byte* unused = turns.end();
+    for (std::size_t i = n_carry; i < n_out; ++i) {
+      stack[i] = first ? static_cast<std::byte*>(f.at[s.out[i]]) + begin * static_cast<std::int64_t>(out_bytes[i]) : unused;
+      unused += aligned(out_bytes[i]);
+    }
+    for (std::int64_t k = 0; k < steps && !(member && member->dismissed()); ++k) {
+      const bool last = first && k + 1 == steps;
+      for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, last ? f.at[s.out[i]] : turns.next(k & 1, i));
+      for (std::size_t i = fixed; i < n_in; ++i, slice[i - 1] += by * static_cast<std::int64_t>(stride[i - 1])) step.set_in(i, slice[i]);
+      for (std::size_t i = n_carry; i < n_out; ++i) {
+        step.set_out(i, stack[i]);
+        if (first) stack[i] += by * static_cast<std::int64_t>(out_bytes[i]);
+      }
+      step.run();
+      for (std::size_t i = 0; i < n_carry; ++i) step.set_in(n_const + i, step.out(i));
+    }
+    if (steps == 0 && first)
+      for (std::size_t i = 0; i < n_carry; ++i) std::memcpy(f.at[s.out[i]], step.in(n_const + i), out_bytes[i]);
+  };
+  std::byte* work = f.arena + s.work;
+  const std::int64_t members = std::min<std::int64_t>(s.team, num_threads());
+  if (members <= 1) return run(work, nullptr);
+  Team team(members, s.exchange, work + static_cast<std::size_t>(s.team) * s.member_bytes);
+  parallel_for(members, 1, [&](std::int64_t from, std::int64_t to) {
+    if (to - from > 1) team.dissolve();  // there are no threads for it
+    Member member(team, from);
+    run(work + static_cast<std::size_t>(from) * s.member_bytes, &member);
+    if (from == 0) team.dissolve();
+  });
 }
 void Executable::run_loop(const Step& s, Frame& f) const {
   const core::Params params = s.eqn->params;
@@ -401,12 +369,12 @@ void Executable::run_loop(const Step& s, Frame& f) const {
   }
   std::uint8_t go = 0;
   asked.set_out(0, &go);
-  Turns turns(work + (std::max(body.workspace_bytes(), cond.workspace_bytes()) + 63) / 64 * 64, std::span(bytes.begin(), n_carry));
+  Turns turns(work + aligned(std::max(body.workspace_bytes(), cond.workspace_bytes())), std::span(bytes.begin(), n_carry));
   std::int64_t steps = 0;
   for (;; ++steps) {
     asked.run();
     if (!go) break;
-    for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, turns.next(steps & 1)[i]);
+    for (std::size_t i = 0; i < n_carry; ++i) step.set_out(i, turns.next(steps & 1, i));
     step.run();
     for (std::size_t i = 0; i < n_carry; ++i) {
       step.set_in(n_const + i, step.out(i));

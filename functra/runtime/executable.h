@@ -12,6 +12,7 @@
 #include "functra/compiler/fuse.h"
 #include "functra/compiler/native.h"
 #include "functra/core/executor.h"
+#include "functra/runtime/parts.h"
 
 namespace functra::runtime {
 
@@ -46,6 +47,7 @@ class Executable {
 
  private:
   friend class Runner;
+  friend class Member;
   enum class Where : std::uint8_t { input, arena, result, tensor };
   struct Slot {
     Where where;
@@ -60,6 +62,8 @@ class Executable {
     std::int64_t begin, end;            // of its first axis
     std::int64_t grain;                 // 0: not worth several threads
     std::vector<std::size_t> combined;  // results (by number) whose parts are added up
+    double work = 0;
+    bool sums = false;  // it has no other results
   };
   struct Operand {
     std::int32_t slot;  // -1: a literal
@@ -73,11 +77,14 @@ class Executable {
     std::vector<std::int32_t> out;                               // slots
     std::vector<std::pair<std::size_t, core::ReduceOp>> starts;  // results (by number) that begin as the identity
     std::vector<Part> parts;
-    std::vector<std::int32_t> dead;        // tensors to release after it, or after the last of its group
-    double serial_work = 0;                // work of one thread, or unknown
-    std::uint32_t group = 1;               // so many steps from here on run at a time; 0: it is one of those, but not the first
-    std::vector<ExecutablePtr> bodies;     // of a loop: body, condition; of a branch: each
-    std::size_t work = 0, work_bytes = 0;  // the bodies' memory, an offset in the arena
+    std::vector<std::int32_t> dead;              // tensors to release after it, or after the last of its group
+    double serial_work = 0;                      // work of one thread, or unknown
+    bool shared = false;                         // sums that members of a team make together
+    std::uint32_t team = 1;                      // of a loop: threads that may run it in step
+    std::size_t member_bytes = 0, exchange = 0;  // then: memory of each, and of the parts of its sums
+    std::uint32_t group = 1;                     // so many steps from here on run at a time; 0: it is one of those, but not the first
+    std::vector<ExecutablePtr> bodies;           // of a loop: body, condition; of a branch: each
+    std::size_t work = 0, work_bytes = 0;        // the bodies' memory, an offset in the arena
   };
   struct Frame {
     void** at;        // per slot
@@ -88,6 +95,7 @@ class Executable {
   std::vector<const compiler::Nest*> all_nests() const;
   void plan();
   void make_groups();
+  void make_team(Step& s) const;
   void lay_over(const std::vector<std::int32_t>& dies);
   void count_held(const std::vector<std::int32_t>& born, std::vector<std::int32_t> dies);
   void wire();
@@ -100,6 +108,7 @@ class Executable {
   void run_group(std::size_t first, Frame& f) const;
   void run_nests(const Step& s, Frame& f) const;
   void run_nests(const Step& s, void** buffers) const;
+  Sum sum_of(const Step& s, std::size_t k, std::size_t& row) const;
   void run_call(const Step& s, Frame& f) const;
   void run_scan(const Step& s, Frame& f) const;
   void run_loop(const Step& s, Frame& f) const;

@@ -1,12 +1,14 @@
 // Making an executable: code for its nests, steps, and the memory plan.
 #include <algorithm>
 #include <chrono>
+#include <thread>
 
+#include "functra/base/pool.h"
 #include "functra/compiler/emit.h"
 #include "functra/compiler/passes.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
-#include "functra/runtime/executable.h"
+#include "functra/runtime/team.h"
 
 namespace functra::runtime {
 
@@ -18,6 +20,7 @@ using core::Var;
 namespace {
 
 constexpr std::size_t vector_bytes = 64;
+constexpr double shared_work = 5000;  // of sums that are worth an exchange of parts, which takes 0.2 us
 constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -137,6 +140,9 @@ Executable::Step Executable::nest_step(const Unit& u) {
         if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
       }
     }
+    part.work = work;
+    part.sums = n.stores.empty() && n.axes() > 0 && !n.serial && !n.steps &&
+                std::ranges::all_of(n.reductions, [](auto& r) { return r.at.buffer >= 0 && r.accumulate && (r.over & 1); });
     s.serial_work = part.grain || s.serial_work < 0 ? unknown : s.serial_work + work;
     for (auto& r : n.reductions) {
       if (!r.accumulate) continue;
@@ -147,6 +153,7 @@ Executable::Step Executable::nest_step(const Unit& u) {
     if (n.steps && n.steps->count >= 0) s.starts.emplace_back(static_cast<std::size_t>(n.steps->count) - u.in.size(), core::ReduceOp::max);
     s.parts.push_back(std::move(part));
   }
+  s.shared = s.parts.size() == 1 && s.parts[0].sums && s.parts[0].work >= shared_work && s.parts[0].end - s.parts[0].begin > compiler::part_grain;
   return s;
 }
 Executable::Step Executable::eqn_step(const Unit& u) {
@@ -175,7 +182,38 @@ Executable::Step Executable::eqn_step(const Unit& u) {
     const auto n = static_cast<std::uint32_t>(s.kind == Kind::scan ? q.get<prims::ScanParams>().n_carry : q.get<prims::WhileParams>().n_carry);
     for (std::uint32_t i = 0; i < n; ++i) s.work_bytes += 2 * aligned(bytes_of(program_->type(static_cast<Var>(e.out + i))));
   }
+  if (s.kind == Kind::scan) make_team(s);
   return s;
+}
+// Is a loop worth several threads in step? Where large sums, of which each makes a part, take longer than it takes to exchange the parts. All
+// else they all do, so of that nothing may be for several threads, and stacked results are few.
+void Executable::make_team(Step& s) const {
+  constexpr double long_enough = 200000;          // 30 us
+  constexpr std::size_t most_bytes = 256 * 1024;  // of a member
+  const core::Params params = s.eqn->params;
+  const auto& q = params.get<prims::ScanParams>();
+  const Executable& body = *s.bodies[0];
+  if (!body.wires_.all_nests) return;
+  double sums = 0;
+  std::size_t exchange = 0;
+  for (auto& x : body.steps_) {
+    if (x.shared) {
+      std::size_t row = 0;
+      for (std::size_t k : x.parts[0].combined) (void)body.sum_of(x, k, row);
+      exchange = std::max(exchange, row);
+      sums += x.parts[0].work;
+    } else if (std::ranges::any_of(x.parts, [](auto& part) { return part.grain != 0; })) {
+      return;
+    }
+  }
+  std::size_t member = s.work_bytes;
+  for (std::size_t i = static_cast<std::size_t>(q.n_carry); i < s.out.size(); ++i)
+    member += aligned(slots_[static_cast<std::size_t>(s.out[i])].bytes / static_cast<std::size_t>(std::max<std::int64_t>(1, q.length)));
+  if (sums == 0 || sums * static_cast<double>(q.length) < long_enough || member + 3 * exchange > most_bytes) return;
+  s.team = std::min<std::uint32_t>(Team::most, std::max(static_cast<unsigned>(num_threads()), std::thread::hardware_concurrency()));
+  s.member_bytes = member;
+  s.exchange = exchange;
+  s.work_bytes = s.team * member + Team::bytes(s.team, exchange);
 }
 
 void Executable::plan() {
@@ -262,7 +300,11 @@ void Executable::lay_over(const std::vector<std::int32_t>& dies) {
         if (!fits(to, slots_[static_cast<std::size_t>(slot)]) || !std::ranges::all_of(nests, possible)) continue;
         to.over.push_back(slot);
         taken[static_cast<std::size_t>(slot)] = to.where == Where::arena;
-        for (auto& n : nests) n.in_place = true;
+        for (auto& n : nests) {
+          n.in_place = true;
+          for (auto& x : n.stores)
+            if (x.at.buffer == static_cast<int>(s.in.size() + o)) x.past = false;  // the lines are in the caches, since they were read
+        }
       }
     }
   }

@@ -3,14 +3,14 @@
 #pragma once
 #include <cstring>
 
-#include "functra/runtime/executable.h"
+#include "functra/runtime/team.h"
 
 namespace functra::runtime {
 
 class Runner {
  public:
-  Runner(const Executable& e, std::byte* work)
-      : e_(e), work_(work), in_(e.program_->inputs.size()), out_(e.program_->outputs.size()), buffers_(e.wires_.buffers) {
+  Runner(const Executable& e, std::byte* work, Member* member = nullptr)
+      : e_(e), work_(work), member_(member), in_(e.program_->inputs.size()), out_(e.program_->outputs.size()), buffers_(e.wires_.buffers) {
     for (auto [k, offset] : e.wires_.of_arena) buffers_[k] = work + offset;
   }
   void* in(std::size_t i) { return in_[i]; }
@@ -27,7 +27,11 @@ class Runner {
   }
   void run() {
     if (!e_.wires_.all_nests) return e_.run_raw(in_.begin(), out_.begin(), work_);
-    for (std::size_t s = 0; s < e_.steps_.size(); ++s) e_.run_nests(e_.steps_[s], buffers_.begin() + e_.wires_.first[s]);
+    for (std::size_t s = 0; s < e_.steps_.size(); ++s) {
+      void** buffers = buffers_.begin() + e_.wires_.first[s];
+      if (member_ && e_.steps_[s].shared) member_->sums(e_, e_.steps_[s], buffers);
+      else e_.run_nests(e_.steps_[s], buffers);
+    }
     for (std::size_t i : e_.wires_.copied) copy(i);
   }
 
@@ -48,6 +52,7 @@ class Runner {
 
   const Executable& e_;
   std::byte* work_;
+  Member* member_;
   Buf<void*, 48> in_, out_, buffers_;
 };
 

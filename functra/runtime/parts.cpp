@@ -1,0 +1,61 @@
+#include "functra/runtime/parts.h"
+
+#include <cstring>
+
+#include "functra/base/dtype.h"
+
+namespace functra::runtime {
+
+using core::ReduceOp;
+
+namespace {
+// to[i] = op(to[i], from[i])
+template <class T> void combine_as(ReduceOp op, T* to, const T* from, std::int64_t n) {
+  auto each = [&](auto f) {
+    for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<T>(f(to[i], from[i]));
+  };
+  constexpr bool integer = std::is_integral_v<T>;
+  using Wide = std::conditional_t<integer, std::uint64_t, T>;
+  switch (op) {
+    case ReduceOp::sum: return each([](T a, T b) { return static_cast<Wide>(a) + static_cast<Wide>(b); });
+    case ReduceOp::prod: return each([](T a, T b) { return static_cast<Wide>(a) * static_cast<Wide>(b); });
+    case ReduceOp::max: return each([](T a, T b) { return a > b || a != a ? a : b; });
+    case ReduceOp::min: return each([](T a, T b) { return a < b || a != a ? a : b; });
+    case ReduceOp::and_:
+      if constexpr (integer) each([](T a, T b) { return a & b; });
+      return;
+    case ReduceOp::or_:
+      if constexpr (integer) each([](T a, T b) { return a | b; });
+  }
+}
+}  // namespace
+void combine(ReduceOp op, DType d, void* to, const void* from, std::int64_t n) {
+  auto as = [&]<class T>(T) { combine_as<T>(op, static_cast<T*>(to), static_cast<const T*>(from), n); };
+  switch (d) {
+    case DType::bool_: {  // bits: max is or, min is and
+      ReduceOp bits = op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::or_ ? ReduceOp::or_ : ReduceOp::and_;
+      return combine_as<std::uint8_t>(bits, static_cast<std::uint8_t*>(to), static_cast<const std::uint8_t*>(from), n);
+    }
+    case DType::u8: return as(std::uint8_t());
+    case DType::u16: return as(std::uint16_t());
+    case DType::u32: return as(std::uint32_t());
+    case DType::u64: return as(std::uint64_t());
+    case DType::i8: return as(std::int8_t());
+    case DType::i16: return as(std::int16_t());
+    case DType::i32: return as(std::int32_t());
+    case DType::i64: return as(std::int64_t());
+    case DType::f32: return as(float());
+    case DType::f64: return as(double());
+    default: return;
+  }
+}
+void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes) {
+  const std::size_t size = size_of(d);
+  if (bits == 0) {
+    std::memset(to, 0, bytes);
+    return;
+  }
+  for (std::size_t i = 0; i < bytes; i += size) std::memcpy(static_cast<std::byte*>(to) + i, &bits, size);
+}
+
+}  // namespace functra::runtime

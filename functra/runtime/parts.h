@@ -1,0 +1,33 @@
+// Nests cut in parts, on several threads, and what parts add up to.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+
+#include "functra/compiler/emit.h"
+#include "functra/core/lowering.h"
+
+namespace functra::runtime {
+
+// A result that is summed over parts: where it stands among a step's buffers, and in a part's row.
+struct Sum {
+  core::ReduceOp op;
+  DType dtype;
+  std::size_t buffer, bytes, offset;
+};
+// [begin, end) in at most so many pieces, whole multiples of the vectors of a block where the grain is one.
+struct Pieces {
+  Pieces(std::int64_t from, std::int64_t to, std::int64_t grain, std::int64_t most) : first(from), last(to) {
+    const std::int64_t unit = grain % compiler::part_grain == 0 ? compiler::part_grain : 1;
+    step = ((last - first + most - 1) / most + unit - 1) / unit * unit;
+    count = (last - first + step - 1) / step;
+  }
+  std::int64_t begin(std::int64_t i) const { return first + i * step; }
+  std::int64_t end(std::int64_t i) const { return std::min(first + (i + 1) * step, last); }
+  std::int64_t first, last, step, count;
+};
+
+// to[i] = op(to[i], from[i])
+void combine(core::ReduceOp op, DType d, void* to, const void* from, std::int64_t n);
+void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes);
+
+}  // namespace functra::runtime
