@@ -43,7 +43,7 @@ void expect_same(const Vec& is, const Vec& want, const std::string& what) {
 
 }  // namespace
 
-TEST(NativeTeam, values) {
+TEST(NativeThreadTeams, values) {
   for (DType type : {f64, f32})
     for (bool reverse : {false, true})
       for (auto [n, d] : {std::pair<std::int64_t, std::int64_t>{1500, 12}, {3001, 5}, {2049, 20}}) {
@@ -51,7 +51,7 @@ TEST(NativeTeam, values) {
         expect_compiled(std::to_string(n) + " x " + std::to_string(d), f, data(n, d, type), Match::rounded, 64);
       }
 }
-TEST(NativeTeam, is_planned_where_the_sums_are_large) {
+TEST(NativeThreadTeams, is_planned_where_the_sums_are_large) {
   auto planned = [](std::int64_t n, std::int64_t length) {
     Leaves f = [=](const Vec& v) { return descent(v, false, length); };
     return jit(f).trace(data(n, 12)).lower().text().find("threads in step") != std::string::npos;
@@ -63,7 +63,7 @@ TEST(NativeTeam, is_planned_where_the_sums_are_large) {
   EXPECT_FALSE(planned(1500, 1));
 }
 // The bits do not depend on who is free: a team, the first member alone from the start, or from the middle on.
-TEST(NativeTeam, results_do_not_depend_on_who_makes_the_parts) {
+TEST(NativeThreadTeams, results_do_not_depend_on_who_makes_the_parts) {
   const Vec in = data(1500, 12);
   for (int n : {2, 3, 8}) {
     Threads count(n);
@@ -89,7 +89,7 @@ TEST(NativeTeam, results_do_not_depend_on_who_makes_the_parts) {
   }
 }
 // Workers that are kept from running in the middle of a loop are not waited for.
-TEST(NativeTeam, goes_on_without_members_that_are_late) {
+TEST(NativeThreadTeams, goes_on_without_members_that_are_late) {
   const Vec in = data(1500, 12);
   Threads count(2);
   auto fast = jit([](const Vec& v) { return descent(v, false, 400); });
@@ -104,7 +104,7 @@ TEST(NativeTeam, goes_on_without_members_that_are_late) {
   stop = true;
   for (auto& t : busy) t.join();
 }
-TEST(NativeTeam, one_thread_where_that_is_the_limit) {
+TEST(NativeThreadTeams, one_thread_where_that_is_the_limit) {
   const Vec in = data(1500, 12);
   auto fast = jit([](const Vec& v) { return descent(v, false, 70); });
   Vec alone, again;
