@@ -74,7 +74,7 @@ TEST(NativeBehaviours, what_is_computed_again_is_made_when_cotangents_exist_and_
   }
 }
 TEST(NativeBehaviours, recomputation_saves_memory_under_vmap_in_loops_and_at_second_order) {
-  constexpr int blocks = 6, steps = 3;
+  static constexpr int blocks = 6, steps = 3;
   const Tensor x = numbers({8, 32, 32});
   const Unary block = times(steps, [](const Tensor& a) { return cumsum(sin(a), 0) * 0.05; });
   auto loop = [](Unary f) {
