@@ -25,6 +25,7 @@ class PackedEmitter {
     b_.setFastMathFlags(fast);
     outside_.assign(p_.items.size(), nullptr);
     inside_.assign(p_.items.size(), nullptr);
+    wide_.assign(p_.items.size(), nullptr);
   }
   void run() {
     b_.SetInsertPoint(BasicBlock::Create(b_.getContext(), "entry", f_));
@@ -157,7 +158,7 @@ class PackedEmitter {
       case Kind::constants: return constants(x);
       case Kind::load: return load(x);
       case Kind::carried: return inside_[k];
-      case Kind::apply: return apply(x, W);
+      case Kind::apply: return apply(k, W);
       case Kind::splat: {
         Value* v = value(x.from[0].item);
         if (!v->getType()->isVectorTy()) return b_.CreateVectorSplat(W, v);
@@ -186,9 +187,12 @@ class PackedEmitter {
     }
     return llvm::ConstantVector::get(c);
   }
-  Value* apply(const Item& x, unsigned W) {
+  Value* apply(std::size_t k, unsigned W) {
+    const Item& x = at(k);
     std::vector<Value*> in;
     for (int o : x.operands) in.push_back(value(o));
+    if (W == 1)
+      if (Value* v = bits_in_place(k, in)) return v;
     if (x.node.op == Op::gather) {
       const Access& a = n_.accesses[x.node.attr];
       Value* at = b_.CreateInBoundsGEP(ops_.stored(a.dtype), pointer(a), in[0]);
@@ -203,6 +207,41 @@ class PackedEmitter {
     }
     in.resize(3, nullptr);
     return ops_.apply(x.node, in[0], in[1], in[2], W);
+  }
+  // The bits of a float, as long as they are put together to be one again, stay in a register of floats, as lane 0 of a vector of integers;
+  // as integers too, which are not computed where nobody asks. A value: it is a float again.
+  Value* bits_in_place(std::size_t k, const std::vector<Value*>& in) {
+    const Item& x = at(k);
+    const Node& n = x.node;
+    auto bits_of = [&](DType d) { return is_integer(d) && size_of(d) >= 4; };
+    auto real = [](DType d) { return d == DType::f32 || d == DType::f64; };
+    const unsigned lanes = 16 / static_cast<unsigned>(size_of(n.type));
+    auto wide = [&](int o) -> Value* {
+      const auto i = static_cast<std::size_t>(o);
+      if (at(i).kind == Kind::constants) return ops_.constant(n.type, g_[at(i).nodes[0]].attr, lanes);
+      return wide_[i];
+    };
+    if (n.op == Op::bitcast && real(n.from) && bits_of(n.type)) {
+      llvm::Type* floats = ops_.type(n.from, lanes);
+      wide_[k] = b_.CreateBitCast(b_.CreateInsertElement(llvm::PoisonValue::get(floats), in[0], std::uint64_t{0}), ops_.type(n.type, lanes));
+    } else if (n.op == Op::binary && n.from == n.type && bits_of(n.type)) {
+      switch (n.num) {
+        case NumOp::add:
+        case NumOp::sub:
+        case NumOp::and_:
+        case NumOp::or_:
+        case NumOp::xor_:
+        case NumOp::shl:
+        case NumOp::shr: break;
+        default: return nullptr;
+      }
+      Value *a = wide(x.operands[0]), *b = wide(x.operands[1]);
+      if (a && b) wide_[k] = ops_.apply(n, a, b, nullptr, lanes);
+    } else if (n.op == Op::bitcast && bits_of(n.from) && real(n.type)) {
+      if (Value* v = wide_[static_cast<std::size_t>(x.operands[0])])
+        return b_.CreateExtractElement(b_.CreateBitCast(v, ops_.type(n.type, lanes)), std::uint64_t{0});
+    }
+    return nullptr;
   }
   // A mask that is false in the lanes that hold nothing.
   Value* closed(Value* mask, unsigned lanes, unsigned W) {
@@ -320,6 +359,7 @@ class PackedEmitter {
   Value* step_ = nullptr;
   bool reloads_ = false;
   std::vector<std::uint8_t> is_outside_;
+  std::vector<Value*> wide_;              // per item: as lane 0 of a vector of integers too
   std::vector<Value*> outside_, inside_;  // per item: before the loop, and within
 };
 

@@ -575,6 +575,11 @@ Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
       nest.store_packs = true;
     }
   }
+  if (!nest.serial && !packed) {  // without rows of tensors: what is computed alike
+    nest.rows = siblings(nest);
+    least = 0.98 * best.cost;
+    if (!nest.rows.empty()) consider();
+  }
   nest.rows = std::move(rows);
   nest.layout = std::move(layout);
   nest.packed = packed;

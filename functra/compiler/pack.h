@@ -50,6 +50,8 @@ struct Packing {
 };
 
 Packing pack(const Nest& nest);
+// Pairs of nodes of scalar code that are computed alike, from many operations each, and do not wait for each other.
+std::vector<Row> siblings(const Nest& n);
 // Sets how the nest is packed to what costs least: one of `ways` to form rows, none, or no packing at all. The packing that follows.
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways);
 

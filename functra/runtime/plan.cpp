@@ -300,10 +300,11 @@ void Executable::lay_over(const std::vector<std::int32_t>& dies) {
         if (!fits(to, slots_[static_cast<std::size_t>(slot)]) || !std::ranges::all_of(nests, possible)) continue;
         to.over.push_back(slot);
         taken[static_cast<std::size_t>(slot)] = to.where == Where::arena;
+        const bool certain = slots_[static_cast<std::size_t>(slot)].where != Where::input;  // and not only where it was given away
         for (auto& n : nests) {
           n.in_place = true;
           for (auto& x : n.stores)
-            if (x.at.buffer == static_cast<int>(s.in.size() + o)) x.past = false;  // the lines are in the caches, since they were read
+            if (certain && x.at.buffer == static_cast<int>(s.in.size() + o)) x.past = false;  // the lines are in the caches, since they were read
         }
       }
     }
