@@ -584,4 +584,17 @@ TEST(NativeBehaviours, prepared_calls_may_be_made_while_another_one_runs) {
   EXPECT_EQ(depth, 4);
 }
 
+// A barrier passes values of several shapes on, and waits for others: each result is made of its own operand alone.
+TEST(NativeBehaviours, a_barrier_of_values_of_several_shapes) {
+  core::ProgramPtr p = core::parse_program(
+      "program(v0: f64[], v1: f64[40, 3], v2: f64[40]) { v3: f64[40, 3] = broadcast_in_dim(v2) {shape=[40, 3] dims=[0]}\n v4: f64[40, 1] = "
+      "reshape(v2) "
+      "{shape=[40, 1]}\n v5: f64[40, 1] = mul(v4, v4)\n v6: f64[40, 3] = mul(v3, v1)\n v7: f64[] = sin(v0)\n v8: f64[], v9: f64[40, 3] = barrier(v7, "
+      "v6, "
+      "v5) {n=2}\n v10: f64[] = exp(v8)\n v11: f64[40, 3] = mul(v9, v10)\n return v10, v11, v8 }");
+  const Vec in{tensor(0.7, f64), numbers({40, 3}), numbers({40})};
+  EXPECT_EQ(results_differ(run_native(Program(p, {}), in), core::eval_program(*p, in)), "");
+  EXPECT_EQ(results_differ(run_native(Program(p, {}), in, all_passes()), core::eval_program(*p, in)), "");
+}
+
 }  // namespace functra::testing

@@ -303,8 +303,8 @@ TEST(NativeMemory, what_is_read_elsewhere_stays) {
     }
     EXPECT_EQ(buffer, std::vector<double>(5000, 1.5));
   }
-  // What a sum alone reads is read before it is overwritten.
-  Leaves sums = [](const Vec& v) { return Vec{v[1] * 3.0, sum(v[0] * v[0])}; };
+  // What a sum reads too is read before it is overwritten.
+  Leaves sums = [](const Vec& v) { return Vec{v[0] * 3.0, sum(v[0] * v[1])}; };
   auto summed = jit([&](const Vec& v) { return sums(v); }, {.donate = {0}});
   Vec given{copies({x})[0], x};
   const Vec want = sums(given);

@@ -147,8 +147,11 @@ Id Pull::chain(Var v, const Point& i) {
     const Point at = point_of(x);
     const std::size_t before = stack.size();
     const Eqn& e = p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(x)])];
+    auto operands = p_.operands(e);
+    if (e.prim->lowering.kind == Lowering::Kind::identity)
+      operands = operands.subspan(static_cast<std::size_t>(x) - e.out, 1);  // others have other shapes
     if (known_.find(Key{x, at}) == known_.end())
-      for (Var o : p_.operands(e))
+      for (Var o : operands)
         if (o >= 0 && buffer_of_(o) < 0 && elementwise(o) && known_.find(Key{o, point_of(o)}) == known_.end()) stack.push_back(o);
     if (stack.size() != before) continue;
     auto it = known_.find(Key{x, at});
