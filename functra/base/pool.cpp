@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <cstdlib>
+#include <deque>
 #include <exception>
 #include <limits>
 #include <mutex>
@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "functra/base/errors.h"
+#include "functra/base/spin.h"
 #include "functra/base/thread_limit.h"
 
 namespace functra {
@@ -27,13 +28,6 @@ struct InParallel {
   ~InParallel() { in_parallel = false; }
 };
 
-inline void relax() {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 constexpr auto kSpin = std::chrono::microseconds(40);
 
 // Spins until done() or the time is over; true if done.

@@ -21,7 +21,6 @@ using core::Var;
 
 namespace {
 
-std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
 Tensor room_for(const Aval& a) {
   return a.shape.empty() && size_of(a.dtype) <= 8 ? Tensor::scalar_bits(a.dtype, 0, a.weak) : Tensor::uninitialized(a.dtype, a.shape);
 }

@@ -86,7 +86,7 @@ void Executable::make_groups() {
       place(k);
       continue;
     }
-    std::vector<std::size_t> members{k}, before;
+    std::vector<std::size_t> members{k};
     std::vector<std::uint8_t> waits(n, 0), needed(n, 0);  // for a heavy step, or one with effects
     waits[k] = 1;
     for (std::size_t j = k + 1; j < std::min(n, k + ahead); ++j) {

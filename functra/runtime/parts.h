@@ -26,6 +26,8 @@ struct Pieces {
   std::int64_t first, last, step, count;
 };
 
+// So many bytes, up to the end of a line of the cache.
+constexpr std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
 // to[i] = op(to[i], from[i])
 void combine(core::ReduceOp op, DType d, void* to, const void* from, std::int64_t n);
 void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes);

@@ -21,11 +21,9 @@ namespace {
 
 constexpr std::size_t vector_bytes = 64;
 constexpr double shared_work = 5000;  // of sums that are worth an exchange of parts, which takes 0.2 us
-constexpr std::size_t alignment = 64;
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(a.shape.numel()) * size_of(a.dtype); }
-std::size_t aligned(std::size_t n) { return (n + alignment - 1) / alignment * alignment; }
 
 // Offsets for blocks with lifetimes: the lowest gap among those alive at the same time.
 class Arena {

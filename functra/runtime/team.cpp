@@ -4,15 +4,9 @@
 #include <cstring>
 #include <thread>
 
-namespace functra::runtime {
+#include "functra/base/spin.h"
 
-namespace {
-void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-}  // namespace
+namespace functra::runtime {
 
 bool Team::wait(std::int64_t u, std::uint64_t epoch, bool first) {
   using Clock = std::chrono::steady_clock;
