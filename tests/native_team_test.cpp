@@ -56,8 +56,9 @@ TEST(NativeThreadTeams, is_planned_where_the_sums_are_large) {
     Leaves f = [=](const Vec& v) { return descent(v, false, length); };
     return jit(f).trace(data(n, 12)).lower().text().find("threads in step") != std::string::npos;
   };
-  if (std::thread::hardware_concurrency() < 2 || num_threads() < 2) GTEST_SKIP();
-  if (jit([](const Tensor& x) { return sin(x); }).trace(numbers({100})).lower().text().find("nest") == std::string::npos) GTEST_SKIP();
+  if (std::thread::hardware_concurrency() < 2 || num_threads() < 2) GTEST_SKIP() << "one thread";
+  if (jit([](const Tensor& x) { return sin(x); }).trace(numbers({100})).lower().text().find("nest") == std::string::npos)
+    GTEST_SKIP() << "a build that evaluates Programs";
   EXPECT_TRUE(planned(1500, 100));
   EXPECT_FALSE(planned(40, 100));
   EXPECT_FALSE(planned(1500, 1));

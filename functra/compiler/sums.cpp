@@ -1,7 +1,7 @@
 // Sums of products by their factors: where factors lack dimensions of the product, the product is not made. What a sum does not run over
 // comes out of it; n equal terms are n times the term; dimensions that no factor shares are summed apart; two factors that each have
-// dimensions of their own are contracted. (The squared norm of an outer product is the product of two squared norms; the sum of gradients per sample, each weighed, is a
-// contraction over the samples.) And sums of sums, where one of the terms is a contraction that then sums its operand first. Sums round in
+// dimensions of their own are contracted. (The squared norm of an outer product is the product of two squared norms; the sum of gradients per
+// sample, each weighed, is a contraction over the samples.) And sums of sums, where one of the terms is a contraction that then sums its operand first. Sums round in
 // another order, within the bound of the sum; where a factor's own sum overflows and that of the products does not, results differ by that.
 #include <algorithm>
 #include <array>
