@@ -233,9 +233,10 @@ void Executable::run_nests(const Step& s, void** buffers) const {
   }
   for (const Part& part : s.parts) {
     const std::int64_t extent = part.end - part.begin;
-    std::int64_t pieces = part.grain ? std::min<std::int64_t>(num_threads(), (extent + part.grain - 1) / part.grain) : 1;
+    const std::int64_t threads = num_threads(), most = threads > 1 && part.uneven ? 4 * threads : threads;
+    std::int64_t pieces = part.grain ? std::min<std::int64_t>(most, (extent + part.grain - 1) / part.grain) : 1;
     if (pieces <= 1) {
-      part.kernel(buffers, part.begin, part.end);
+      part.run(buffers, part.begin, part.end);
       continue;
     }
     const Pieces cut(part.begin, part.end, part.grain, pieces);
@@ -254,7 +255,7 @@ void Executable::run_nests(const Step& s, void** buffers) const {
             mine[x.buffer] = place(i, x);
             fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
           }
-        part.kernel(mine.begin(), cut.begin(i), cut.end(i));
+        part.run(mine.begin(), cut.begin(i), cut.end(i));
       }
     });
     for (std::int64_t i = 1; i < cut.count; ++i)

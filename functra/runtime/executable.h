@@ -63,7 +63,13 @@ class Executable {
     std::int64_t grain;                 // 0: not worth several threads
     std::vector<std::size_t> combined;  // results (by number) whose parts are added up
     double work = 0;
-    bool sums = false;  // it has no other results
+    bool sums = false;     // it has no other results
+    bool lasting = false;  // it keeps a thread busy for microseconds
+    bool uneven = false;   // some of its points take longer than others
+    void run(void* const* buffers, std::int64_t from, std::int64_t to) const {
+      if (lasting) call_at_page_end(kernel, buffers, from, to);
+      else kernel(buffers, from, to);
+    }
   };
   struct Operand {
     std::int32_t slot;  // -1: a literal

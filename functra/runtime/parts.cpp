@@ -57,5 +57,12 @@ void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes) {
   }
   for (std::size_t i = 0; i < bytes; i += size) std::memcpy(static_cast<std::byte*>(to) + i, &bits, size);
 }
+[[gnu::noinline]] void call_at_page_end(compiler::Kernel kernel, void* const* buffers, std::int64_t begin, std::int64_t end) {
+  constexpr std::uintptr_t page = 4096;
+  const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  auto* gap = static_cast<volatile char*>(__builtin_alloca(frame % page + 1));
+  *gap = 0;
+  kernel(buffers, begin, end);
+}
 
 }  // namespace functra::runtime

@@ -139,6 +139,8 @@ Executable::Step Executable::nest_step(const Unit& u) {
       }
     }
     part.work = work;
+    part.lasting = work > parallel_work;
+    part.uneven = n.steps && n.steps->go != compiler::none;
     part.sums = n.stores.empty() && n.axes() > 0 && !n.serial && !n.steps &&
                 std::ranges::all_of(n.reductions, [](auto& r) { return r.at.buffer >= 0 && r.accumulate && (r.over & 1); });
     s.serial_work = part.grain || s.serial_work < 0 ? unknown : s.serial_work + work;

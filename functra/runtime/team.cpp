@@ -46,7 +46,7 @@ void Member::sums(const Executable& e, const Executable::Step& s, void** buffers
       mine[x.buffer] = to + x.offset;
       fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
     }
-    if (u < pieces.count) part.kernel(mine.begin(), pieces.begin(u), pieces.end(u));
+    if (u < pieces.count) part.run(mine.begin(), pieces.begin(u), pieces.end(u));
   };
   const std::uint64_t now = epoch_++;
   const bool first = number_ == 0;
