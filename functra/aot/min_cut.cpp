@@ -1,11 +1,9 @@
 // The partition that keeps the fewest bytes.
 #include <algorithm>
-#include <boost/graph/adjacency_list.hpp>
-#include <boost/graph/boykov_kolmogorov_max_flow.hpp>
 #include <cmath>
-#include <limits>
 
 #include "functra/aot/halves.h"
+#include "functra/base/min_cut.h"
 #include "functra/prims/host.h"
 #include "functra/prims/loop.h"
 
@@ -58,16 +56,7 @@ bool is_expensive(const core::Program& p, const Eqn& e) {
 }
 
 // ---------------------------------------------------------------- the cut
-using Traits = boost::adjacency_list_traits<boost::vecS, boost::vecS, boost::directedS>;
-using Graph = boost::adjacency_list<
-    boost::vecS, boost::vecS, boost::directedS,
-    boost::property<
-        boost::vertex_index_t, long,
-        boost::property<boost::vertex_color_t, boost::default_color_type,
-                        boost::property<boost::vertex_distance_t, long, boost::property<boost::vertex_predecessor_t, Traits::edge_descriptor>>>>,
-    boost::property<boost::edge_capacity_t, long,
-                    boost::property<boost::edge_residual_capacity_t, long, boost::property<boost::edge_reverse_t, Traits::edge_descriptor>>>>;
-constexpr long infinite = std::numeric_limits<long>::max() / 4, per_byte = 1 << 16;
+constexpr long infinite = MinCut::infinite, per_byte = 1 << 16;
 
 class Cut {
  public:
@@ -88,12 +77,10 @@ class Cut {
         if (v >= 0) edge(out(v), made_by(i), infinite);
       for (std::uint32_t k = 0; k < e.n_out; ++k) edge(made_by(i), in(static_cast<Var>(e.out + k)), infinite);
     }
-    boost::boykov_kolmogorov_max_flow(g_, source(), sink());
-    auto color = boost::get(boost::vertex_color, g_);
-    const auto reached = boost::color_traits<boost::default_color_type>::black();
+    const auto reached = g_.reached(source(), sink());
     for (std::size_t v = 0; v < p_.type_of.size(); ++v) {
       auto var = static_cast<Var>(v);
-      if (r.backward[v] || color[in(var)] != reached || color[out(var)] == reached) continue;
+      if (r.backward[v] || !reached[in(var)] || reached[out(var)]) continue;
       saved.push_back(var);
       bytes += bytes_of(p_.type(var));
     }
@@ -107,13 +94,7 @@ class Cut {
   std::size_t made_by(std::size_t eqn) const { return 2 * p_.type_of.size() + eqn; }
   std::size_t source() const { return 2 * p_.type_of.size() + p_.eqns.size(); }
   std::size_t sink() const { return source() + 1; }
-  void edge(std::size_t a, std::size_t b, long capacity) {
-    auto e = boost::add_edge(a, b, g_).first, back = boost::add_edge(b, a, g_).first;
-    boost::put(boost::edge_capacity, g_, e, capacity);
-    boost::put(boost::edge_capacity, g_, back, 0);
-    boost::put(boost::edge_reverse, g_, e, back);
-    boost::put(boost::edge_reverse, g_, back, e);
-  }
+  void edge(std::size_t a, std::size_t b, long capacity) { g_.edge(a, b, capacity); }
   // Equations between a value and the backward half: a value that is nearer spares more of them.
   std::vector<long> distances() const {
     std::vector<long> d(p_.type_of.size(), per_byte);
@@ -131,7 +112,7 @@ class Cut {
   }
   const Roles& r_;
   const core::Program& p_;
-  Graph g_;
+  MinCut g_;
 };
 
 }  // namespace

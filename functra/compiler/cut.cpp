@@ -1,9 +1,10 @@
-// What one scan stacks for another that runs along it, a backward pass beside its forward pass: of the values that the second reads, those
-// that are cheap to make again are made again there, from the carry and from the results of what is expensive (divisions, roots,
-// transcendental functions, long sums), which are stacked in their place where that is less to store and to load.
+// What one scan stacks for another that runs along it, a backward pass beside its forward pass: of what the second reads, what is stacked
+// and what is made again there is the cheapest choice, which is a minimum cut. A value that is stacked is stored and loaded; one that is
+// made again costs its operation, and asks for its operands in turn.
 #include <algorithm>
 #include <optional>
 
+#include "functra/base/min_cut.h"
 #include "functra/compiler/bodies.h"
 #include "functra/compiler/fuse.h"
 #include "functra/compiler/passes.h"
@@ -22,23 +23,35 @@ std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 constexpr std::int64_t few_terms = 8;      // of a sum that is made again
 constexpr std::int64_t fits = 256 * 1024;  // bytes that are cheap to store and load: they stay in a cache near the core
+constexpr std::int64_t far = 256 << 20;    // bytes that no cache holds
+constexpr double never = -1;
 
-bool cheap(const Program& p, const Eqn& e) {
-  if (has_effect(e) || e.prim->seen || e.prim == &barrier_p || !inner_programs(e).empty()) return false;
+// What it costs to make again, in operations on 64 bits; never where that is dear.
+double price(const Program& p, const Eqn& e) {
+  constexpr double root = 16;
+  if (has_effect(e) || e.prim->seen || e.prim == &barrier_p || !inner_programs(e).empty()) return never;
   const Lowering& l = e.prim->lowering;
   auto terms = [&](const Shape& dims) { return p.operand_type(p.operands(e)[0]).shape.pick(dims).numel(); };
+  double words = 0;
+  for (std::uint32_t k = 0; k < e.n_out; ++k) words += static_cast<double>(bytes_of(p.type(static_cast<Var>(e.out + k)))) / 8;
   switch (l.kind) {
-    case Kind::scalar: return cheap_formula(e.prim->name);
+    case Kind::scalar: return e.prim == &sqrt_p || e.prim == &div_p ? root * words : cheap_formula(e.prim->name) ? words : never;
     case Kind::index:
     case Kind::reshape:
     case Kind::pieces:
     case Kind::position:
-    case Kind::convert:
     case Kind::bitcast:
-    case Kind::identity: return true;
-    case Kind::reduction: return terms(l.dims(e.params)) <= few_terms;
-    case Kind::contraction: return terms(l.contraction(e.params).left) <= few_terms / 2;
-    default: return false;
+    case Kind::identity: return 0;
+    case Kind::convert: return words;
+    case Kind::reduction: {
+      const auto n = terms(l.dims(e.params));
+      return n <= few_terms ? words * static_cast<double>(n) : never;
+    }
+    case Kind::contraction: {
+      const auto n = terms(l.contraction(e.params).left);
+      return n <= few_terms / 2 ? words * static_cast<double>(n) : never;
+    }
+    default: return never;
   }
 }
 
@@ -54,21 +67,104 @@ struct Cut {
   std::vector<Var> constants, slices;  // inputs of the first body that the second needs as well
 };
 
+// The choice for the values of one body.
+class Choice {
+ public:
+  enum What : std::uint8_t { computed, constant, carry, slice, stored };
+
+  Choice(const Program& body, const ScanParams& q) : p_(body), made_(body.type_of.size(), none), what_(body.type_of.size(), computed) {
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
+      for (std::uint32_t i = 0; i < p_.eqns[k].n_out; ++i) made_[p_.eqns[k].out + i] = k;
+    for (std::size_t i = 0; i < p_.inputs.size(); ++i)
+      what_[at(p_.inputs[i])] = i < at(q.n_const) ? constant : i < at(q.n_const + q.n_carry) ? carry : slice;
+  }
+  What what(Var v) const { return what_[at(v)]; }
+  void keep(Var v) {
+    if (what(v) == computed && !p_.type(v).weak) what_[at(v)] = stored;
+  }
+  // Where the results `needed` are made in any case, what of the wanted is to be stacked, and which inputs the rest is made of. The cost of
+  // that, and of stacking all that is wanted, in operations.
+  void run(const std::vector<Var>& needed, const std::vector<Var>& wanted, double word) {
+    word_ = word;
+    used_.assign(p_.eqns.size(), 0);
+    mark(needed, used_);
+    const std::size_t n = p_.type_of.size(), source = n + p_.eqns.size(), sink = source + 1;
+    MinCut cut(sink + 1);
+    auto capacity = [](double cost) { return cost < 0 ? MinCut::infinite : std::lround(64 * cost); };
+    for (Var v : wanted) {
+      cut.edge(source, at(v), MinCut::infinite);
+      all_stacked += stacking(v);
+    }
+    std::vector<double> prices(p_.eqns.size());
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k) {
+      prices[k] = price(p_, p_.eqns[k]);
+      if (prices[k] != 0) cut.edge(n + k, sink, capacity(prices[k]));
+      for (Var o : p_.operands(p_.eqns[k]))
+        if (o >= 0) cut.edge(n + k, at(o), MinCut::infinite);
+    }
+    for (std::size_t v = 0; v < n; ++v) switch (what_[v]) {
+        case computed:
+          if (made_[v] != none)
+            cut.edge(v, n + made_[v], p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v))));
+          break;
+        case carry: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)))); break;
+        case slice: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)) / 2)); break;
+        case constant:
+        case stored: break;
+      }
+    const auto chosen = cut.reached(source, sink);
+    for (std::size_t v = 0; v < n; ++v) {
+      if (!chosen[v]) continue;
+      const auto var = static_cast<Var>(v);
+      if (what_[v] == constant) constants.push_back(var);
+      else if (what_[v] == slice) slices.push_back(var);
+      else if (what_[v] == carry || (what_[v] == computed && !chosen[n + made_[v]])) stacked.push_back(var);
+      else continue;
+      if (what_[v] != constant) cost += stacking(var) / (what_[v] == slice ? 2 : 1);
+    }
+    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
+      if (chosen[n + k]) cost += prices[k];
+  }
+  std::vector<Var> stacked, constants, slices;
+  double cost = 0, all_stacked = 0;
+
+ private:
+  static constexpr std::size_t none = ~std::size_t{0};
+  // What these are made of.
+  void mark(std::vector<Var> todo, std::vector<std::uint8_t>& eqns) const {
+    while (!todo.empty()) {
+      const Var v = todo.back();
+      todo.pop_back();
+      if (v < 0 || made_[at(v)] == none || std::exchange(eqns[made_[at(v)]], 1)) continue;
+      for (Var o : p_.operands(p_.eqns[made_[at(v)]])) todo.push_back(o);
+    }
+  }
+  // To store and to load it. What the first body does not compute in any case, it would for this alone; its steps wait for each other, those of
+  // the second have more to do meanwhile: twice.
+  double stacking(Var v) const {
+    double cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8;
+    if (made_[at(v)] == none || used_[made_[at(v)]]) return cost;
+    auto eqns = used_;
+    mark({v}, eqns);
+    for (std::size_t k = 0; k < eqns.size(); ++k)
+      if (eqns[k] && !used_[k]) cost += 2 * std::max(0.0, price(p_, p_.eqns[k]));
+    return cost;
+  }
+  const Program& p_;
+  std::vector<std::size_t> made_;  // by which equation
+  std::vector<What> what_;
+  std::vector<std::uint8_t> used_;  // equations that are needed in any case
+  double word_ = 1;
+};
+
 std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<int>& uses) {
   const Eqn &f = p.eqns[link.from], &g = p.eqns[link.to];
   const Params fp = f.params, gp = g.params;
   const auto &q = fp.get<ScanParams>(), &s = gp.get<ScanParams>();
   const Program &body = *q.body, &later = *s.body;
-  std::vector<std::int32_t> made(body.type_of.size(), -1);
-  for (std::size_t k = 0; k < body.eqns.size(); ++k)
-    for (std::uint32_t i = 0; i < body.eqns[k].n_out; ++i) made[body.eqns[k].out + i] = static_cast<std::int32_t>(k);
-  enum : std::uint8_t { computed, constant, carry, slice, stored };
-  std::vector<std::uint8_t> what(body.type_of.size(), computed), seen(body.type_of.size(), 0);
-  for (std::size_t i = 0; i < body.inputs.size(); ++i)
-    what[at(body.inputs[i])] = i < at(q.n_const) ? constant : i < at(q.n_const + q.n_carry) ? carry : slice;
   Cut c{link, {}, {}, {}, {}};
   std::vector<Var> wanted;
-  std::int64_t before = 0, after = 0;
+  std::int64_t before = 0;
   for (auto [j, i] : link.r) {
     const Var v = body.outputs[j];
     const bool alone = uses[f.out + j] == 1 && v >= 0 && body.type(v) == later.type(later.inputs[i]) &&
@@ -78,49 +174,25 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     c.dropped.push_back(j);
     before += bytes_of(body.type(v));
   }
-  for (std::size_t j = at(q.n_carry); j < body.outputs.size(); ++j)  // what stays stacked is there to be read
-    if (body.outputs[j] >= 0 && std::find(c.dropped.begin(), c.dropped.end(), j) == c.dropped.end() && what[at(body.outputs[j])] == computed &&
-        body.type(body.outputs[j]).weak == false)
-      for (auto [k, i] : link.r)
-        if (k == j) what[at(body.outputs[j])] = stored;
-  std::vector<Var> todo = wanted;
-  while (!todo.empty()) {
-    const Var v = todo.back();
-    todo.pop_back();
-    if (v < 0 || seen[at(v)]) continue;
-    seen[at(v)] = 1;
-    if (what[at(v)] == constant) c.constants.push_back(v);
-    else if (what[at(v)] == slice) c.slices.push_back(v);
-    else if (what[at(v)] == stored) continue;
-    else if (what[at(v)] == computed && cheap(body, body.eqns[at(made[at(v)])]))
-      for (Var o : body.operands(body.eqns[at(made[at(v)])])) todo.push_back(o);
-    else {
-      c.stacked.push_back(v);
-      after += bytes_of(body.type(v));
-    }
-  }
-  // Roots and quotients of what is stacked as well are made again.
-  auto known = [&](Var v) { return v < 0 || what[at(v)] == constant || std::find(c.stacked.begin(), c.stacked.end(), v) != c.stacked.end(); };
-  for (std::size_t k = 0; k < c.stacked.size();) {
-    const Var v = c.stacked[k];
-    const Eqn* e = what[at(v)] == computed ? &body.eqns[at(made[at(v)])] : nullptr;
-    if (e && (e->prim == &sqrt_p || e->prim == &div_p) && std::ranges::all_of(body.operands(*e), known)) {
-      after -= bytes_of(body.type(v));
-      for (Var o : body.operands(*e))
-        if (o >= 0 && what[at(o)] == constant && !std::exchange(seen[at(o)], 1)) c.constants.push_back(o);
-      c.stacked.erase(c.stacked.begin() + static_cast<std::ptrdiff_t>(k));
-      k = 0;
-    } else {
-      ++k;
-    }
-  }
-  std::erase_if(c.dropped, [&](std::size_t j) {  // expensive ones stay
+  if (wanted.empty() || before * q.length <= fits) return {};
+  auto dropped = [&](std::size_t j) { return std::find(c.dropped.begin(), c.dropped.end(), j) != c.dropped.end(); };
+  Choice choice(body, q);
+  std::vector<Var> needed;
+  for (std::size_t j = 0; j < body.outputs.size(); ++j)
+    if (j < at(q.n_carry) || !dropped(j)) needed.push_back(body.outputs[j]);
+  for (auto [j, i] : link.r)  // what stays stacked is there to be read
+    if (!dropped(j) && body.outputs[j] >= 0) choice.keep(body.outputs[j]);
+  choice.run(needed, wanted, before * q.length > far ? 16 : 4);
+  c.stacked = std::move(choice.stacked);
+  c.constants = std::move(choice.constants);
+  c.slices = std::move(choice.slices);
+  std::erase_if(c.dropped, [&](std::size_t j) {  // what is stacked as it was
     auto it = std::find(c.stacked.begin(), c.stacked.end(), body.outputs[j]);
     if (it == c.stacked.end()) return false;
     c.stacked.erase(it);
     return true;
   });
-  if (c.dropped.empty() || before * q.length <= fits || 4 * after > 3 * before) return {};
+  if (c.dropped.empty() || choice.cost > 0.9 * choice.all_stacked) return {};
   for (Var v : c.stacked)
     if (body.type(v).weak) return {};
   for (auto* list : {&c.stacked, &c.constants, &c.slices}) std::sort(list->begin(), list->end());
