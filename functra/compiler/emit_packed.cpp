@@ -87,6 +87,12 @@ class PackedEmitter {
   void want(std::size_t k) { is_outside_[k] |= !at(k).inner && !(reloads_ && is_load(k)); }
 
   void body() {
+    in_body_ = true;
+    if (const auto order = by_time(); !order.empty()) {
+      for (std::size_t k : order) (void)value(k);
+      for (auto& w : p_.writes) store(w);
+      return;
+    }
     std::size_t next = 0;
     auto write = [&](std::size_t done) {
       for (; next < p_.writes.size() && p_.writes[next].after <= done; ++next) store(p_.writes[next]);
@@ -96,6 +102,45 @@ class PackedEmitter {
       if (at(k).inner || !n_.serial) (void)value(k);
     }
     write(p_.items.size());
+  }
+  // Cycles until it is there, from when its operands are, about.
+  double latency(const Item& x) const {
+    switch (x.kind) {
+      case Kind::constants:
+      case Kind::carried: return 0;
+      case Kind::load: return 5;
+      case Kind::splat:
+      case Kind::shuffle:
+      case Kind::insert:
+      case Kind::extract: return 1;
+      case Kind::apply: break;
+    }
+    const Node& n = x.node;
+    if (n.op == Op::binary && n.num == NumOp::div && is_floating(n.type)) return 14;
+    if (n.op == Op::unary && n.num == NumOp::sqrt) return 18;
+    if (n.op == Op::rare || n.op == Op::bitcast || !is_floating(n.type) || (n.op == Op::unary && n.num == NumOp::neg)) return 1;
+    return 4;
+  }
+  // Straight-line code that waits for its results: the items by when their operands are there. A processor holds the operations that wait in
+  // a window, and one that is full of what waits for one long chain does not see the next. Where there is enough to do: nothing.
+  std::vector<std::size_t> by_time() const {
+    constexpr double per_cycle = 2;
+    constexpr std::size_t most = 1000;
+    const std::size_t n = p_.items.size();
+    if (n_.serial || n > most) return {};
+    std::vector<double> start(n, 0), there(n, 0);
+    double operations = 0, end = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      each_source(at(k), [&](std::size_t o) { start[k] = std::max(start[k], there[o]); });
+      there[k] = start[k] + latency(at(k));
+      operations += at(k).kind == Kind::apply;
+      end = std::max(end, there[k]);
+    }
+    if (end < 2 * operations / per_cycle) return {};
+    std::vector<std::size_t> order(n);
+    for (std::size_t k = 0; k < n; ++k) order[k] = k;
+    std::ranges::stable_sort(order, {}, [&](std::size_t k) { return start[k]; });
+    return order;
   }
   void loop() {
     auto& context = b_.getContext();
@@ -199,14 +244,52 @@ class PackedEmitter {
       Value* v = b_.CreateAlignedLoad(ops_.stored(a.dtype), at, llvm::Align(size_of(a.dtype)));
       return is_bool(a.dtype) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
     }
-    if (x.node.op == Op::rare) {
-      if (W != x.lanes()) in[1] = closed(in[1], static_cast<unsigned>(x.lanes()), W);
-      Ops::Rare r{&x.node, in[0], in[1], {in.begin() + 2, in.end()}};
-      ops_.rare({&r, 1}, W);
-      return r.value;
-    }
+    if (x.node.op == Op::rare) return rare(k, W);
     in.resize(3, nullptr);
     return ops_.apply(x.node, in[0], in[1], in[2], W);
+  }
+  // A value that may need a call, and others behind the same branch.
+  Value* rare(std::size_t k, unsigned W) {
+    const auto numbers = behind_one_branch(k);
+    std::vector<Ops::Rare> calls;
+    for (std::size_t j : numbers) {
+      std::vector<Value*> in;
+      for (int o : at(j).operands) in.push_back(value(o));
+      if (W != at(j).lanes()) in[1] = closed(in[1], static_cast<unsigned>(at(j).lanes()), W);
+      calls.push_back({&at(j).node, in[0], in[1], {in.begin() + 2, in.end()}});
+    }
+    ops_.rare(calls, W);
+    for (std::size_t c = 0; c < calls.size(); ++c) inside_[numbers[c]] = calls[c].value;
+    return calls[0].value;
+  }
+  bool is_rare(std::size_t k) const { return at(k).kind == Kind::apply && at(k).node.op == Op::rare; }
+  // k, and calls that are still to come, do not wait for it, and need little that is not computed yet.
+  std::vector<std::size_t> behind_one_branch(std::size_t k) {
+    constexpr std::size_t most = 8, ahead = 400;
+    std::vector<std::size_t> r{k};
+    if (!in_body_) return r;
+    if (rares_before_.empty()) {
+      rares_before_.assign(p_.items.size(), 0);
+      for (std::size_t j = 0; j < p_.items.size(); ++j) {
+        each_source(at(j), [&](std::size_t o) { rares_before_[j] = std::max(rares_before_[j], rares_before_[o]); });
+        rares_before_[j] += is_rare(j);
+      }
+    }
+    for (std::size_t j = k - std::min(k, ahead); j < std::min(p_.items.size(), k + ahead) && r.size() < most; ++j)
+      if (j != k && is_rare(j) && rares_before_[j] == rares_before_[k] && padded(at(j).lanes()) == padded(at(k).lanes()) && near(j)) r.push_back(j);
+    return r;
+  }
+  // Is little missing that it is made of?
+  bool near(std::size_t k) const {
+    constexpr std::size_t little = 40;
+    std::vector<std::size_t> missing{k};
+    for (std::size_t m = 0; m < missing.size(); ++m) {
+      if (missing.size() > little || is_outside_[missing[m]] || (m > 0 && is_rare(missing[m]))) return false;
+      each_source(at(missing[m]), [&](std::size_t o) {
+        if (!outside_[o] && !inside_[o] && std::find(missing.begin(), missing.end(), o) == missing.end()) missing.push_back(o);
+      });
+    }
+    return inside_[k] == nullptr;
   }
   // The bits of a float, as long as they are put together to be one again, stay in a register of floats, as lane 0 of a vector of integers;
   // as integers too, which are not computed where nobody asks. A value: it is a float again.
@@ -359,6 +442,8 @@ class PackedEmitter {
   Value* step_ = nullptr;
   bool reloads_ = false;
   std::vector<std::uint8_t> is_outside_;
+  std::vector<std::uint32_t> rares_before_;  // calls one after another, up to an item
+  bool in_body_ = false;
   std::vector<Value*> wide_;              // per item: as lane 0 of a vector of integers too
   std::vector<Value*> outside_, inside_;  // per item: before the loop, and within
 };

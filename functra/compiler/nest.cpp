@@ -109,10 +109,10 @@ std::string Nest::str() const {
     s +=
         "  carried " + std::to_string(k) + ": from" + name(carried[k].first) + " by" + name(carried[k].next) + " to " + text_of(carried[k].to) + "\n";
   if (in_place) s += "  in place\n";
-  if (packed) s += store_packs ? "  packed\n" : "  packed by rows\n";
-  for (auto* list : {&rows, &layout})
+  if (packs.used) s += std::string(packs.stores ? "  packed" : "  packed by rows") + (packs.fill ? "\n" : ", no lane filled\n");
+  for (auto* list : {&packs.rows, &packs.layout})
     for (auto& row : *list) {
-      s += list == &rows ? "  row" : "  carried together";
+      s += list == &packs.rows ? "  row" : "  carried together";
       for (Id i : row) s += name(i);
       s += "\n";
     }

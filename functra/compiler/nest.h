@@ -58,17 +58,23 @@ struct Steps {
   bool moves(std::size_t access, int buffer) const;
 };
 
+// How a nest without axes, or with steps, is packed: nodes that are computed alike are lanes of a vector (pack.h).
+struct Packs {
+  bool used = false;
+  bool stores = true;       // those stored side by side are lanes,
+  bool fill = true;         // lanes that have no such operation get one that changes nothing,
+  std::vector<Row> rows;    // these are together where one of them is asked for,
+  std::vector<Row> layout;  // and carried values like this
+};
+
 struct Nest {
   std::vector<std::int64_t> lower, upper;  // per axis: the box of positions; outermost first, the last one in vector lanes
   std::vector<Access> accesses;            // of loads
   std::vector<Store> stores;
   std::vector<Reduction> reductions;
   std::vector<Carried> carried;
-  bool serial = false;         // the only axis is run in order, one position at a time
-  bool packed = false;         // without axes, or with steps: nodes that are computed alike are packed in vectors (pack.h):
-  bool store_packs = true;     // those stored side by side,
-  std::vector<Row> rows;       // these together where one of them is asked for,
-  std::vector<Row> layout;     // and carried values like this
+  bool serial = false;  // the only axis is run in order, one position at a time
+  Packs packs;
   std::optional<Steps> steps;  // then all stores but those of carries are made at every step, and there are no reductions
   bool in_place = false;       // results may lie where operands do that can_lie_over answers for
   int buffers = 0;

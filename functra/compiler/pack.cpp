@@ -48,11 +48,11 @@ class Packer {
       g_.each_operand(i, [&](Id o) { inner_[i] |= inner_[o]; });
       if (x.type != DType::bool_) size_ = std::max<std::size_t>(size_, size_of(x.type));
     }
-    if (n_.packed) {
+    if (n_.packs.used) {
       shapes_.assign(4, std::vector<std::size_t>(g_.size(), 0));
       for (unsigned depth = 0; depth < 4; ++depth)
         for (Id i = 0; i < g_.size(); ++i) shapes_[depth][i] = shape(i, depth);
-      for (const Row& r : n_.rows) chunks(r);
+      for (const Row& r : n_.packs.rows) chunks(r);
       find_runs();
     }
   }
@@ -378,7 +378,7 @@ class Packer {
   }
   // Lanes in which a structural zero removed an operation: x is x + -0, x - 0, or 1 x + -0; a b is a b + -0.
   Answer unfolded(const Row& t) {
-    if (!is_floating(g_[t[0]].type)) return Answer::no;
+    if (!n_.packs.fill || !is_floating(g_[t[0]].type)) return Answer::no;
     for (Id i : t)
       if (g_[i].type != g_[t[0]].type) return Answer::no;
     const Node* most = nullptr;  // the richest operation among the lanes
@@ -446,13 +446,13 @@ class Packer {
       for (auto& c : n_.carried) planned({c.next});
       return;
     }
-    for (const Row& r : n_.packed ? *layout_ : std::vector<Row>()) {
+    for (const Row& r : n_.packs.used ? *layout_ : std::vector<Row>()) {
       std::vector<std::size_t> group;
       for (Id i : r)
         if (auto it = number.find(i); it != number.end() && !taken[it->second]) group.push_back(it->second);
       if (group.size() == r.size()) turn(group);
     }
-    if (n_.packed)  // the others as they lie in memory
+    if (n_.packs.used)  // the others as they lie in memory
       for (std::size_t k = 0; k < n_.carried.size();) {
         std::vector<std::size_t> group;
         while (k < n_.carried.size() && !taken[k] && group.size() < max_lanes(n_.carried[k].to.dtype) &&
@@ -470,7 +470,7 @@ class Packer {
   void writes() {
     std::vector<std::size_t> order(n_.stores.size());
     for (std::size_t k = 0; k < order.size(); ++k) order[k] = k;
-    const bool together = n_.packed && n_.store_packs;
+    const bool together = n_.packs.used && n_.packs.stores;
     if (together) {
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
         auto &x = n_.stores[a].at, &y = n_.stores[b].at;
@@ -538,7 +538,7 @@ class Packer {
 
 }  // namespace
 
-Packing pack(const Nest& nest) { return Packer(nest, &nest.layout).run(); }
+Packing pack(const Nest& nest) { return Packer(nest, &nest.packs.layout).run(); }
 
 void add_fillers(Graph& g) {
   for (DType d : {DType::f32, DType::f64})
@@ -546,44 +546,32 @@ void add_fillers(Graph& g) {
 }
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   add_fillers(nest.graph);
-  nest.packed = false;
+  nest.packs = {};
   Packing best = pack(nest);
   double least = 0.9 * best.cost;
-  std::vector<Row> rows, layout;
-  bool packed = false, store_packs = true;
-  nest.packed = true;
-  auto consider = [&] {
+  Packs chosen;
+  auto consider = [&](Packs packs) {
+    packs.used = true;
+    nest.packs = std::move(packs);
     Packing p = pack(nest);
     if (p.cost >= least) return;
     least = p.cost;
     best = std::move(p);
-    rows = nest.rows;
-    layout = nest.layout;
-    store_packs = nest.store_packs;
-    packed = true;
+    chosen = nest.packs;
   };
   for (std::size_t k = 0; k <= ways.size(); ++k) {
-    nest.rows = k < ways.size() ? ways[k] : std::vector<Row>();
-    nest.layout = nest.rows;
-    consider();
-    if (nest.serial) {
-      nest.layout = Packer(nest, nullptr).asked();
-      consider();
-    } else if (!nest.rows.empty()) {
-      nest.store_packs = false;
-      consider();
-      nest.store_packs = true;
+    const std::vector<Row> rows = k < ways.size() ? ways[k] : std::vector<Row>();
+    consider({.rows = rows, .layout = rows});
+    if (nest.serial) consider({.rows = rows, .layout = Packer(nest, nullptr).asked()});
+    else if (!rows.empty()) consider({.stores = false, .rows = rows, .layout = rows});
+  }
+  // Without rows of tensors: what is computed alike. Such code waits for its results, so nothing is added that they would wait for.
+  if (!nest.serial && !chosen.used)
+    if (auto rows = siblings(nest); !rows.empty()) {
+      least = 0.98 * best.cost;
+      consider({.fill = false, .rows = rows, .layout = rows});
     }
-  }
-  if (!nest.serial && !packed) {  // without rows of tensors: what is computed alike
-    nest.rows = siblings(nest);
-    least = 0.98 * best.cost;
-    if (!nest.rows.empty()) consider();
-  }
-  nest.rows = std::move(rows);
-  nest.layout = std::move(layout);
-  nest.packed = packed;
-  nest.store_packs = store_packs;
+  nest.packs = std::move(chosen);
   return best;
 }
 

@@ -65,8 +65,7 @@ class Packings {
 
  private:
   struct Choice {
-    bool packed, store_packs;
-    std::vector<Row> rows, layout;
+    Packs packs;
     double cost;
   };
   std::unordered_map<std::string, Choice> known_;  // by text

@@ -14,15 +14,12 @@ double Packings::choose(Nest& nest, std::span<const std::vector<Row>> ways) {
   auto it = known_.find(key);
   if (it == known_.end()) {
     const double cost = choose_packing(nest, ways).cost;
-    known_.emplace(std::move(key), Choice{nest.packed, nest.store_packs, nest.rows, nest.layout, cost});
+    known_.emplace(std::move(key), Choice{nest.packs, cost});
     return cost;
   }
   const Choice& c = it->second;
   add_fillers(nest.graph);
-  nest.packed = c.packed;
-  nest.store_packs = c.store_packs;
-  nest.rows = c.rows;
-  nest.layout = c.layout;
+  nest.packs = c.packs;
   return c.cost;
 }
 

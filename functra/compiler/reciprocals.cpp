@@ -1,11 +1,12 @@
-// Divisions as products with a reciprocal: x / c for a number c, and x / y where y divides several values, as a repeated y does. A division
-// takes as long as some twenty products. The result differs from the quotient in the last place, and where 1 / y is not a normal number,
+// Divisions as products with a reciprocal: x / c for a number c, x / y where y divides several values, as a repeated y does, and for numbers
+// where y is there long before x. A division takes as long as some twenty products. The result differs from the quotient in the last place, and where 1 / y is not a normal number,
 // |y| below 2^-1022 (2^-126 of f32) or so. What is rounded to an integer or compared keeps its quotient: there the last place decides.
 #include <cmath>
 #include <optional>
 #include <unordered_map>
 
 #include "functra/compiler/bodies.h"
+#include "functra/compiler/fuse.h"
 #include "functra/compiler/passes.h"
 #include "functra/core/interp.h"
 #include "functra/core/replay.h"
@@ -63,6 +64,7 @@ class Reciprocals {
       for (Var v : p.operands(e))
         if (v >= 0) equal[at(v)] |= before, exact[at(v)] |= discontinuous(p, e);
     }
+    const auto there = times(p);
     divisor_.assign(p.eqns.size(), nobody);
     for (std::size_t k = 0; k < p.eqns.size(); ++k) {
       const Eqn& e = p.eqns[k];
@@ -80,6 +82,7 @@ class Reciprocals {
       if (key < 0) continue;  // a number, repeated
       divisor_[k] = key;
       Use& u = uses_[key];
+      u.early |= whole_number(p, e) && there[at(y)] + quotient <= (x < 0 ? 0 : there[at(x)]);
       ++u.divisions;
       u.repeated |= p.type(key).shape.numel() < p.type(static_cast<Var>(e.out)).shape.numel();
     }
@@ -87,7 +90,21 @@ class Reciprocals {
   bool pays(Var key) {
     if (key < 0) return key != nobody;
     const Use& u = uses_[key];
-    return u.repeated || u.divisions > 1;
+    return u.repeated || u.divisions > 1 || u.early;
+  }
+  static constexpr double quotient = 14;  // cycles
+  static bool whole_number(const Program& p, const Eqn& e) { return p.type(static_cast<Var>(e.out)).shape.empty(); }
+  // When each number is there, in cycles, about.
+  static std::vector<double> times(const Program& p) {
+    std::vector<double> r(p.type_of.size(), 0);
+    for (const Eqn& e : p.eqns) {
+      double start = 0;
+      for (Var v : p.operands(e))
+        if (v >= 0) start = std::max(start, r[at(v)]);
+      const double takes = e.prim == &div_p || e.prim == &sqrt_p ? quotient : cheap_formula(e.prim->name) ? 4 : 50;
+      for (std::uint32_t i = 0; i < e.n_out; ++i) r[e.out + i] = start + takes;
+    }
+    return r;
   }
   static bool discontinuous(const Program& p, const Eqn& e) {
     for (const Primitive* q : {&floor_p, &ceil_p, &round_p, &trunc_p, &eq_p, &ne_p, &lt_p, &le_p, &gt_p, &ge_p, &rem_p, &fmod_p, &floor_div_p})
@@ -117,6 +134,7 @@ class Reciprocals {
   struct Use {
     int divisions = 0;
     bool repeated = false;
+    bool early = false;  // a number that is known long before what it divides: the reciprocal is not waited for
   };
   Bodies bodies_;
   std::vector<const Eqn*> made_;  // per variable

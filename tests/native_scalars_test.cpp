@@ -1,0 +1,108 @@
+// Programs of numbers, compiled: calls that are rare, divisors that are known early, code in the order in which its operands are there.
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "functra/compiler/passes.h"
+#include "support/compiled.h"
+
+namespace functra::testing {
+namespace {
+
+constexpr double inf = std::numeric_limits<double>::infinity();
+// What the usual formulas of sines hold for, and where they call the C library.
+const std::vector<double> arguments = {0.7, -0.0, 3.0, -1e5, 1e13, -1e20, 1e300, inf, std::numeric_limits<double>::quiet_NaN()};
+
+// ---------------------------------------------------------------- rare calls
+TEST(NativeScalars, rare_calls_keep_what_is_around_them) {
+  // Twenty numbers are alive across the calls.
+  auto f = [](const Tensor& x, const Tensor& y) {
+    Vec a;
+    for (int k = 1; k <= 20; ++k) a.push_back(static_cast<double>(k) * x + y / static_cast<double>(k));
+    Tensor s = sin(x), c = cos(y), r = s * c;
+    for (auto& v : a) r = r * 0.9 + v * c;
+    return Vec{r, s, c, tan(x) + r};
+  };
+  for (DType d : {f64, f32})
+    for (double x : arguments)
+      for (double y : {0.3, 1e20}) {
+        const Tensor a = tensor(x, d), b = tensor(y, d);
+        expect_compiled(
+            "sines of " + std::to_string(x) + " and " + std::to_string(y), [=](const Vec& v) { return f(v[0], v[1]); }, {a, b}, Match::rounded, 50);
+      }
+}
+TEST(NativeScalars, calls_behind_one_branch_are_each_made_by_its_own_mask) {
+  auto f = [](const Vec& v) { return Vec{sin(v[0]) * cos(v[1]) + cos(v[2]), sin(v[1]) - sin(v[2])}; };
+  for (double x : {0.5, 1e20})
+    for (double y : {0.25, -1e25})
+      for (double z : {-2.0, 1e18}) {
+        const Vec in{tensor(x, f64), tensor(y, f64), tensor(z, f64)};
+        expect_compiled("three angles", f, in);
+        const Vec is = run_native(Program(make_fx([=](const Tensor& a, const Tensor& b, const Tensor& c) {
+                                    return f({a, b, c});
+                                  })(in[0], in[1], in[2])),
+                                  in);
+        EXPECT_NEAR(is[0].item<double>(), std::sin(x) * std::cos(y) + std::cos(z), 1e-14);
+        EXPECT_NEAR(is[1].item<double>(), std::sin(y) - std::sin(z), 1e-14);
+      }
+}
+TEST(NativeScalars, rare_calls_of_calls_and_in_loops) {
+  auto f = [](const Tensor& x) {
+    auto step = [](const Tensor& c, NoneType) { return std::pair{c * 1024, sin(c) * cos(2 * c)}; };
+    auto [last, all] = scan(step, x, {.length = 12});
+    return Vec{last, all, sin(1e18 * sign(sin(1e18 * sign(cos(x)))))};
+  };
+  for (double x : arguments)
+    expect_compiled(
+        "loop from " + std::to_string(x), [=](const Vec& v) { return f(v[0]); }, {tensor(x, f64)}, Match::rounded, 10);
+}
+TEST(NativeScalars, derivatives_at_arguments_that_call) {
+  auto f = [](const Tensor& x) { return sin(x) * exp(-(x * x) * 1e-40) + tanh(cos(x)) / (1 + x * x); };
+  for (double x : arguments)
+    expect_compiled(
+        "derivatives at " + std::to_string(x),
+        [=](const Vec& v) {
+          return Vec{grad(f)(v[0]), grad(grad(f))(v[0])};
+        },
+        {tensor(x, f64)}, Match::rounded, 50);
+}
+
+// ---------------------------------------------------------------- early divisors
+std::size_t divisions(const functra::Program& p, const char* numerator) {
+  std::size_t n = 0;
+  const std::string text = compiler::optimize(p.ir())->str();
+  for (std::size_t at = 0; (at = text.find(std::string("div(") + numerator, at)) != text.npos; ++at) ++n;
+  return n;
+}
+TEST(NativeScalars, a_divisor_that_is_there_early_is_a_factor) {
+  auto late = [](const Tensor& x) { return exp(sin(x)) / (2 + x * x); };        // the quotient would wait for the sine
+  auto early = [](const Tensor& x) { return (2 + x * x) / exp(sin(x)); };       // here the divisor does
+  auto rounded = [](const Tensor& x) { return floor(exp(sin(x)) / (2 + x)); };  // the last place decides
+  const Tensor x = tensor(0.7, f64), many = numbers({5}, f64);
+  EXPECT_EQ(divisions(make_fx(late)(x), "1.0"), 1u);
+  EXPECT_EQ(divisions(make_fx(early)(x), "v"), 1u);
+  EXPECT_EQ(divisions(make_fx(rounded)(x), "v"), 1u);
+  EXPECT_EQ(divisions(make_fx(late)(many), "v"), 1u) << "arrays wait for no latency";
+  for (double v : {0.7, -3.0, 1e10, 0.0})
+    expect_compiled("quotients", [=](const Vec& a) { return Vec{late(a[0]), early(a[0]), rounded(a[0])}; }, {tensor(v, f64)});
+}
+
+// ---------------------------------------------------------------- squares
+TEST(NativeScalars, squares_have_one_product_in_their_derivative) {
+  auto f = [](const Tensor& x) { return x * x; };
+  const std::string text = make_fx(grad(f))(tensor(3.0, f64)).ir()->str();
+  std::size_t products = 0;
+  for (std::size_t at = 0; (at = text.find("= mul(", at)) != text.npos; ++at) ++products;
+  EXPECT_LE(products, 2u) << text;  // that of the square, and that of the derivative
+  EXPECT_EQ(grad(f)(tensor(3.0, f64)).item<double>(), 6.0);
+  EXPECT_EQ(grad(grad(f))(tensor(3.0, f64)).item<double>(), 2.0);
+  EXPECT_EQ(jvp(f, std::tuple{tensor(3.0, f64)}, std::tuple{tensor(-0.5, f64)}).second.item<double>(), -3.0);
+  // Of one value whose tangents differ: two operands.
+  auto two = [](const Tensor& a, const Tensor& b) { return a * b; };
+  const Tensor x = tensor(3.0, f64);
+  EXPECT_EQ(jvp(two, std::tuple{x, x}, std::tuple{tensor(1.0, f64), tensor(10.0, f64)}).second.item<double>(), 33.0);
+  EXPECT_EQ((grad<0, 1>(two)(x, x)), (std::tuple{x, x}));
+}
+
+}  // namespace
+}  // namespace functra::testing
