@@ -148,6 +148,16 @@ struct Pool {
     started = 0;
   }
 
+  // Until this holds of the word, which a worker changes; it notifies a caller that is parked.
+  template <class Done> void await(std::atomic<std::uint32_t>& word, Done done) {
+    std::uint32_t value = 0;
+    auto over = [&] { return done(value = word.load(std::memory_order_acquire)); };
+    if (spin(over)) return;
+    caller_parked.store(true);
+    while (!over()) word.wait(value);
+    caller_parked.store(false);
+  }
+
   // One part for the caller, and one for each of some workers.
   void run_parts(std::int64_t count, const RangeBody& f) {
     start();
@@ -172,12 +182,7 @@ struct Pool {
     }
     for (std::int64_t k = 1; k < count; ++k) {
       Seat& seat = seats[static_cast<std::size_t>(k - 1)];
-      auto over = [&] { return seat.turn.load(std::memory_order_acquire) != Seat::taken; };
-      if (!spin(over)) {
-        caller_parked.store(true);
-        while (!over()) seat.turn.wait(Seat::taken);
-        caller_parked.store(false);
-      }
+      await(seat.turn, [](std::uint32_t turn) { return turn != Seat::taken; });
       seat.turn.store(Seat::idle, std::memory_order_relaxed);
     }
     finish();
@@ -203,13 +208,8 @@ struct Pool {
     state.store(job | kOpen);
     if (parked.load() > 0) state.notify_all();
     work();
-    std::uint32_t s = state.fetch_and(~kOpen) & ~kOpen;
-    auto empty = [&] { return !((s = state.load(std::memory_order_acquire)) & kInside); };
-    if (!spin(empty)) {
-      caller_parked.store(true);
-      while (!empty()) state.wait(s);
-      caller_parked.store(false);
-    }
+    state.fetch_and(~kOpen);
+    await(state, [](std::uint32_t s) { return !(s & kInside); });
     finish();
   }
 };

@@ -356,7 +356,6 @@ Id Pull::numbered(const Eqn& e, const Point& i) {
 class Pull::Here final : public core::Places {
  public:
   Here(Pull& pull, const Eqn& e, const Point& i) : pull_(pull), e_(e), i_(i) {}
-  Emitter& emitter() override { return pull_.nest_.graph; }
   Sym position(int along) override { return {&pull_.nest_.graph, pull_.number(i_.at[along]), DType::i64}; }
   Sym element(std::size_t operand, std::span<const At> place) override {
     Graph& g = pull_.nest_.graph;

@@ -33,7 +33,6 @@ class Places {
     std::optional<Sym> plus{};
   };
   virtual ~Places() = default;
-  virtual Emitter& emitter() = 0;
   virtual Sym position(int along) = 0;  // an i64
   // The element of an operand at a place that lies in it, one position per dimension.
   virtual Sym element(std::size_t operand, std::span<const At> place) = 0;

@@ -11,8 +11,8 @@ using core::Var;
 std::string Executable::text(Executor::Form form) const {
   if (form != Executor::Form::steps) {
     auto* as = form == Executor::Form::llvm_ir ? compiler::llvm_ir : form == Executor::Form::assembly ? compiler::assembly : compiler::object;
-    std::string s = all_nests().empty() ? "" : as(all_nests());
-    for (auto& step : steps_)
+    std::string s = plan_.all_nests().empty() ? "" : as(plan_.all_nests());
+    for (auto& step : plan_.steps)
       for (auto& b : step.bodies) s += b->text(form);
     return s;
   }
@@ -22,20 +22,20 @@ std::string Executable::text(Executor::Form form) const {
     for (Var x : v) r += (r.empty() ? "v" : ", v") + std::to_string(x);
     return r;
   };
-  for (std::size_t k = 0; k < steps_.size(); ++k) {
-    const Step& step = steps_[k];
-    const compiler::Unit& u = units_[k];
+  for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+    const Step& step = plan_.steps[k];
+    const compiler::Unit& u = plan_.units[k];
     if (step.group > 1) s += std::to_string(step.group) + " steps at a time:\n";
     if (!u.call) {
       if (u.nests[0].serial || u.nests[0].steps) {
-        s += names(u.out) + " = " + program_->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), one loop in registers\n" + u.nests[0].str();
+        s += names(u.out) + " = " + plan_.program->eqns[u.eqns[0]].prim->name + "(" + names(u.in) + "), one loop in registers\n" + u.nests[0].str();
         continue;
       }
       s += names(u.out) + " = " + std::to_string(u.nests.size()) + (u.nests.size() == 1 ? " nest" : " nests") + " of " +
            std::to_string(u.eqns.size()) + " equations (" + names(u.in) + ")";
       for (std::size_t o = 0; o < u.out.size(); ++o)
         for (std::size_t i = 0; i < u.in.size(); ++i)
-          if (std::ranges::count(slots_[static_cast<std::size_t>(step.out[o])].over, step.in[i].slot))
+          if (std::ranges::count(plan_.slots[static_cast<std::size_t>(step.out[o])].over, step.in[i].slot))
             s += ", " + names({u.out[o]}) + " in place of " + names({u.in[i]});
       s += "\n";
       for (auto& n : u.nests) s += n.str();
@@ -43,7 +43,7 @@ std::string Executable::text(Executor::Form form) const {
     }
     s += names(u.out) + " = " + (step.bodies.empty() ? "kernel " : "") + step.eqn->prim->name + "(";
     std::vector<Var> in;
-    for (Var v : program_->operands(*step.eqn))
+    for (Var v : plan_.program->operands(*step.eqn))
       if (v >= 0) in.push_back(v);
     s += names(in) + ")" + (step.team > 1 ? ", on threads in step\n" : "\n");
     for (auto& b : step.bodies) s += "{\n" + b->text(form) + "}\n";
@@ -53,13 +53,13 @@ std::string Executable::text(Executor::Form form) const {
 
 Executor::Figures Executable::figures() const {
   Executor::Figures f;
-  f.compile_ms = compile_ms_;
-  f.workspace = arena_bytes_ + held_bytes_;
+  f.compile_ms = passes_ms_ + plan_.compile_ms;
+  f.workspace = plan_.arena_bytes + plan_.held_bytes;
   auto bytes = [&](Var v) {
-    return v < 0 ? 0.0 : static_cast<double>(program_->type(v).shape.numel()) * static_cast<double>(size_of(program_->type(v).dtype));
+    return v < 0 ? 0.0 : static_cast<double>(plan_.program->type(v).shape.numel()) * static_cast<double>(size_of(plan_.program->type(v).dtype));
   };
-  for (std::size_t k = 0; k < steps_.size(); ++k) {
-    const compiler::Unit& u = units_[k];
+  for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+    const compiler::Unit& u = plan_.units[k];
     for (Var v : u.in) f.bytes += bytes(v);
     for (Var v : u.out) f.bytes += bytes(v);
     f.nests += u.nests.size();
@@ -73,15 +73,15 @@ Executor::Figures Executable::figures() const {
       f.flops += work * points;
     }
     if (!u.call) continue;
-    const core::Eqn& e = *steps_[k].eqn;
+    const core::Eqn& e = *plan_.steps[k].eqn;
     if (e.prim->lowering.kind == core::Lowering::Kind::contraction) {
       double terms = 1;
-      const Aval left = program_->operand_type(program_->operands(e)[0]);
+      const Aval left = plan_.program->operand_type(plan_.program->operands(e)[0]);
       for (std::int64_t d : e.prim->lowering.contraction(e.params).left) terms *= static_cast<double>(left.shape[static_cast<std::size_t>(d)]);
-      f.flops += 2 * terms * static_cast<double>(program_->type(static_cast<Var>(e.out)).shape.numel());
+      f.flops += 2 * terms * static_cast<double>(plan_.program->type(static_cast<Var>(e.out)).shape.numel());
     }
-    f.kernels += steps_[k].bodies.empty();
-    for (auto& b : steps_[k].bodies) {
+    f.kernels += plan_.steps[k].bodies.empty();
+    for (auto& b : plan_.steps[k].bodies) {
       auto g = b->figures();
       f.flops += g.flops;
       f.bytes += g.bytes;

@@ -2,21 +2,22 @@
 #include "functra/runtime/executable.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
-#include "functra/base/memory.h"
 #include "functra/base/pool.h"
-#include "functra/compiler/emit.h"
+#include "functra/compiler/passes.h"
 #include "functra/core/interp.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
 #include "functra/runtime/parts.h"
 #include "functra/runtime/runner-inl.h"
+#include "functra/runtime/workspace.h"
 
 namespace functra::runtime {
 
 using core::Eqn;
-using core::ReduceOp;
+using core::ProgramPtr;
 using core::Var;
 
 namespace {
@@ -25,34 +26,57 @@ Tensor room_for(const Aval& a) {
   return a.shape.empty() && size_of(a.dtype) <= 8 ? Tensor::scalar_bits(a.dtype, 0, a.weak) : Tensor::uninitialized(a.dtype, a.shape);
 }
 
-class Workspace {
- public:
-  explicit Workspace(std::size_t bytes) : bytes_(bytes), p_(bytes <= sizeof in_ ? in_ : static_cast<std::byte*>(allocate(bytes))) {}
-  ~Workspace() {
-    if (p_ != in_) deallocate(p_, bytes_);
-  }
-  Workspace(const Workspace&) = delete;
-  std::byte* data() { return p_; }
-
- private:
-  std::size_t bytes_;
-  std::byte* p_;
-  alignas(64) std::byte in_[1024];
-};
-
 }  // namespace
+
+// ---------------------------------------------------------------- making one
+namespace {
+// FUNCTRA_PASSES_OFF=cse,hoist: to find out which pass does what.
+std::vector<std::string> passes_off() {
+  std::vector<std::string> r;
+  const char* list = std::getenv("FUNCTRA_PASSES_OFF");
+  for (std::string s = list ? list : ""; !s.empty();) {
+    auto comma = s.find(',');
+    r.push_back(s.substr(0, comma));
+    s = comma == s.npos ? "" : s.substr(comma + 1);
+  }
+  return r;
+}
+
+ProgramPtr after_passes(const ProgramPtr& program, double& ms) {
+  const auto start = std::chrono::steady_clock::now();
+  ProgramPtr r = compiler::optimize(program, passes_off());
+  ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return r;
+}
+struct Lazy {
+  std::once_flag once;
+  ExecutablePtr made;
+};
+}  // namespace
+
+Executable::Executable(ProgramPtr program, bool optimised) : plan_(optimised ? std::move(program) : after_passes(program, passes_ms_)) {}
+
+ExecutablePtr executable(const ProgramPtr& p, bool optimised) {
+  const std::string key = optimised ? "native body" : "native";
+  auto lazy = std::static_pointer_cast<const Lazy>(p->forms->find(key));
+  if (!lazy) lazy = std::static_pointer_cast<const Lazy>(p->forms->insert(key, std::make_shared<const Lazy>()));
+  auto& l = const_cast<Lazy&>(*lazy);
+  // A Program owns its forms: the executable refers to it without owning it.
+  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get()), optimised); });
+  return l.made;
+}
 
 // ---------------------------------------------------------------- entry
 void Executable::run(std::span<Tensor> args, Outs outs) const {
-  const core::Program& p = *program_;
+  const core::Program& p = *plan_.program;
   if (args.size() != p.inputs.size())
     throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
-  Buf<void*, 48> at(slots_.size());
-  Buf<Tensor, 48> tensors(slots_.size());
-  Workspace work(arena_bytes_);
+  Buf<void*, 48> at(plan_.slots.size());
+  Buf<Tensor, 48> tensors(plan_.slots.size());
+  Workspace work(plan_.arena_bytes);
   Frame f{at.begin(), tensors.begin(), work.data(), true};
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& s = slots_[i];
+  for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
+    const Slot& s = plan_.slots[i];
     if (s.where == Where::input) {
       tensors[i] = std::move(args[s.at]);
       if (!tensors[i].is_contiguous()) tensors[i] = tensors[i].contiguous();
@@ -63,35 +87,36 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
   }
   run_steps(f);
   for (std::size_t i = 0; i < outs.size(); ++i) {
-    std::int32_t k = result_slot_[i];
+    std::int32_t k = plan_.result_slot[i];
     outs[i] = k < 0 ? p.literals[static_cast<std::size_t>(~p.outputs[i])] : tensors[static_cast<std::size_t>(k)];
   }
 }
 void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {
-  if (direct_) {
-    const std::size_t n_in = program_->inputs.size();
-    Buf<void*, 24> buffers(direct_->buffers.size());
+  if (plan_.direct) {
+    const std::size_t n_in = plan_.program->inputs.size();
+    Buf<void*, 24> buffers(plan_.direct->buffers.size());
     for (std::size_t k = 0; k < buffers.size(); ++k) {
-      const std::size_t at = direct_->buffers[k];
+      const std::size_t at = plan_.direct->buffers[k];
       buffers[k] = at < n_in ? in[at] : out[at - n_in];
     }
-    return direct_->code(buffers.begin(), direct_->begin, direct_->end);
+    return plan_.direct->code(buffers.begin(), plan_.direct->begin, plan_.direct->end);
   }
-  Buf<void*, 48> at(slots_.size());
-  Buf<Tensor, 48> tensors(slots_.size());
+  Buf<void*, 48> at(plan_.slots.size());
+  Buf<Tensor, 48> tensors(plan_.slots.size());
   Frame f{at.begin(), tensors.begin(), workspace, false};
-  for (std::size_t i = 0; i < slots_.size(); ++i) {
-    const Slot& s = slots_[i];
+  for (std::size_t i = 0; i < plan_.slots.size(); ++i) {
+    const Slot& s = plan_.slots[i];
     if (s.where == Where::input) at[i] = in[s.at];
     else if (s.where == Where::arena) at[i] = workspace + s.at;
     else if (s.where == Where::result) at[i] = out[s.at];
   }
   run_steps(f);
-  for (std::size_t i = 0; i < result_slot_.size(); ++i) {
-    const std::int32_t k = result_slot_[i];
-    const void* from = k < 0 ? program_->literals[static_cast<std::size_t>(~program_->outputs[i])].bytes() : at[static_cast<std::size_t>(k)];
+  for (std::size_t i = 0; i < plan_.result_slot.size(); ++i) {
+    const std::int32_t k = plan_.result_slot[i];
+    const void* from =
+        k < 0 ? plan_.program->literals[static_cast<std::size_t>(~plan_.program->outputs[i])].bytes() : at[static_cast<std::size_t>(k)];
     if (from != out[i])
-      std::memcpy(out[i], from, static_cast<std::size_t>(program_->out_type(i).shape.numel()) * size_of(program_->out_type(i).dtype));
+      std::memcpy(out[i], from, static_cast<std::size_t>(plan_.program->out_type(i).shape.numel()) * size_of(plan_.program->out_type(i).dtype));
   }
 }
 namespace {
@@ -107,51 +132,51 @@ void Executable::run_bound(std::span<const Tensor* const> args, std::span<Tensor
     in[i] = const_cast<void*>((contiguous(t) ? t : made[i]).bytes());
   }
   for (std::size_t i = 0; i < outs.size(); ++i) {
-    const Aval& want = results_[i];
+    const Aval& want = plan_.results[i];
     Tensor &t = *outs[i], &fresh = made[args.size() + i];
     const bool fits = t.unique_storage() && t.raw_dtype() == want.dtype && contiguous(t) && t.shape_ref() == want.shape;
     if (!fits || std::find(in.begin(), in.end(), t.bytes()) != in.end()) fresh = room_for(want);
     out[i] = (fresh.defined() ? fresh : t).mutable_bytes();
   }
-  Workspace work(arena_bytes_);
+  Workspace work(plan_.arena_bytes);
   run_raw(in.begin(), out.begin(), work.data());
   for (std::size_t i = 0; i < outs.size(); ++i)
     if (Tensor& fresh = made[args.size() + i]; fresh.defined()) *outs[i] = std::move(fresh);
 }
 void Executable::run_steps(Frame& f) const {
-  for (std::size_t k = 0; k < steps_.size(); ++k) {
-    if (steps_[k].group > 1 && !core::current && num_threads() > 1) {
+  for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+    if (plan_.steps[k].group > 1 && !core::current && num_threads() > 1) {
       run_group(k, f);
-      k += steps_[k].group - 1;
+      k += plan_.steps[k].group - 1;
     } else {
-      run_step(steps_[k], f);
+      run_step(plan_.steps[k], f);
     }
-    for (std::int32_t d : steps_[k].dead) f.tensors[d] = Tensor();
+    for (std::int32_t d : plan_.steps[k].dead) f.tensors[d] = Tensor();
   }
 }
 void Executable::run_step(const Step& s, Frame& f) const {
   switch (s.kind) {
-    case Kind::nests: return run_nests(s, f);
-    case Kind::call: return run_call(s, f);
-    case Kind::scan: return run_scan(s, f);
-    case Kind::loop: return run_loop(s, f);
-    case Kind::branch: return run_branch(s, f);
+    case Step::Kind::nests: return run_nests(s, f);
+    case Step::Kind::call: return run_call(s, f);
+    case Step::Kind::scan: return run_scan(s, f);
+    case Step::Kind::loop: return run_loop(s, f);
+    case Step::Kind::branch: return run_branch(s, f);
   }
 }
 // Each step writes places of its own; what they read is there before.
 void Executable::run_group(std::size_t first, Frame& f) const {
-  const std::size_t n = steps_[first].group;
-  for (const Step& s : std::span(steps_).subspan(first, n)) {
-    if (s.kind != Kind::call) continue;
+  const std::size_t n = plan_.steps[first].group;
+  for (const Step& s : std::span(plan_.steps).subspan(first, n)) {
+    if (s.kind != Step::Kind::call) continue;
     for (auto& o : s.in)
       if (o.slot >= 0) (void)as_tensor(o.slot, f, false);
   }
   parallel_for(static_cast<std::int64_t>(n), 1, [&](std::int64_t from, std::int64_t to) {
-    for (std::int64_t k = from; k < to; ++k) run_step(steps_[first + static_cast<std::size_t>(k)], f);
+    for (std::int64_t k = from; k < to; ++k) run_step(plan_.steps[first + static_cast<std::size_t>(k)], f);
   });
 }
 const void* Executable::operand(const Operand& o, Frame& f) const {
-  return o.slot < 0 ? program_->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
+  return o.slot < 0 ? plan_.program->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
 }
 
 namespace {
@@ -165,7 +190,7 @@ bool sole(const Tensor& t) {
 // Where a step writes this result; where no place is given, in a tensor, a new one or the one that it may take.
 void* Executable::room(std::int32_t slot, Frame& f) const {
   if (f.at[slot]) return f.at[slot];
-  const Slot& s = slots_[static_cast<std::size_t>(slot)];
+  const Slot& s = plan_.slots[static_cast<std::size_t>(slot)];
   const auto given = std::ranges::find_if(s.over, [&](std::int32_t k) { return sole(f.tensors[k]); });
   f.tensors[slot] = given == s.over.end() ? room_for(s.type) : std::move(f.tensors[*given]);
   return f.at[slot] = f.tensors[slot].mutable_bytes();
@@ -173,7 +198,7 @@ void* Executable::room(std::int32_t slot, Frame& f) const {
 
 // ---------------------------------------------------------------- kernels that are not ours to generate
 Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
-  const Slot& s = slots_[static_cast<std::size_t>(slot)];
+  const Slot& s = plan_.slots[static_cast<std::size_t>(slot)];
   Tensor& t = f.tensors[slot];
   if (t.defined()) {
     const bool lent = may_keep && !t.is_scalar() && !t.array().storage->block;  // to an earlier step, which could not keep it
@@ -191,7 +216,7 @@ Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
   return t;
 }
 void Executable::run_call(const Step& s, Frame& f) const {
-  const core::Program& p = *program_;
+  const core::Program& p = *plan_.program;
   const Eqn& e = *s.eqn;
   core::Site site(core::current ? e.site : nullptr);
   const bool may_keep = !f.owned && e.prim->lowering.kind == core::Lowering::Kind::none;  // it may hand its operands to the user's code
@@ -216,51 +241,7 @@ void Executable::run_nests(const Step& s, Frame& f) const {
   Buf<void*, 24> buffers(n);
   for (std::size_t k = 0; k < n_in; ++k) buffers[k] = const_cast<void*>(operand(s.in[k], f));
   for (std::size_t k = 0; k < s.out.size(); ++k) { buffers[n_in + k] = room(s.out[k], f); }
-  run_nests(s, buffers.begin());
-}
-Sum Executable::sum_of(const Step& s, std::size_t k, std::size_t& row) const {
-  const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
-  const auto op = std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second;
-  const Sum x{op, r.type.dtype, s.in.size() + k, r.bytes, row};
-  row += aligned(r.bytes);
-  return x;
-}
-void Executable::run_nests(const Step& s, void** buffers) const {
-  const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
-  for (auto [k, op] : s.starts) {
-    const Slot& r = slots_[static_cast<std::size_t>(s.out[k])];
-    fill(r.type.dtype, compiler::identity_of(op, r.type.dtype), buffers[n_in + k], r.bytes);
-  }
-  for (const Part& part : s.parts) {
-    const std::int64_t extent = part.end - part.begin;
-    const std::int64_t threads = num_threads(), most = threads > 1 && part.uneven ? 4 * threads : threads;
-    std::int64_t pieces = part.grain ? std::min<std::int64_t>(most, (extent + part.grain - 1) / part.grain) : 1;
-    if (pieces <= 1) {
-      part.run(buffers, part.begin, part.end);
-      continue;
-    }
-    const Pieces cut(part.begin, part.end, part.grain, pieces);
-    // What parts add up to: the first part's is in place, the others' are in rows of a workspace.
-    Buf<Sum, 24> sums(part.combined.size());
-    std::size_t row = 0;
-    for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = sum_of(s, part.combined[j], row);
-    Workspace partial(row * static_cast<std::size_t>(cut.count - 1));
-    auto place = [&](std::int64_t i, const Sum& x) { return partial.data() + static_cast<std::size_t>(i - 1) * row + x.offset; };
-    parallel_for(cut.count, 1, [&](std::int64_t from, std::int64_t to) {
-      for (std::int64_t i = from; i < to; ++i) {
-        Buf<void*, 24> mine(n);
-        std::copy(buffers, buffers + n, mine.begin());
-        if (i > 0)
-          for (const Sum& x : sums) {
-            mine[x.buffer] = place(i, x);
-            fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
-          }
-        part.run(mine.begin(), cut.begin(i), cut.end(i));
-      }
-    });
-    for (std::int64_t i = 1; i < cut.count; ++i)
-      for (const Sum& x : sums) combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
-  }
+  runtime::run_nests(plan_, s, buffers.begin());
 }
 
 // ---------------------------------------------------------------- loops and branches
@@ -293,17 +274,17 @@ void Executable::run_scan(const Step& s, Frame& f) const {
                     skip = q.counted, n_in = s.in.size() - skip, n_out = s.out.size();
   std::int64_t steps = q.length;
   if (q.counted) {
-    Var v = program_->operands(*s.eqn)[0];
-    Aval t = program_->operand_type(v);
+    Var v = plan_.program->operands(*s.eqn)[0];
+    Aval t = plan_.program->operand_type(v);
     steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0, q.length);
   }
   Buf<std::size_t, 32> stride(n_in), out_bytes(n_out);
   for (std::size_t i = fixed; i < n_in; ++i) {
-    const Aval t = program_->operand_type(program_->operands(*s.eqn)[skip + i]);
+    const Aval t = plan_.program->operand_type(plan_.program->operands(*s.eqn)[skip + i]);
     stride[i] = static_cast<std::size_t>(t.shape.numel() / std::max<std::int64_t>(1, q.length)) * size_of(t.dtype);
   }
   for (std::size_t i = 0; i < n_out; ++i) {
-    const Slot& r = slots_[static_cast<std::size_t>(s.out[i])];
+    const Slot& r = plan_.slots[static_cast<std::size_t>(s.out[i])];
     out_bytes[i] = i < n_carry ? r.bytes : r.bytes / static_cast<std::size_t>(std::max<std::int64_t>(1, q.length));
     void* at = room(s.out[i], f);
     if (i >= n_carry && steps < q.length) std::memset(at, 0, r.bytes);
@@ -356,7 +337,7 @@ void Executable::run_loop(const Step& s, Frame& f) const {
                     n_carry = static_cast<std::size_t>(q.n_carry);
   Buf<std::size_t, 32> bytes(n_carry);
   for (std::size_t i = 0; i <= n_carry; ++i) {
-    if (i < n_carry) bytes[i] = slots_[static_cast<std::size_t>(s.out[i])].bytes;
+    if (i < n_carry) bytes[i] = plan_.slots[static_cast<std::size_t>(s.out[i])].bytes;
     (void)room(s.out[i], f);
   }
   std::byte* work = f.arena + s.work;
@@ -385,7 +366,7 @@ void Executable::run_loop(const Step& s, Frame& f) const {
   std::memcpy(f.at[s.out[n_carry]], &steps, sizeof steps);
 }
 void Executable::run_branch(const Step& s, Frame& f) const {
-  const Aval t = program_->operand_type(program_->operands(*s.eqn)[0]);
+  const Aval t = plan_.program->operand_type(plan_.program->operands(*s.eqn)[0]);
   const auto k = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0,
                                           static_cast<std::int64_t>(s.bodies.size()) - 1);
   Buf<void*, 32> in(s.in.size() - 1), out(s.out.size());

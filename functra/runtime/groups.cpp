@@ -5,7 +5,7 @@
 #include "functra/prims/linalg.h"
 #include "functra/prims/reduce.h"
 #include "functra/prims/sort.h"
-#include "functra/runtime/executable.h"
+#include "functra/runtime/plan.h"
 
 namespace functra::runtime {
 
@@ -57,9 +57,9 @@ double work_of(const core::Program& p, const core::Eqn& e) {
   for (std::int64_t d : e.prim->lowering.contraction(e.params).left) product *= static_cast<double>(s[static_cast<std::size_t>(d)]);
   return product > largest_product ? unknown : elements + product / 4;
 }
-double Executable::serial_work() const {
+double Plan::serial_work() const {
   double sum = 0;
-  for (auto& s : steps_) {
+  for (auto& s : steps) {
     if (s.serial_work < 0) return unknown;
     sum += s.serial_work + each_step;
   }
@@ -68,13 +68,13 @@ double Executable::serial_work() const {
 
 // At the first step that is worth a thread, others of the kind that follow, and need nothing that is not there by then, are brought
 // forward; before them, the small steps that they need. Steps with effects stay where they are, and nothing passes them.
-void Executable::make_groups() {
-  const std::size_t n = steps_.size();
-  auto heavy = [&](std::size_t k) { return steps_[k].serial_work >= worth; };
-  if (std::ranges::count_if(steps_, [](auto& s) { return s.serial_work >= worth; }) < 2) return;
-  std::vector<std::size_t> maker(slots_.size(), n), order, groups(n, 1);  // per slot, its step; steps in their new order
+void make_groups(Plan& plan) {
+  const std::size_t n = plan.steps.size();
+  auto heavy = [&](std::size_t k) { return plan.steps[k].serial_work >= worth; };
+  if (std::ranges::count_if(plan.steps, [](auto& s) { return s.serial_work >= worth; }) < 2) return;
+  std::vector<std::size_t> maker(plan.slots.size(), n), order, groups(n, 1);  // per slot, its step; steps in their new order
   for (std::size_t k = 0; k < n; ++k)
-    for (std::int32_t o : steps_[k].out) maker[static_cast<std::size_t>(o)] = k;
+    for (std::int32_t o : plan.steps[k].out) maker[static_cast<std::size_t>(o)] = k;
   std::vector<std::uint8_t> placed(n, 0);
   auto place = [&](std::size_t k) {
     placed[k] = 1;
@@ -90,7 +90,7 @@ void Executable::make_groups() {
     std::vector<std::uint8_t> waits(n, 0), needed(n, 0);  // for a heavy step, or one with effects
     waits[k] = 1;
     for (std::size_t j = k + 1; j < std::min(n, k + ahead); ++j) {
-      const Step& s = steps_[j];
+      const Step& s = plan.steps[j];
       if (placed[j]) continue;
       if (s.eqn && core::has_effect(*s.eqn)) break;
       for (auto& o : s.in) {
@@ -104,7 +104,7 @@ void Executable::make_groups() {
     for (std::size_t m : members) needed[m] = 1;
     for (std::size_t j = members.back() + 1; j-- > k;)
       if (needed[j] && !placed[j])
-        for (auto& o : steps_[j].in)
+        for (auto& o : plan.steps[j].in)
           if (o.slot >= 0 && maker[static_cast<std::size_t>(o.slot)] < n) needed[maker[static_cast<std::size_t>(o.slot)]] = 1;
     for (std::size_t j = k; j < members.back(); ++j)
       if (needed[j] && !placed[j] && !std::ranges::count(members, j)) place(j);
@@ -115,12 +115,12 @@ void Executable::make_groups() {
   std::vector<Step> steps;
   std::vector<compiler::Unit> units;
   for (std::size_t k = 0; k < n; ++k) {
-    steps.push_back(std::move(steps_[order[k]]));
+    steps.push_back(std::move(plan.steps[order[k]]));
     steps.back().group = static_cast<std::uint32_t>(groups[k]);
-    units.push_back(std::move(units_[order[k]]));
+    units.push_back(std::move(plan.units[order[k]]));
   }
-  steps_ = std::move(steps);
-  units_ = std::move(units);
+  plan.steps = std::move(steps);
+  plan.units = std::move(units);
 }
 
 }  // namespace functra::runtime

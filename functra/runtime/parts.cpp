@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "functra/base/dtype.h"
+#include "functra/base/pool.h"
+#include "functra/runtime/workspace.h"
 
 namespace functra::runtime {
 
@@ -63,6 +65,51 @@ void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes) {
   auto* gap = static_cast<volatile char*>(__builtin_alloca(frame % page + 1));
   *gap = 0;
   kernel(buffers, begin, end);
+}
+
+Sum sum_of(const Plan& plan, const Step& s, std::size_t k, std::size_t& row) {
+  const Slot& r = plan.slots[static_cast<std::size_t>(s.out[k])];
+  const auto op = std::find_if(s.starts.begin(), s.starts.end(), [&](auto& x) { return x.first == k; })->second;
+  const Sum x{op, r.type.dtype, s.in.size() + k, r.bytes, row};
+  row += aligned(r.bytes);
+  return x;
+}
+void run_nests(const Plan& plan, const Step& s, void** buffers) {
+  const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
+  for (auto [k, op] : s.starts) {
+    const Slot& r = plan.slots[static_cast<std::size_t>(s.out[k])];
+    fill(r.type.dtype, compiler::identity_of(op, r.type.dtype), buffers[n_in + k], r.bytes);
+  }
+  for (const Part& part : s.parts) {
+    const std::int64_t extent = part.end - part.begin;
+    const std::int64_t threads = num_threads(), most = threads > 1 && part.uneven ? 4 * threads : threads;
+    std::int64_t pieces = part.grain ? std::min<std::int64_t>(most, (extent + part.grain - 1) / part.grain) : 1;
+    if (pieces <= 1) {
+      run_part(part, buffers, part.begin, part.end);
+      continue;
+    }
+    const Pieces cut(part.begin, part.end, part.grain, pieces);
+    // What parts add up to: the first part's is in place, the others' are in rows of a workspace.
+    Buf<Sum, 24> sums(part.combined.size());
+    std::size_t row = 0;
+    for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = sum_of(plan, s, part.combined[j], row);
+    Workspace partial(row * static_cast<std::size_t>(cut.count - 1));
+    auto place = [&](std::int64_t i, const Sum& x) { return partial.data() + static_cast<std::size_t>(i - 1) * row + x.offset; };
+    parallel_for(cut.count, 1, [&](std::int64_t from, std::int64_t to) {
+      for (std::int64_t i = from; i < to; ++i) {
+        Buf<void*, 24> mine(n);
+        std::copy(buffers, buffers + n, mine.begin());
+        if (i > 0)
+          for (const Sum& x : sums) {
+            mine[x.buffer] = place(i, x);
+            fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
+          }
+        run_part(part, mine.begin(), cut.begin(i), cut.end(i));
+      }
+    });
+    for (std::int64_t i = 1; i < cut.count; ++i)
+      for (const Sum& x : sums) combine(x.op, x.dtype, buffers[x.buffer], place(i, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
+  }
 }
 
 }  // namespace functra::runtime

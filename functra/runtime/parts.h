@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "functra/compiler/emit.h"
-#include "functra/compiler/native.h"
 #include "functra/core/lowering.h"
+#include "functra/runtime/plan.h"
 
 namespace functra::runtime {
 
@@ -37,5 +37,14 @@ void fill(DType d, std::uint64_t bits, void* to, std::size_t bytes);
 // a load waits for an earlier store to an address whose last 12 bits are the same: registers that a loop spills over its own constants
 // cost it up to a quarter of its speed.
 void call_at_page_end(compiler::Kernel kernel, void* const* buffers, std::int64_t begin, std::int64_t end);
+
+inline void run_part(const Part& part, void* const* buffers, std::int64_t begin, std::int64_t end) {
+  if (part.lasting) call_at_page_end(part.kernel, buffers, begin, end);
+  else part.kernel(buffers, begin, end);
+}
+// Of the k-th result of a step, whose parts are added up; the next one begins at `row`.
+Sum sum_of(const Plan& plan, const Step& s, std::size_t k, std::size_t& row);
+// All nests of a step, on these buffers: operands, then results.
+void run_nests(const Plan& plan, const Step& s, void** buffers);
 
 }  // namespace functra::runtime

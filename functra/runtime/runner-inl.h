@@ -10,42 +10,47 @@ namespace functra::runtime {
 class Runner {
  public:
   Runner(const Executable& e, std::byte* work, Member* member = nullptr)
-      : e_(e), work_(work), member_(member), in_(e.program_->inputs.size()), out_(e.program_->outputs.size()), buffers_(e.wires_.buffers) {
-    for (auto [k, offset] : e.wires_.of_arena) buffers_[k] = work + offset;
+      : e_(e),
+        work_(work),
+        member_(member),
+        in_(e.plan().program->inputs.size()),
+        out_(e.plan().program->outputs.size()),
+        buffers_(e.plan().wires.buffers) {
+    for (auto [k, offset] : e.plan().wires.of_arena) buffers_[k] = work + offset;
   }
   void* in(std::size_t i) { return in_[i]; }
   void* out(std::size_t i) { return out_[i]; }
   void set_in(std::size_t i, void* p) {
     in_[i] = p;
-    if (e_.wires_.all_nests)
-      for (std::uint32_t k : e_.wires_.of_input[i]) buffers_[k] = p;
+    if (e_.plan().wires.all_nests)
+      for (std::uint32_t k : e_.plan().wires.of_input[i]) buffers_[k] = p;
   }
   void set_out(std::size_t i, void* p) {
     out_[i] = p;
-    if (e_.wires_.all_nests)
-      for (std::uint32_t k : e_.wires_.of_result[i]) buffers_[k] = p;
+    if (e_.plan().wires.all_nests)
+      for (std::uint32_t k : e_.plan().wires.of_result[i]) buffers_[k] = p;
   }
   void run() {
-    if (!e_.wires_.all_nests) return e_.run_raw(in_.begin(), out_.begin(), work_);
-    for (std::size_t s = 0; s < e_.steps_.size(); ++s) {
-      void** buffers = buffers_.begin() + e_.wires_.first[s];
-      if (member_ && e_.steps_[s].shared) member_->sums(e_, e_.steps_[s], buffers);
-      else e_.run_nests(e_.steps_[s], buffers);
+    if (!e_.plan().wires.all_nests) return e_.run_raw(in_.begin(), out_.begin(), work_);
+    for (std::size_t s = 0; s < e_.plan().steps.size(); ++s) {
+      void** buffers = buffers_.begin() + e_.plan().wires.first[s];
+      if (member_ && e_.plan().steps[s].shared) member_->sums(e_.plan(), e_.plan().steps[s], buffers);
+      else run_nests(e_.plan(), e_.plan().steps[s], buffers);
     }
-    for (std::size_t i : e_.wires_.copied) copy(i);
+    for (std::size_t i : e_.plan().wires.copied) copy(i);
   }
 
  private:
   void copy(std::size_t i) {
-    const core::Program& p = *e_.program_;
-    const std::int32_t k = e_.result_slot_[i];
+    const core::Program& p = *e_.plan().program;
+    const std::int32_t k = e_.plan().result_slot[i];
     const Aval type = p.out_type(i);
     const void* from;
     if (k < 0) {
       from = p.literals[static_cast<std::size_t>(~p.outputs[i])].bytes();
     } else {
-      const auto& slot = e_.slots_[static_cast<std::size_t>(k)];
-      from = slot.where == Executable::Where::input ? in_[slot.at] : out_[slot.at];
+      const auto& slot = e_.plan().slots[static_cast<std::size_t>(k)];
+      from = slot.where == Where::input ? in_[slot.at] : out_[slot.at];
     }
     std::memcpy(out_[i], from, static_cast<std::size_t>(type.shape.numel()) * size_of(type.dtype));
   }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "functra/base/spin.h"
+#include "functra/runtime/parts.h"
 
 namespace functra::runtime {
 
@@ -32,13 +33,13 @@ bool Team::wait(std::int64_t u, std::uint64_t epoch, bool first) {
   }
 }
 
-void Member::sums(const Executable& e, const Executable::Step& s, void** buffers) {
-  const Executable::Part& part = s.parts[0];
+void Member::sums(const Plan& plan, const Step& s, void** buffers) {
+  const Part& part = s.parts[0];
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   const Pieces pieces(part.begin, part.end, compiler::part_grain, team_.members_);
   Buf<Sum, 24> sums(part.combined.size());
   std::size_t row = 0;
-  for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = e.sum_of(s, part.combined[j], row);
+  for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = sum_of(plan, s, part.combined[j], row);
   auto make = [&](std::int64_t u, std::byte* to) {
     Buf<void*, 24> mine(n);
     std::copy(buffers, buffers + n, mine.begin());
@@ -46,7 +47,7 @@ void Member::sums(const Executable& e, const Executable::Step& s, void** buffers
       mine[x.buffer] = to + x.offset;
       fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
     }
-    if (u < pieces.count) part.run(mine.begin(), pieces.begin(u), pieces.end(u));
+    if (u < pieces.count) run_part(part, mine.begin(), pieces.begin(u), pieces.end(u));
   };
   const std::uint64_t now = epoch_++;
   const bool first = number_ == 0;

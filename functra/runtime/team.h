@@ -6,7 +6,7 @@
 #include <array>
 #include <atomic>
 
-#include "functra/runtime/executable.h"
+#include "functra/runtime/plan.h"
 
 namespace functra::runtime {
 
@@ -45,7 +45,7 @@ class Member {
   // May it stop? All but the first may, once the team is dissolved.
   bool dismissed() const { return number_ > 0 && team_.dissolved(); }
   // A step of shared sums, on these buffers. Nothing where it is dismissed.
-  void sums(const Executable& e, const Executable::Step& s, void** buffers);
+  void sums(const Plan& plan, const Step& s, void** buffers);
 
  private:
   Team& team_;
