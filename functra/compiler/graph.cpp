@@ -225,6 +225,11 @@ Id Graph::combine(core::ReduceOp op, DType d, Id a, Id b) {
 Id Graph::contracted(DType d, Id a, Id b, bool minus) {
   const Node x = nodes_[a], y = nodes_[b];
   auto product = [](const Node& n) { return n.op == Op::binary && n.num == NumOp::mul; };
+  if (a != b && product(y) && x.op == Op::fma) {  // a + m + m, as derivatives of squares are: one operation to wait for, rounded once
+    const Id two = constant(d, minus ? -2.0 : 2.0);
+    if (x.b == y.b && x.a == (minus ? unary(NumOp::neg, d, y.a) : y.a)) return fma(d, two, b, x.c);
+    if (!minus && x.c == b) return fma(d, two, b, binary(NumOp::mul, d, x.a, x.b));
+  }
   if (a != b && product(x)) return fma(d, x.a, x.b, minus ? unary(NumOp::neg, d, b) : b);
   if (a != b && product(y)) return fma(d, minus ? unary(NumOp::neg, d, y.a) : y.a, y.b, a);
   return binary(minus ? NumOp::sub : NumOp::add, d, a, b);

@@ -60,24 +60,18 @@ Tensor sub(const Tensor& a, const Tensor& b) { return prims::binary(prims::sub_p
 
 // ---------------------------------------------------------------- mul
 FUNCTRA_FORMULA(mul, real, (auto a, auto b), a* b)
-FUNCTRA_PRIMITIVES(
-    static bool one(const Tensor& a, const Tensor& b) { return a.kind() == b.kind() && a.tag() == b.tag() && a.identity() == b.identity(); }
-    // The derivative of x x is t (x + x): one product, where that of two operands has two and a sum.
-    constexpr Primitive mul_p = with_transpose(joint_p<[](auto& a, auto& b, auto&, auto& ta, auto& tb) {
-                                                 if (is_zero(tb)) return mul(ta, b);
-                                                 if (is_zero(ta)) return mul(tb, a);
-                                                 return one(a, b) && one(ta, tb) ? mul(ta, add(a, a)) : add(mul(ta, b), mul(tb, a));
-                                               }>("mul", mul_formula),
-                                               [](const Call&, Ins ct, std::span<const Operand> in, Outs g) {
-                                                 if (in[0].linear() && in[1].linear()) Operand::not_known();
-                                                 for (std::size_t k : {0u, 1u})
-                                                   if (in[k].linear()) g[k] = unfit(mul(ct[0], *in[1 - k]), *in[k].type);
-                                               });
-    Tensor mul(const Tensor& a, const Tensor& b) {
-      if (is_literal(a, 1) && !b.is_scalar()) return b;  // the seed of a gradient
-      if (is_literal(b, 1) && !a.is_scalar()) return a;
-      return binary(mul_p, a, b);
-    })
+FUNCTRA_PRIMITIVES(constexpr Primitive mul_p = with_transpose(binary_p<[](auto&, auto& b, auto&, auto& t) { return mul(t, b); },
+                                                                       [](auto& a, auto&, auto&, auto& t) { return mul(t, a); }>("mul", mul_formula),
+                                                              [](const Call&, Ins ct, std::span<const Operand> in, Outs g) {
+                                                                if (in[0].linear() && in[1].linear()) Operand::not_known();
+                                                                for (std::size_t k : {0u, 1u})
+                                                                  if (in[k].linear()) g[k] = unfit(mul(ct[0], *in[1 - k]), *in[k].type);
+                                                              });
+                   Tensor mul(const Tensor& a, const Tensor& b) {
+                     if (is_literal(a, 1) && !b.is_scalar()) return b;  // the seed of a gradient
+                     if (is_literal(b, 1) && !a.is_scalar()) return a;
+                     return binary(mul_p, a, b);
+                   })
 
 // ---------------------------------------------------------------- div (of integers: truncated)
 FUNCTRA_FORMULA(div, real, (auto a, auto b), a / b)
