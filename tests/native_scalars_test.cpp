@@ -13,6 +13,7 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 // What the usual formulas of sines hold for, and where they call the C library.
 const std::vector<double> arguments = {0.7, -0.0, 3.0, -1e5, 1e13, -1e20, 1e300, inf, std::numeric_limits<double>::quiet_NaN()};
 
+Tensor shaped(const Shape& s, DType d = f64) { return numbers(s, d); }
 // ---------------------------------------------------------------- rare calls
 TEST(NativeScalars, rare_calls_keep_what_is_around_them) {
   // Twenty numbers are alive across the calls.
@@ -55,6 +56,29 @@ TEST(NativeScalars, rare_calls_of_calls_and_in_loops) {
   for (double x : arguments)
     expect_compiled(
         "loop from " + std::to_string(x), [=](const Vec& v) { return f(v[0]); }, {tensor(x, f64)}, Match::rounded, 10);
+}
+TEST(NativeScalars, vectors_that_are_alive_across_a_call) {
+  auto straight = [](const Tensor& r, const Tensor& x) {
+    Tensor b = r * r + 0.5, d = r * 1.25 - b, k = sin(x);
+    return (b * k + d) * 0.5 + r * k;
+  };
+  auto loop = [](const Tensor& r, const Tensor& x) {
+    auto step = [](const std::pair<Tensor, Tensor>& s, NoneType) {
+      auto& [a, y] = s;
+      Tensor b = a * a + 0.5, d = a * 1.25 - b, k = sin(y);
+      return std::pair{std::pair{(b * k + d) * 0.25 + a * 0.125, y * 1024}, none};
+    };
+    return scan(step, std::pair{r, x}, {.length = 10}).first.first;
+  };
+  for (DType d : {f64, f32})
+    for (std::int64_t n : {2, 3, 4, 7, 8, 16})
+      for (double x : {0.7, 1e20})
+        expect_compiled(
+            "rows of " + std::to_string(n),
+            [=](const Vec& v) {
+              return Vec{straight(v[0], v[1]), loop(v[0], v[1])};
+            },
+            {shaped({n}, d), tensor(x, d)}, Match::rounded, 50);
 }
 TEST(NativeScalars, derivatives_at_arguments_that_call) {
   auto f = [](const Tensor& x) { return sin(x) * exp(-(x * x) * 1e-40) + tanh(cos(x)) / (1 + x * x); };

@@ -38,7 +38,6 @@ class Ops {
 
  private:
   llvm::Value* room(llvm::Value* v, std::size_t slot);
-  llvm::FunctionCallee keeping(llvm::FunctionCallee c);
   llvm::Value* unary(NumOp op, DType d, llvm::Value* x);
   llvm::Value* division(NumOp op, DType d, llvm::Value* a, llvm::Value* b);
   llvm::Value* shift(NumOp op, DType d, llvm::Value* a, llvm::Value* b);

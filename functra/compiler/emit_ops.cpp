@@ -263,22 +263,6 @@ llvm::Value* Ops::room(llvm::Value* v, std::size_t slot) {
   b_.CreateStore(v, p);
   return p;
 }
-// This C function by the convention that the callee keeps the registers: code around calls that are rare is as if there were none.
-llvm::FunctionCallee Ops::keeping(llvm::FunctionCallee c) {
-  llvm::Module* m = b_.GetInsertBlock()->getModule();
-  const std::string name = "keeping_" + c.getCallee()->getName().str();
-  llvm::Function* f = m->getFunction(name);
-  if (!f) {
-    f = llvm::Function::Create(c.getFunctionType(), llvm::Function::InternalLinkage, name, *m);
-    f->setCallingConv(llvm::CallingConv::PreserveAll);
-    for (auto a : {llvm::Attribute::NoUnwind, llvm::Attribute::NoInline, llvm::Attribute::Cold}) f->addFnAttr(a);
-    llvm::IRBuilder<> body(llvm::BasicBlock::Create(m->getContext(), "", f));
-    std::vector<llvm::Value*> args;
-    for (auto& a : f->args()) args.push_back(&a);
-    body.CreateRet(body.CreateCall(c, args));
-  }
-  return {c.getFunctionType(), f};
-}
 void Ops::rare(std::span<Rare> calls, unsigned lanes) {
   auto& context = b_.getContext();
   llvm::Function* f = b_.GetInsertBlock()->getParent();
@@ -298,12 +282,6 @@ void Ops::rare(std::span<Rare> calls, unsigned lanes) {
     llvm::Type *t = element(r.n->type), *ptr = b_.getPtrTy();
     llvm::FunctionCallee target =
         m->getOrInsertFunction(fallback.name, llvm::FunctionType::get(t, std::vector<llvm::Type*>(r.args.size(), t), false));
-    if (lanes == 1) {
-      auto* made = b_.CreateCall(keeping(target), r.args);
-      made->setCallingConv(llvm::CallingConv::PreserveAll);
-      fixed.push_back(calls.size() > 1 ? b_.CreateSelect(r.mask, made, r.value) : made);
-      continue;
-    }
     const std::string helper = "functra_rare_" + std::string(name_of(r.n->type)) + "_" + std::to_string(r.args.size());
     std::vector<llvm::Type*> types{ptr, b_.getInt64Ty(), ptr};
     types.insert(types.end(), r.args.size(), ptr);

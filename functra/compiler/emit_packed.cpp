@@ -121,8 +121,9 @@ class PackedEmitter {
     if (n.op == Op::rare || n.op == Op::bitcast || !is_floating(n.type) || (n.op == Op::unary && n.num == NumOp::neg)) return 1;
     return 4;
   }
-  // Straight-line code that waits for its results: the items by when their operands are there. A processor holds the operations that wait in
-  // a window, and one that is full of what waits for one long chain does not see the next. Where there is enough to do: nothing.
+  // Straight-line code that waits for its results: the items by time, halfway between when each may begin and when it must. A processor holds
+  // the operations that wait in a window, and one that is full of what waits for one long chain does not see the next. Where there is enough
+  // to do: nothing.
   std::vector<std::size_t> by_time() const {
     constexpr double per_cycle = 2;
     constexpr std::size_t most = 1000;
@@ -139,7 +140,12 @@ class PackedEmitter {
     if (end < 2 * operations / per_cycle) return {};
     std::vector<std::size_t> order(n);
     for (std::size_t k = 0; k < n; ++k) order[k] = k;
-    std::ranges::stable_sort(order, {}, [&](std::size_t k) { return start[k]; });
+    std::vector<double> left(n, 0);  // from its start to the end
+    for (std::size_t k = n; k-- > 0;) {
+      left[k] += latency(at(k));
+      each_source(at(k), [&](std::size_t o) { left[o] = std::max(left[o], left[k]); });
+    }
+    std::ranges::stable_sort(order, {}, [&](std::size_t k) { return start[k] + (end - left[k]); });
     return order;
   }
   void loop() {
