@@ -1,6 +1,7 @@
 // The library is installed to a prefix of its own, and programs outside the tree build against it.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -20,7 +21,8 @@ struct Installed : ::testing::Test {
   static inline fs::path root, prefix, source;
   static inline std::string flags;
   static void SetUpTestSuite() {
-    root = fs::path(testing::binary_dir()) / "consumer";
+    const char* shard = std::getenv("GTEST_SHARD_INDEX");  // several processes may run these at a time
+    root = fs::path(testing::binary_dir()) / "consumer" / (shard ? shard : "0");
     prefix = root / "prefix";
     source = fs::path(testing::source_dir()) / "tests/consumer";
     fs::remove_all(root);

@@ -1,6 +1,7 @@
 // Minimum cuts, and what loops make again of what others stack.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 #include "functra/base/min_cut.h"
@@ -48,6 +49,13 @@ TEST(MinCut, what_must_hold_is_never_cut) {
   cut.edge(1, 2, MinCut::infinite);
   cut.edge(2, 3, 3);
   EXPECT_EQ(cut.reached(0, 3), (std::vector<std::uint8_t>{1, 1, 1, 0}));
+}
+
+TEST(MinCut, what_must_hold_and_cannot_is_said) {
+  MinCut cut(3);
+  cut.edge(0, 1, MinCut::infinite);
+  cut.edge(1, 2, MinCut::infinite);
+  EXPECT_TRUE(cut.reached(0, 2).empty());
 }
 
 // ---------------------------------------------------------------- residuals of loops
@@ -105,6 +113,29 @@ TEST(Cut, what_two_results_share_is_stacked_once) {
   EXPECT_EQ(loops_of(*compiler::optimize(make_fx(f)(s, w).ir(), without)).arrays, 4u);
   expect_compiled(
       "shared", [=](const Vec& v) { return Vec{f(v[0], v[1])}; }, {s, w}, Match::rounded, 1000);
+}
+TEST(Cut, numbers_of_weak_type) {
+  // The carry, and its cosine that the backward loop needs, adopt the type of whatever they meet.
+  auto f = [](const Tensor& x) { return scan([](const Tensor& c, NoneType) { return std::pair{sin(c), none}; }, x, {.length = 40000}).first; };
+  EXPECT_NEAR(jit(grad(f))(Tensor(0.5)).item<double>(), grad(f)(Tensor(0.5)).item<double>(), 1e-15);
+  auto g = [](const Tensor& x, const Tensor& y) {
+    auto step = [&](const Tensor& c, NoneType) {
+      Tensor s = sin(c), e = exp(-s * s);
+      return std::pair{0.9 * s + 0.1 * e, sum(y * s * e)};
+    };
+    auto [last, all] = scan(step, x, {.length = 40000});
+    return last + sum(all);
+  };
+  const Tensor y = shaped({3});
+  auto [a, b] = jit(grad<0, 1>(g))(Tensor(0.5), y);
+  auto [c, d] = grad<0, 1>(g)(Tensor(0.5), y);
+  EXPECT_NEAR(a.item<double>(), c.item<double>(), 1e-11 * std::abs(c.item<double>()));
+  EXPECT_EQ(results_differ({b}, {d}, Match::rounded, 1e4), "");
+}
+TEST(Cut, long_bodies) {
+  auto f = [](const Tensor& s, const Tensor& w) { return two_loops(s, w, 3000); };
+  const Tensor s = shaped({64}), w = 0.3 * shaped({64}, 1);
+  EXPECT_EQ(loops_of(*compiler::optimize(make_fx(f)(s, w).ir())).arrays, 2u);
 }
 TEST(Cut, small_stacks_stay) {
   auto f = [](const Tensor& s, const Tensor& w) { return two_loops(s, w, 1); };

@@ -78,6 +78,7 @@ class Cut {
       for (std::uint32_t k = 0; k < e.n_out; ++k) edge(made_by(i), in(static_cast<Var>(e.out + k)), infinite);
     }
     const auto reached = g_.reached(source(), sink());
+    if (reached.empty()) throw Error("min-cut: no set of values takes the halves of the program apart");
     for (std::size_t v = 0; v < p_.type_of.size(); ++v) {
       auto var = static_cast<Var>(v);
       if (r.backward[v] || !reached[in(var)] || reached[out(var)]) continue;

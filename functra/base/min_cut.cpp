@@ -49,6 +49,9 @@ std::vector<std::uint8_t> MinCut::reached(std::size_t source, std::size_t sink) 
         todo.push_back(to);
       }
   }
+  auto capacity = boost::get(boost::edge_capacity, g);
+  for (auto [e, end] = boost::edges(g); e != end; ++e)
+    if (capacity[*e] >= infinite && r[boost::source(*e, g)] && !r[boost::target(*e, g)]) return {};
   return r;
 }
 

@@ -19,7 +19,7 @@ class MinCut {
   MinCut& operator=(const MinCut&) = delete;
   void edge(std::size_t from, std::size_t to, long capacity);
   // Which nodes the source reaches when edges of the least total capacity between it and the sink are gone; of several such sets of
-  // edges, those nearest to the source.
+  // edges, those nearest to the source. Empty where that takes an infinite one: what must hold cannot.
   std::vector<std::uint8_t> reached(std::size_t source, std::size_t sink);
 
  private:

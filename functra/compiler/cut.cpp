@@ -83,11 +83,15 @@ class Choice {
     if (what(v) == computed && !p_.type(v).weak) what_[at(v)] = stored;
   }
   // Where the results `needed` are made in any case, what of the wanted is to be stacked, and which inputs the rest is made of. The cost of
-  // that, and of stacking all that is wanted, in operations.
-  void run(const std::vector<Var>& needed, const std::vector<Var>& wanted, double word) {
+  // that, and of stacking all that is wanted, in operations. False where there is no choice: numbers of weak type are not stacked.
+  bool run(const std::vector<Var>& needed, const std::vector<Var>& wanted, double word) {
     word_ = word;
-    used_.assign(p_.eqns.size(), 0);
-    mark(needed, used_);
+    prices_.resize(p_.eqns.size());
+    for (std::size_t k = 0; k < prices_.size(); ++k) prices_[k] = price(p_, p_.eqns[k]);
+    seen_.assign(p_.eqns.size(), 0);
+    for (Var v : needed) (void)made_for(v);
+    now_ = 2;
+    stacking_.assign(p_.type_of.size(), unknown_cost);
     const std::size_t n = p_.type_of.size(), source = n + p_.eqns.size(), sink = source + 1;
     MinCut cut(sink + 1);
     auto capacity = [](double cost) { return cost < 0 ? MinCut::infinite : std::lround(64 * cost); };
@@ -95,10 +99,8 @@ class Choice {
       cut.edge(source, at(v), MinCut::infinite);
       all_stacked += stacking(v);
     }
-    std::vector<double> prices(p_.eqns.size());
     for (std::size_t k = 0; k < p_.eqns.size(); ++k) {
-      prices[k] = price(p_, p_.eqns[k]);
-      if (prices[k] != 0) cut.edge(n + k, sink, capacity(prices[k]));
+      if (prices_[k] != 0) cut.edge(n + k, sink, capacity(prices_[k]));
       for (Var o : p_.operands(p_.eqns[k]))
         if (o >= 0) cut.edge(n + k, at(o), MinCut::infinite);
     }
@@ -107,12 +109,13 @@ class Choice {
           if (made_[v] != none)
             cut.edge(v, n + made_[v], p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v))));
           break;
-        case carry: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)))); break;
+        case carry: cut.edge(v, sink, p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v)))); break;
         case slice: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)) / 2)); break;
         case constant:
         case stored: break;
       }
     const auto chosen = cut.reached(source, sink);
+    if (chosen.empty()) return false;
     for (std::size_t v = 0; v < n; ++v) {
       if (!chosen[v]) continue;
       const auto var = static_cast<Var>(v);
@@ -123,37 +126,46 @@ class Choice {
       if (what_[v] != constant) cost += stacking(var) / (what_[v] == slice ? 2 : 1);
     }
     for (std::size_t k = 0; k < p_.eqns.size(); ++k)
-      if (chosen[n + k]) cost += prices[k];
+      if (chosen[n + k]) cost += prices_[k];
+    return true;
   }
   std::vector<Var> stacked, constants, slices;
   double cost = 0, all_stacked = 0;
 
  private:
   static constexpr std::size_t none = ~std::size_t{0};
-  // What these are made of.
-  void mark(std::vector<Var> todo, std::vector<std::uint8_t>& eqns) const {
+  // The equations that it takes to make v, in so far as none was seen before; what they cost.
+  double made_for(Var v) {
+    double cost = 0;
+    std::vector<Var> todo{v};
     while (!todo.empty()) {
-      const Var v = todo.back();
+      const Var o = todo.back();
       todo.pop_back();
-      if (v < 0 || made_[at(v)] == none || std::exchange(eqns[made_[at(v)]], 1)) continue;
-      for (Var o : p_.operands(p_.eqns[made_[at(v)]])) todo.push_back(o);
+      if (o < 0 || made_[at(o)] == none) continue;
+      const std::size_t k = made_[at(o)];
+      if (seen_[k] == in_any_case || seen_[k] == now_) continue;
+      seen_[k] = now_;
+      cost += std::max(0.0, prices_[k]);
+      for (Var x : p_.operands(p_.eqns[k])) todo.push_back(x);
     }
+    return cost;
   }
   // To store and to load it. What the first body does not compute in any case, it would for this alone; its steps wait for each other, those of
   // the second have more to do meanwhile: twice.
-  double stacking(Var v) const {
-    double cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8;
-    if (made_[at(v)] == none || used_[made_[at(v)]]) return cost;
-    auto eqns = used_;
-    mark({v}, eqns);
-    for (std::size_t k = 0; k < eqns.size(); ++k)
-      if (eqns[k] && !used_[k]) cost += 2 * std::max(0.0, price(p_, p_.eqns[k]));
-    return cost;
+  double stacking(Var v) {
+    double& cost = stacking_[at(v)];
+    if (cost != unknown_cost) return cost;
+    ++now_;
+    return cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8 + 2 * made_for(v);
   }
   const Program& p_;
   std::vector<std::size_t> made_;  // by which equation
   std::vector<What> what_;
-  std::vector<std::uint8_t> used_;  // equations that are needed in any case
+  std::vector<double> prices_, stacking_;  // of equations; of values
+  static constexpr double unknown_cost = -1;
+  static constexpr std::uint32_t in_any_case = 1;
+  std::vector<std::uint32_t> seen_;  // per equation, by which walk; those that are needed in any case by the first
+  std::uint32_t now_ = in_any_case;
   double word_ = 1;
 };
 
@@ -167,7 +179,7 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
   std::int64_t before = 0;
   for (auto [j, i] : link.r) {
     const Var v = body.outputs[j];
-    const bool alone = uses[f.out + j] == 1 && v >= 0 && body.type(v) == later.type(later.inputs[i]) &&
+    const bool alone = uses[f.out + j] == 1 && v >= 0 && !body.type(v).weak && body.type(v) == later.type(later.inputs[i]) &&
                        std::count(body.outputs.begin() + q.n_carry, body.outputs.end(), v) == 1;
     if (!alone) continue;
     wanted.push_back(v);
@@ -182,7 +194,7 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     if (j < at(q.n_carry) || !dropped(j)) needed.push_back(body.outputs[j]);
   for (auto [j, i] : link.r)  // what stays stacked is there to be read
     if (!dropped(j) && body.outputs[j] >= 0) choice.keep(body.outputs[j]);
-  choice.run(needed, wanted, before * q.length > far ? 16 : 4);
+  if (!choice.run(needed, wanted, before * q.length > far ? 16 : 4)) return {};
   c.stacked = std::move(choice.stacked);
   c.constants = std::move(choice.constants);
   c.slices = std::move(choice.slices);
@@ -193,8 +205,6 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     return true;
   });
   if (c.dropped.empty() || choice.cost > 0.9 * choice.all_stacked) return {};
-  for (Var v : c.stacked)
-    if (body.type(v).weak) return {};
   for (auto* list : {&c.stacked, &c.constants, &c.slices}) std::sort(list->begin(), list->end());
   return c;
 }

@@ -217,7 +217,8 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   auto start = std::chrono::steady_clock::now();
   auto code = std::make_shared<LinkedCode>();
   const auto& machine = Machine::host();
-  const std::string stored = "LLVM " LLVM_VERSION_STRING " " + machine.triple.str() + " " + machine.cpu + " " + machine.features + "\n" + key;
+  const std::string stored = "generator " FUNCTRA_GENERATOR " LLVM " LLVM_VERSION_STRING " " + machine.triple.str() + " " + machine.cpu + " " +
+                             machine.features + "\n" + key;
   llvm::SmallVector<char, 0> object;
   if (auto bytes = load_object(stored)) {
     object.assign(bytes->begin(), bytes->end());

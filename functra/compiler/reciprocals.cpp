@@ -1,6 +1,7 @@
 // Divisions as products with a reciprocal: x / c for a number c, x / y where y divides several values, as a repeated y does, and for numbers
-// where y is there long before x. A division takes as long as some twenty products. The result differs from the quotient in the last place, and where 1 / y is not a normal number,
-// |y| below 2^-1022 (2^-126 of f32) or so. What is rounded to an integer or compared keeps its quotient: there the last place decides.
+// where y is there long before x. A division takes as long as some twenty products. The result differs from the quotient in the last place,
+// and where 1 / y is not a normal number: |y| below 2^-1022 or above 2^1022 (2^126 of f32) or so. What is rounded to an integer or compared
+// keeps its quotient: there the last place decides.
 #include <cmath>
 #include <optional>
 #include <unordered_map>

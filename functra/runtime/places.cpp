@@ -127,7 +127,7 @@ void wire(Plan& plan) {
 void find_direct(Plan& plan) {
   for (std::size_t i = 0; i < plan.program->outputs.size(); ++i) plan.results.push_back(plan.program->out_type(i));
   if (plan.steps.size() != 1 || plan.steps[0].kind != Step::Kind::nests || plan.steps[0].parts.size() != 1 || plan.steps[0].parts[0].grain ||
-      !plan.steps[0].starts.empty())
+      plan.steps[0].parts[0].lasting || !plan.steps[0].starts.empty())
     return;
   const auto n_in = static_cast<std::uint32_t>(plan.program->inputs.size());
   std::vector<std::uint32_t> buffers;
