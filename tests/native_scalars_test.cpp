@@ -91,6 +91,34 @@ TEST(NativeScalars, derivatives_at_arguments_that_call) {
         {tensor(x, f64)}, Match::rounded, 50);
 }
 
+// ---------------------------------------------------------------- wide formulas
+TEST(NativeScalars, powers_of_f32_in_rows_of_every_length) {
+  // They are computed in f64: rows of f32 that fill a vector take two.
+  auto f = [](const Vec& v) { return Vec{pow(v[0], v[1]), pow(v[0], tensor(0.3, f32)) + sum(pow(tensor(1.08, f32), v[1]))}; };
+  for (std::int64_t n = 1; n <= 20; ++n) {
+    const Vec in{abs(shaped({n}, f32)) + 0.5, numbers({n}, f32, 1)};
+    expect_compiled("powers of " + std::to_string(n), f, in);
+    auto derivative = [=](const Vec& v) { return Vec{grad([&](const Tensor& x) { return sum(f({x, v[1]})[0]); })(v[0])}; };
+    expect_compiled("derivatives of powers of " + std::to_string(n), derivative, in);
+  }
+}
+
+// ---------------------------------------------------------------- loops in loops
+TEST(NativeScalars, a_loop_that_begins_with_a_number_beside_a_matrix) {
+  // The number is not in memory, so the loop reads one operand less than it has.
+  for (std::int64_t n : {8, 9})
+    expect_compiled(
+        "loop in a loop of " + std::to_string(n),
+        [](const Vec& v) {
+          auto outer = [&](const Tensor& c, NoneType) {
+            auto inner = [&](const Tensor& s, NoneType) { return std::pair{0.5 * s + sum(v[0] * c) * 0.01, none}; };
+            return std::pair{0.5 * c + scan(inner, Tensor(0.25), {.length = 4}).first, none};
+          };
+          return Vec{scan(outer, v[1], {.length = 3}).first};
+        },
+        {shaped({n, n}), numbers({n}, f64, 1)}, Match::rounded, 10);
+}
+
 // ---------------------------------------------------------------- early divisors
 std::size_t divisions(const functra::Program& p, const char* numerator) {
   std::size_t n = 0;

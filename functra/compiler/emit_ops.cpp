@@ -1,9 +1,10 @@
 #include "functra/compiler/emit_ops-inl.h"
 
-#include <bit>
-
 #include <llvm/IR/Constants.h>
 #include <llvm/IR/IntrinsicsX86.h>
+
+#include <bit>
+#include <numeric>
 
 namespace functra::compiler {
 
@@ -90,6 +91,16 @@ llvm::Value* Ops::scaled(DType d, llvm::Value* x, llvm::Value* k) {
   const bool f32 = d == DType::f32;
   auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(x->getType());
   const unsigned lanes = vector ? vector->getNumElements() : 1, bits = lanes * width(d);
+  if (target_.avx512 && bits > 512) {  // f64 in place of as many f32
+    const unsigned each = 512 / width(d);
+    std::vector<llvm::Value*> parts;
+    for (unsigned from = 0; from < lanes; from += each) {
+      std::vector<int> some(each);
+      std::iota(some.begin(), some.end(), static_cast<int>(from));
+      parts.push_back(scaled(d, b_.CreateShuffleVector(x, some), b_.CreateShuffleVector(k, some)));
+    }
+    return joined(parts, each);
+  }
   if (target_.avx512 && (lanes == 1 || bits >= 128)) {
     llvm::Value* all = llvm::ConstantInt::getAllOnesValue(b_.getIntNTy(std::max(8u, lanes)));
     llvm::Value* round = b_.getInt32(4);  // as the machine is set

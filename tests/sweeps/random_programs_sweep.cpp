@@ -3,7 +3,7 @@
 // on the traced Program alone (jit, vmap, text, derivatives against differences: what compares the library with itself), that goes
 // through compile::minifier and is kept as files.
 //
-//   FUNCTRA_PROGRAMS=1000    how many (default 400)
+//   FUNCTRA_PROGRAMS=1000    how many (default 2000)
 //   FUNCTRA_SECONDS=3600     or for how long
 //   FUNCTRA_SEED=7           the first seed (default 1); a failing program is repeated by its own seed and FUNCTRA_PROGRAMS=1
 //   FUNCTRA_LAW=jit          only the laws whose names hold this
@@ -391,7 +391,7 @@ std::uint64_t number(const char* name, std::uint64_t otherwise) {
 }
 
 TEST(RandomPrograms, EveryMeaningOfAProgramIsTheSame) {
-  const std::uint64_t seed = number("FUNCTRA_SEED", 1), count = number("FUNCTRA_PROGRAMS", std::getenv("FUNCTRA_SECONDS") ? ~0ull >> 1 : 400);
+  const std::uint64_t seed = number("FUNCTRA_SEED", 1), count = number("FUNCTRA_PROGRAMS", std::getenv("FUNCTRA_SECONDS") ? ~0ull >> 1 : 2000);
   const double seconds = static_cast<double>(number("FUNCTRA_SECONDS", 1000000));
   const auto start = std::chrono::steady_clock::now();
   long programs = 0, laws = 0, nodes = 0, failures = 0;
