@@ -21,10 +21,10 @@ using Kind = Lowering::Kind;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-constexpr std::int64_t few_terms = 8;      // of a sum that is made again
-constexpr std::int64_t fits = 256 * 1024;  // bytes that are cheap to store and load: they stay in a cache near the core
-constexpr std::int64_t far = 256 << 20;    // bytes that no cache holds
-constexpr double never = -1;
+constexpr std::int64_t few_terms = 8;                       // of a sum that is made again
+constexpr std::int64_t fits = 256 * 1024;                   // bytes that are cheap to store and load: they stay in a cache near the core
+constexpr std::int64_t far = 256 << 20;                     // bytes that no cache holds
+constexpr double never = -1, near_word = 4, far_word = 16;  // prices: of an operation; of storing and loading 64 bits
 
 // What it costs to make again, in operations on 64 bits; never where that is dear.
 double price(const Program& p, const Eqn& e) {
@@ -70,17 +70,15 @@ struct Cut {
 // The choice for the values of one body.
 class Choice {
  public:
-  enum What : std::uint8_t { computed, constant, carry, slice, stored };
-
   Choice(const Program& body, const ScanParams& q) : p_(body), made_(body.type_of.size(), none), what_(body.type_of.size(), computed) {
     for (std::size_t k = 0; k < p_.eqns.size(); ++k)
       for (std::uint32_t i = 0; i < p_.eqns[k].n_out; ++i) made_[p_.eqns[k].out + i] = k;
     for (std::size_t i = 0; i < p_.inputs.size(); ++i)
       what_[at(p_.inputs[i])] = i < at(q.n_const) ? constant : i < at(q.n_const + q.n_carry) ? carry : slice;
   }
-  What what(Var v) const { return what_[at(v)]; }
+  // A result that is stacked in any case.
   void keep(Var v) {
-    if (what(v) == computed && !p_.type(v).weak) what_[at(v)] = stored;
+    if (what_[at(v)] == computed && !p_.type(v).weak) what_[at(v)] = stored;
   }
   // Where the results `needed` are made in any case, what of the wanted is to be stacked, and which inputs the rest is made of. The cost of
   // that, and of stacking all that is wanted, in operations. False where there is no choice: numbers of weak type are not stacked.
@@ -133,6 +131,7 @@ class Choice {
   double cost = 0, all_stacked = 0;
 
  private:
+  enum What : std::uint8_t { computed, constant, carry, slice, stored };
   static constexpr std::size_t none = ~std::size_t{0};
   // The equations that it takes to make v, in so far as none was seen before; what they cost.
   double made_for(Var v) {
@@ -194,7 +193,7 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     if (j < at(q.n_carry) || !dropped(j)) needed.push_back(body.outputs[j]);
   for (auto [j, i] : link.r)  // what stays stacked is there to be read
     if (!dropped(j) && body.outputs[j] >= 0) choice.keep(body.outputs[j]);
-  if (!choice.run(needed, wanted, before * q.length > far ? 16 : 4)) return {};
+  if (!choice.run(needed, wanted, before * q.length > far ? far_word : near_word)) return {};
   c.stacked = std::move(choice.stacked);
   c.constants = std::move(choice.constants);
   c.slices = std::move(choice.slices);

@@ -87,7 +87,6 @@ class PackedEmitter {
   void want(std::size_t k) { is_outside_[k] |= !at(k).inner && !(reloads_ && is_load(k)); }
 
   void body() {
-    in_body_ = true;
     if (const auto order = by_time(); !order.empty()) {
       for (std::size_t k : order) (void)value(k);
       for (auto& w : p_.writes) store(w);
@@ -125,7 +124,6 @@ class PackedEmitter {
   // the operations that wait in a window, and one that is full of what waits for one long chain does not see the next. Where there is enough
   // to do: nothing.
   std::vector<std::size_t> by_time() const {
-    constexpr double per_cycle = 2;
     constexpr std::size_t most = 1000, results = 32;  // which are all alive at the end
     const std::size_t n = p_.items.size();
     if (n_.serial || n > most || p_.writes.size() > results) return {};
@@ -137,7 +135,7 @@ class PackedEmitter {
       operations += at(k).kind == Kind::apply;
       end = std::max(end, there[k]);
     }
-    if (end < 2 * operations / per_cycle) return {};
+    if (end < operations) return {};  // at two a cycle, twice as long as they take
     std::vector<std::size_t> order(n);
     for (std::size_t k = 0; k < n; ++k) order[k] = k;
     std::vector<double> left(n, 0);  // from its start to the end
@@ -240,6 +238,7 @@ class PackedEmitter {
   }
   Value* apply(std::size_t k, unsigned W) {
     const Item& x = at(k);
+    if (is_rare(k)) return rare(k, W);
     std::vector<Value*> in;
     for (int o : x.operands) in.push_back(value(o));
     if (W == 1)
@@ -250,7 +249,6 @@ class PackedEmitter {
       Value* v = b_.CreateAlignedLoad(ops_.stored(a.dtype), at, llvm::Align(size_of(a.dtype)));
       return is_bool(a.dtype) ? b_.CreateICmpNE(v, b_.getInt8(0)) : v;
     }
-    if (x.node.op == Op::rare) return rare(k, W);
     in.resize(3, nullptr);
     return ops_.apply(x.node, in[0], in[1], in[2], W);
   }
@@ -273,7 +271,7 @@ class PackedEmitter {
   std::vector<std::size_t> behind_one_branch(std::size_t k) {
     constexpr std::size_t most = 8, ahead = 400;
     std::vector<std::size_t> r{k};
-    if (!in_body_) return r;
+    if (is_outside_[k]) return r;
     if (rares_before_.empty()) {
       rares_before_.assign(p_.items.size(), 0);
       for (std::size_t j = 0; j < p_.items.size(); ++j) {
@@ -282,7 +280,8 @@ class PackedEmitter {
       }
     }
     for (std::size_t j = k - std::min(k, ahead); j < std::min(p_.items.size(), k + ahead) && r.size() < most; ++j)
-      if (j != k && is_rare(j) && rares_before_[j] == rares_before_[k] && padded(at(j).lanes()) == padded(at(k).lanes()) && near(j)) r.push_back(j);
+      if (j != k && is_rare(j) && !inside_[j] && rares_before_[j] == rares_before_[k] && padded(at(j).lanes()) == padded(at(k).lanes()) && near(j))
+        r.push_back(j);
     return r;
   }
   // Is little missing that it is made of?
@@ -295,7 +294,7 @@ class PackedEmitter {
         if (!outside_[o] && !inside_[o] && std::find(missing.begin(), missing.end(), o) == missing.end()) missing.push_back(o);
       });
     }
-    return inside_[k] == nullptr;
+    return true;
   }
   // The bits of a float, as long as they are put together to be one again, stay in a register of floats, as lane 0 of a vector of integers;
   // as integers too, which are not computed where nobody asks. A value: it is a float again.
@@ -449,9 +448,8 @@ class PackedEmitter {
   bool reloads_ = false;
   std::vector<std::uint8_t> is_outside_;
   std::vector<std::uint32_t> rares_before_;  // calls one after another, up to an item
-  bool in_body_ = false;
-  std::vector<Value*> wide_;              // per item: as lane 0 of a vector of integers too
-  std::vector<Value*> outside_, inside_;  // per item: before the loop, and within
+  std::vector<Value*> wide_;                 // per item: as lane 0 of a vector of integers too
+  std::vector<Value*> outside_, inside_;     // per item: before the loop, and within
 };
 
 }  // namespace

@@ -223,16 +223,18 @@ Id Graph::combine(core::ReduceOp op, DType d, Id a, Id b) {
   return num == NumOp::add && is_real(d) ? contracted(d, a, b, false) : binary(num, d, a, b);
 }
 Id Graph::contracted(DType d, Id a, Id b, bool minus) {
+  const NumOp num = minus ? NumOp::sub : NumOp::add;
+  if (a == b) return binary(num, d, a, b);
   const Node x = nodes_[a], y = nodes_[b];
   auto product = [](const Node& n) { return n.op == Op::binary && n.num == NumOp::mul; };
-  if (a != b && product(y) && x.op == Op::fma) {  // a + m + m, as derivatives of squares are: one operation to wait for, rounded once
+  if (product(y) && x.op == Op::fma) {  // a + m + m, as derivatives of squares are: one operation to wait for, rounded once
     const Id two = constant(d, minus ? -2.0 : 2.0);
     if (x.b == y.b && x.a == (minus ? unary(NumOp::neg, d, y.a) : y.a)) return fma(d, two, b, x.c);
     if (!minus && x.c == b) return fma(d, two, b, binary(NumOp::mul, d, x.a, x.b));
   }
-  if (a != b && product(x)) return fma(d, x.a, x.b, minus ? unary(NumOp::neg, d, b) : b);
-  if (a != b && product(y)) return fma(d, minus ? unary(NumOp::neg, d, y.a) : y.a, y.b, a);
-  return binary(minus ? NumOp::sub : NumOp::add, d, a, b);
+  if (product(x)) return fma(d, x.a, x.b, minus ? unary(NumOp::neg, d, b) : b);
+  if (product(y)) return fma(d, minus ? unary(NumOp::neg, d, y.a) : y.a, y.b, a);
+  return binary(num, d, a, b);
 }
 bool Graph::is(Id i, double v) const {
   const Node& n = nodes_[i];

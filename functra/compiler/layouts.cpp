@@ -40,7 +40,7 @@ std::vector<Shape> orders(const Program& body, std::size_t n) {
       const Shape& s = body.type(u.in[k]).shape;
       for (const Nest& nest : u.nests)
         for (const Access& a : nest.accesses) {
-          if (a.buffer != static_cast<int>(k) || nest.axes() == 0 || a.strides.empty() || a.strides.back() == 0 || along[input] == -2) continue;
+          if (a.buffer != static_cast<int>(k) || nest.axes() == 0 || a.strides.back() == 0 || along[input] == -2) continue;
           std::int64_t stride = 1;
           int dim = -2;
           for (int d = s.rank() - 1; d >= 0; stride *= s[at(d--)])

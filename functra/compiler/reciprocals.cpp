@@ -83,7 +83,7 @@ class Reciprocals {
       if (key < 0) continue;  // a number, repeated
       divisor_[k] = key;
       Use& u = uses_[key];
-      u.early |= whole_number(p, e) && there[at(y)] + quotient <= (x < 0 ? 0 : there[at(x)]);
+      u.early |= x >= 0 && p.type(static_cast<Var>(e.out)).shape.empty() && there[at(y)] + quotient <= there[at(x)];
       ++u.divisions;
       u.repeated |= p.type(key).shape.numel() < p.type(static_cast<Var>(e.out)).shape.numel();
     }
@@ -94,7 +94,6 @@ class Reciprocals {
     return u.repeated || u.divisions > 1 || u.early;
   }
   static constexpr double quotient = 14;  // cycles
-  static bool whole_number(const Program& p, const Eqn& e) { return p.type(static_cast<Var>(e.out)).shape.empty(); }
   // When each number is there, in cycles, about.
   static std::vector<double> times(const Program& p) {
     std::vector<double> r(p.type_of.size(), 0);

@@ -100,7 +100,10 @@ std::optional<Nest> serial_loop(const Program& p, const core::Eqn& e, std::span<
   for (Access& a : n.accesses) {
     const auto input = static_cast<std::size_t>(a.buffer);
     const Var v = operands[input];
-    if (v < 0 || (input >= n_const && input < n_const + n_carry)) continue;
+    if (v < 0 || (input >= n_const && input < n_const + n_carry)) {  // in registers: of no buffer
+      a.buffer = -1;
+      continue;
+    }
     const std::int64_t per = input < n_const ? 0 : body.type(body.inputs[input]).shape.numel();
     a.buffer = buffer_of(v);
     a.strides = {q.reverse ? -per : per};

@@ -7,6 +7,7 @@
 
 #include "functra/base/pool.h"
 #include "functra/compiler/emit.h"
+#include "functra/core/replay.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
 #include "functra/runtime/executable.h"
@@ -26,7 +27,7 @@ constexpr std::size_t vector_bytes = 64;
 constexpr double shared_work = 5000;  // of sums that are worth an exchange of parts, which takes 0.2 us
 
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(a.shape.numel()) * size_of(a.dtype); }
+std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(core::bytes_of(a)); }
 
 // Programs that a step runs itself; none where the primitive's own kernel does.
 std::vector<ProgramPtr> bodies_of(const core::Program& p, const Eqn& e) {

@@ -12,9 +12,11 @@
 
 #include "functra/compiler/passes.h"
 #include "functra/core/interp.h"
+#include "functra/core/replay.h"
 #include "laws_count.h"
 #if FUNCTRA_HAVE_LLVM
 #include "functra/runtime/executable.h"
+#include "functra/runtime/parts.h"
 #endif
 
 namespace functra::testing {
@@ -101,7 +103,52 @@ Vec run_native(const functra::Program& p, const Vec& leaves, const std::vector<s
 #endif
 }
 #if FUNCTRA_HAVE_LLVM
-static std::string guarded_differs(const functra::Program& p, const Vec& leaves, const Vec& want, Match match, double deep);
+namespace {
+// Memory with no access before and after it, which begins where a page does, or ends where one does.
+class Guarded {
+ public:
+  Guarded(std::size_t bytes, bool at_end) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t inside = std::max(page, (bytes + page - 1) / page * page);
+    all_ = inside + 2 * page;
+    base_ = static_cast<std::byte*>(mmap(nullptr, all_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (base_ == MAP_FAILED || mprotect(base_ + page, inside, PROT_READ | PROT_WRITE) != 0) throw Error("no memory between guard pages");
+    data_ = base_ + page + (at_end ? inside - bytes : 0);
+  }
+  ~Guarded() { munmap(base_, all_); }
+  Guarded(const Guarded&) = delete;
+  std::byte* data() const { return data_; }
+
+ private:
+  std::size_t all_ = 0;
+  std::byte *base_ = nullptr, *data_ = nullptr;
+};
+// Generated code reads and writes nothing outside of its operands, results and workspace: a fault ends the tests.
+std::string guarded_differs(const functra::Program& p, const Vec& leaves, const Vec& want, Match match, double deep) {
+  const runtime::ExecutablePtr native = runtime::executable(p.ir());
+  const core::Program& q = *native->program();
+  Vec all = p.captured_tensors();
+  all.insert(all.end(), leaves.begin(), leaves.end());
+  for (bool at_end : {true, false}) {
+    std::deque<Guarded> memory;
+    std::vector<void*> in, out;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Tensor t = all[i].contiguous();
+      const auto bytes = static_cast<std::size_t>(core::bytes_of(q.type(q.inputs[i])));
+      if (t.raw_dtype() != q.type(q.inputs[i]).dtype) return {};  // a number that adopts the type
+      in.push_back(memory.emplace_back(bytes, at_end).data());
+      if (bytes) std::memcpy(in.back(), t.bytes(), bytes);
+    }
+    for (std::size_t k = 0; k < q.outputs.size(); ++k)
+      out.push_back(memory.emplace_back(static_cast<std::size_t>(core::bytes_of(q.out_type(k))), at_end).data());
+    native->run_raw(in.data(), out.data(), memory.emplace_back(runtime::aligned(native->workspace_bytes()), at_end).data());
+    Vec is;
+    for (std::size_t k = 0; k < q.outputs.size(); ++k) is.push_back(Tensor::copy_of(out[k], q.out_type(k).dtype, q.out_type(k).shape));
+    if (std::string d = results_differ(is, want, match, deep); !d.empty()) return "between guard pages: " + d + "\n" + p.str();
+  }
+  return {};
+}
+}  // namespace
 #endif
 std::string compiled_differs(const Leaves& f, const Vec& in, Match match, double deep) {
   Vec want;
@@ -124,55 +171,6 @@ std::string compiled_differs(const Leaves& f, const Vec& in, Match match, double
   } catch (const std::exception& e) { return std::string("threw: ") + e.what() + "\n" + p.str(); }
   return {};
 }
-#if FUNCTRA_HAVE_LLVM
-namespace {
-// Memory with no access before and after it, which begins where a page does, or ends where one does.
-class Guarded {
- public:
-  Guarded(std::size_t bytes, bool at_end) {
-    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t inside = std::max(page, (bytes + page - 1) / page * page);
-    all_ = inside + 2 * page;
-    base_ = static_cast<std::byte*>(mmap(nullptr, all_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    if (base_ == MAP_FAILED || mprotect(base_ + page, inside, PROT_READ | PROT_WRITE) != 0) throw Error("no memory between guard pages");
-    data_ = base_ + page + (at_end ? inside - bytes : 0);
-  }
-  ~Guarded() { munmap(base_, all_); }
-  Guarded(const Guarded&) = delete;
-  std::byte* data() const { return data_; }
-
- private:
-  std::size_t all_ = 0;
-  std::byte *base_ = nullptr, *data_ = nullptr;
-};
-std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(a.shape.numel()) * size_of(a.dtype); }
-}  // namespace
-// Generated code reads and writes nothing outside of its operands, results and workspace: a fault ends the tests.
-static std::string guarded_differs(const functra::Program& p, const Vec& leaves, const Vec& want, Match match, double deep) {
-  const runtime::ExecutablePtr native = runtime::executable(p.ir());
-  const core::Program& q = *native->program();
-  Vec all = p.captured_tensors();
-  all.insert(all.end(), leaves.begin(), leaves.end());
-  if (all.size() != q.inputs.size()) return {};
-  for (bool at_end : {true, false}) {
-    std::deque<Guarded> memory;
-    std::vector<void*> in, out;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const Tensor t = all[i].contiguous();
-      const std::size_t bytes = bytes_of(q.type(q.inputs[i]));
-      if (t.raw_dtype() != q.type(q.inputs[i]).dtype) return {};  // a number that adopts the type
-      in.push_back(memory.emplace_back(bytes, at_end).data());
-      if (bytes) std::memcpy(in.back(), t.bytes(), bytes);
-    }
-    for (std::size_t k = 0; k < q.outputs.size(); ++k) out.push_back(memory.emplace_back(bytes_of(q.out_type(k)), at_end).data());
-    native->run_raw(in.data(), out.data(), memory.emplace_back((native->workspace_bytes() + 63) / 64 * 64, at_end).data());
-    Vec is;
-    for (std::size_t k = 0; k < q.outputs.size(); ++k) is.push_back(Tensor::copy_of(out[k], q.out_type(k).dtype, q.out_type(k).shape));
-    if (std::string d = results_differ(is, want, match, deep); !d.empty()) return "between guard pages: " + d + "\n" + p.str();
-  }
-  return {};
-}
-#endif
 bool thorough = false;
 static unsigned one_in = 1;
 Sampled::Sampled(unsigned n) { one_in = n; }
