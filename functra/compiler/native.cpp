@@ -1,5 +1,6 @@
 #include "functra/compiler/native.h"
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <mutex>
@@ -22,6 +23,9 @@
 #include "functra/compiler/perf_map.h"
 
 namespace functra::compiler {
+
+extern const char* const sources;  // a digest of the library's sources: written by the build (cmake/sources.cmake)
+
 namespace {
 
 namespace orc = llvm::orc;
@@ -183,21 +187,73 @@ class LinkedCode final : public Code {
 
 struct Cache {
   std::mutex mutex;
-  std::unordered_map<std::string, std::weak_ptr<const Code>> known;
-  static constexpr std::size_t kept = 512;  // that nobody needs to hold
+  std::unordered_map<std::string, std::weak_ptr<const Code>> known;  // by name
+  static constexpr std::size_t kept = 512;                           // that nobody needs to hold
   std::deque<CodePtr> recent;
   static Cache& instance() {
     static auto* c = new Cache;
     return *c;
   }
+  static std::string key_of(const CodeName& name) {
+    std::string key(reinterpret_cast<const char*>(name.object.word.data()), sizeof name.object.word);
+    key.append(reinterpret_cast<const char*>(name.functions.data()), name.functions.size() * sizeof name.functions[0]);
+    return key;
+  }
+  CodePtr find(const CodeName& name) {
+    std::lock_guard lock(mutex);
+    auto it = known.find(key_of(name));
+    return it == known.end() ? nullptr : it->second.lock();
+  }
+  CodePtr insert(CodePtr code) {  // the first of a name stays
+    std::lock_guard lock(mutex);
+    auto& slot = known[key_of(code->name)];
+    if (auto other = slot.lock()) return other;
+    slot = code;
+    recent.push_back(code);
+    if (recent.size() > kept) recent.pop_front();
+    if (known.size() > 4096) std::erase_if(known, [](auto& x) { return x.second.expired(); });
+    return code;
+  }
 };
+
+double ms_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+CodePtr linked(const CodeName& name, llvm::SmallVector<char, 0> object, std::chrono::steady_clock::time_point start) {
+  auto& linker = Linker::instance();
+  auto code = std::make_shared<LinkedCode>();
+  code->name = name;
+  code->library = &linker.library();
+  std::vector<char> listed;  // the linker takes the object
+  if (profilers_wanted()) listed.assign(object.begin(), object.end());
+  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
+  if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
+  std::vector<Kernel> kernels;
+  const std::size_t distinct = std::ranges::max(name.functions) + std::size_t{1};
+  for (std::size_t k = 0; k < distinct; ++k)
+    kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
+  if (!listed.empty()) {
+    std::vector<Named> named;
+    for (std::size_t k = 0; k < kernels.size(); ++k) named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels[k])});
+    list_for_profilers(listed, named, code->library->getName());
+  }
+  for (std::uint32_t k : name.functions) code->kernels.push_back(kernels[k]);
+  code->compile_ms = ms_since(start);
+  return Cache::instance().insert(std::move(code));
+}
 
 }  // namespace
 
+const std::string& generator() {
+  static const auto* text = new std::string("generator " + std::string(sources) + " LLVM " LLVM_VERSION_STRING " " + Machine::host().triple.str() +
+                                            " " + Machine::host().cpu + " " + Machine::host().features + "\n");
+  return *text;
+}
 CodePtr compile(const std::vector<const Nest*>& nests) {
-  std::string key, numbers;
+  const auto start = std::chrono::steady_clock::now();
+  std::string key = generator();
+  CodeName name;
   std::vector<const Nest*> distinct;
-  std::vector<std::size_t> number;  // per nest, among the distinct ones
   std::unordered_map<std::string, std::size_t> seen;
   for (const Nest* n : nests) {
     auto [it, fresh] = seen.emplace(n->str(), distinct.size());
@@ -205,56 +261,24 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
       distinct.push_back(n);
       key += it->first;
     }
-    number.push_back(it->second);
-    numbers += std::to_string(it->second) + " ";
+    name.functions.push_back(static_cast<std::uint32_t>(it->second));
   }
-  auto& cache = Cache::instance();
-  {
-    std::lock_guard lock(cache.mutex);
-    if (auto it = cache.known.find(numbers + key); it != cache.known.end())
-      if (auto code = it->second.lock()) return code;
-  }
-  auto start = std::chrono::steady_clock::now();
-  auto code = std::make_shared<LinkedCode>();
-  const auto& machine = Machine::host();
-  const std::string stored = "generator " FUNCTRA_GENERATOR " LLVM " LLVM_VERSION_STRING " " + machine.triple.str() + " " + machine.cpu + " " +
-                             machine.features + "\n" + key;
-  llvm::SmallVector<char, 0> object;
-  if (auto bytes = load_object(stored)) {
-    object.assign(bytes->begin(), bytes->end());
-  } else {
-    llvm::LLVMContext context;
-    auto generator = Generator::take();
-    auto m = module_of(context, distinct, *generator->machine);
-    object = generator->object(*m);
-    m.reset();
-    Generator::give_back(std::move(generator));
-    store_object(stored, {object.data(), object.size()});
-  }
-  auto& linker = Linker::instance();
-  code->library = &linker.library();
-  std::vector<char> listed;  // the linker takes the object
-  if (profilers_wanted()) listed.assign(object.begin(), object.end());
-  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
-  if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
-  std::vector<Kernel> kernels;
-  for (std::size_t k = 0; k < distinct.size(); ++k)
-    kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
-  if (!listed.empty()) {
-    std::vector<Named> named;
-    for (std::size_t k = 0; k < kernels.size(); ++k) named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels[k])});
-    list_for_profilers(listed, named, code->library->getName());
-  }
-  for (std::size_t k : number) code->kernels.push_back(kernels[k]);
-  code->compile_ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  std::lock_guard lock(cache.mutex);
-  auto& slot = cache.known[numbers + key];
-  if (auto other = slot.lock()) return other;
-  slot = code;
-  cache.recent.push_back(code);
-  if (cache.recent.size() > cache.kept) cache.recent.pop_front();
-  if (cache.known.size() > 4096) std::erase_if(cache.known, [](auto& x) { return x.second.expired(); });
-  return code;
+  name.object = Digest(key);
+  if (auto code = find_code(name)) return code;
+  llvm::LLVMContext context;
+  auto generator = Generator::take();
+  auto m = module_of(context, distinct, *generator->machine);
+  llvm::SmallVector<char, 0> object = generator->object(*m);
+  m.reset();
+  Generator::give_back(std::move(generator));
+  store_object(name.object, {object.data(), object.size()});
+  return linked(name, std::move(object), start);
+}
+CodePtr find_code(const CodeName& name) {
+  if (auto code = Cache::instance().find(name)) return code;
+  const auto start = std::chrono::steady_clock::now();
+  auto bytes = load_object(name.object);
+  return bytes ? linked(name, {bytes->begin(), bytes->end()}, start) : nullptr;
 }
 std::string llvm_ir(const std::vector<const Nest*>& nests) {
   auto tm = Machine::host().make();

@@ -28,13 +28,13 @@ std::uint64_t digest(std::string_view s, std::uint64_t h) {
   return h ^ (h >> 33);
 }
 struct Header {
-  char magic[16] = {'f', 'u', 'n', 'c', 't', 'r', 'a', ' ', 'o', 'b', 'j', 'e', 'c', 't', ' ', '1'};
-  std::uint64_t key[2], size, check;
+  char magic[16] = {'f', 'u', 'n', 'c', 't', 'r', 'a', ' ', 'o', 'b', 'j', 'e', 'c', 't', ' ', '2'};
+  std::array<std::uint64_t, 2> name;
+  std::uint64_t size, check;
 };
-Header header_of(std::string_view key, std::string_view bytes) {
+Header header_of(const Digest& name, std::string_view bytes) {
   Header h;
-  h.key[0] = digest(key, 0xcbf29ce484222325);
-  h.key[1] = digest(key, 0x9e3779b97f4a7c15);
+  h.name = name.word;
   h.size = bytes.size();
   h.check = digest(bytes, 0x2545f4914f6cdd1d);
   return h;
@@ -52,9 +52,9 @@ std::string directory() {
   if (::stat(name, &s) != 0 || !S_ISDIR(s.st_mode) || s.st_uid != ::geteuid() || (s.st_mode & 022)) return {};
   return name;
 }
-std::string path_of(const std::string& dir, const Header& h) {
+std::string path_of(const std::string& dir, const Digest& d) {
   char name[48];
-  std::snprintf(name, sizeof name, "/%016llx%016llx.o", static_cast<unsigned long long>(h.key[0]), static_cast<unsigned long long>(h.key[1]));
+  std::snprintf(name, sizeof name, "/%016llx%016llx.o", static_cast<unsigned long long>(d.word[0]), static_cast<unsigned long long>(d.word[1]));
   return dir + name;
 }
 bool read_all(int fd, char* to, std::size_t n) {
@@ -84,27 +84,28 @@ struct File {
 
 }  // namespace
 
-std::optional<std::vector<char>> load_object(std::string_view key) {
+Digest::Digest(std::string_view key) : word{digest(key, 0xcbf29ce484222325), digest(key, 0x9e3779b97f4a7c15)} {}
+bool keeps_objects() { return !directory().empty(); }
+std::optional<std::vector<char>> load_object(const Digest& name) {
   std::string dir = directory();
   if (dir.empty()) return {};
-  const Header want = header_of(key, {});
-  File f{::open(path_of(dir, want).c_str(), O_RDONLY | O_CLOEXEC)};
+  File f{::open(path_of(dir, name).c_str(), O_RDONLY | O_CLOEXEC)};
   if (f.fd < 0) return {};
   Header h;
   struct stat s;
   if (::fstat(f.fd, &s) != 0 || !read_all(f.fd, reinterpret_cast<char*>(&h), sizeof h)) return {};
-  if (std::memcmp(h.magic, want.magic, sizeof h.magic) != 0 || h.key[0] != want.key[0] || h.key[1] != want.key[1]) return {};
+  if (std::memcmp(h.magic, Header{}.magic, sizeof h.magic) != 0 || h.name != name.word) return {};
   if (static_cast<std::uint64_t>(s.st_size) != sizeof h + h.size) return {};
   std::vector<char> bytes(h.size);
-  if (!read_all(f.fd, bytes.data(), bytes.size()) || header_of(key, {bytes.data(), bytes.size()}).check != h.check) return {};
+  if (!read_all(f.fd, bytes.data(), bytes.size()) || header_of(name, {bytes.data(), bytes.size()}).check != h.check) return {};
   return bytes;
 }
-void store_object(std::string_view key, std::span<const char> bytes) {
+void store_object(const Digest& name, std::span<const char> bytes) {
   std::string dir = directory();
   if (dir.empty()) return;
   static std::atomic<unsigned> count{0};
-  const Header h = header_of(key, {bytes.data(), bytes.size()});
-  const std::string path = path_of(dir, h), part = path + "." + std::to_string(::getpid()) + "." + std::to_string(count++);
+  const Header h = header_of(name, {bytes.data(), bytes.size()});
+  const std::string path = path_of(dir, name), part = path + "." + std::to_string(::getpid()) + "." + std::to_string(count++);
   bool whole = false;
   {
     File f{::open(part.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};

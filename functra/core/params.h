@@ -94,6 +94,13 @@ template <class T> void read(TextReader& in, std::optional<T>& v) {
   else read(in, v.emplace());
 }
 
+// Does the text of a field say all that it is? A pointer to what is not a Program, a function of the user's for example, is told by a name
+// that means nothing to another process.
+template <class T> inline constexpr bool text_tells = true;
+template <class T> inline constexpr bool text_tells<std::shared_ptr<T>> = std::is_same_v<T, const Program>;
+template <class T> inline constexpr bool text_tells<std::vector<T>> = text_tells<T>;
+template <class T> inline constexpr bool text_tells<std::optional<T>> = text_tells<T>;
+
 struct ParamBox;
 struct ParamType {
   bool (*equal)(const void*, const void*);
@@ -104,6 +111,7 @@ struct ParamType {
   void (*programs)(const void*, std::vector<ProgramPtr>&);                              // those among the fields, in order
   ParamBox* (*map_programs)(const void*, function_ref<ProgramPtr(const ProgramPtr&)>);  // a copy with each of them replaced
   void (*drop)(ParamBox*);
+  bool text_tells;  // of all fields
 };
 struct ParamBox {
   RefCount refs;
@@ -140,6 +148,9 @@ inline void map_programs(std::vector<ProgramPtr>& v, function_ref<ProgramPtr(con
 }
 template <class T> void map_programs(T&, function_ref<ProgramPtr(const ProgramPtr&)>) {}
 template <class P> ParamBox* make_box(P&& p);
+template <class Fields> inline constexpr bool text_tells_each = false;
+template <class... T> inline constexpr bool text_tells_each<std::tuple<T...>> = (text_tells<std::remove_cvref_t<T>> && ...);
+template <class P> inline constexpr bool text_tells_all = text_tells_each<decltype(reflect::tie(std::declval<P&>()))>;
 }  // namespace detail
 
 template <class P>
@@ -187,7 +198,8 @@ inline constexpr ParamType param_type = {.equal =
                                            detail::each_field(p, [&](auto, auto& field) { detail::map_programs(field, f); });
                                            return detail::make_box(std::move(p));
                                          },
-                                         .drop = [](ParamBox* b) { delete static_cast<Boxed<P>*>(b); }};
+                                         .drop = [](ParamBox* b) { delete static_cast<Boxed<P>*>(b); },
+                                         .text_tells = detail::text_tells_all<P>};
 template <class P> ParamBox* detail::make_box(P&& p) {
   using T = std::remove_cvref_t<P>;
   auto* b = new Boxed<T>{{{}, &param_type<T>, nullptr}, std::forward<P>(p)};

@@ -8,7 +8,13 @@ namespace functra::runtime {
 using core::Executor;
 using core::Var;
 
+const Executable& Executable::described() const {
+  if (plan_.program) return *this;
+  std::call_once(once_, [&] { made_ = std::make_unique<const Executable>(source_, optimised_); });
+  return *made_;
+}
 std::string Executable::text(Executor::Form form) const {
+  if (!plan_.program) return described().text(form);
   if (form != Executor::Form::steps) {
     auto* as = form == Executor::Form::llvm_ir ? compiler::llvm_ir : form == Executor::Form::assembly ? compiler::assembly : compiler::object;
     std::string s = plan_.all_nests().empty() ? "" : as(plan_.all_nests());
@@ -35,15 +41,15 @@ std::string Executable::text(Executor::Form form) const {
            std::to_string(u.eqns.size()) + " equations (" + names(u.in) + ")";
       for (std::size_t o = 0; o < u.out.size(); ++o)
         for (std::size_t i = 0; i < u.in.size(); ++i)
-          if (std::ranges::count(plan_.slots[static_cast<std::size_t>(step.out[o])].over, step.in[i].slot))
+          if (std::ranges::count(plan_.slots[static_cast<std::size_t>(step.out[o])].over, step.in[i]))
             s += ", " + names({u.out[o]}) + " in place of " + names({u.in[i]});
       s += "\n";
       for (auto& n : u.nests) s += n.str();
       continue;
     }
-    s += names(u.out) + " = " + (step.bodies.empty() ? "kernel " : "") + step.eqn->prim->name + "(";
+    s += names(u.out) + " = " + (step.bodies.empty() ? "kernel " : "") + step.prim->name + "(";
     std::vector<Var> in;
-    for (Var v : plan_.program->operands(*step.eqn))
+    for (Var v : plan_.program->operands(plan_.program->eqns[u.eqns[0]]))
       if (v >= 0) in.push_back(v);
     s += names(in) + ")" + (step.team > 1 ? ", on threads in step\n" : "\n");
     for (auto& b : step.bodies) s += "{\n" + b->text(form) + "}\n";
@@ -53,7 +59,12 @@ std::string Executable::text(Executor::Form form) const {
 
 Executor::Figures Executable::figures() const {
   Executor::Figures f;
-  f.compile_ms = passes_ms_ + plan_.compile_ms;
+  if (!plan_.program) {
+    f = described().figures();
+    f.compile_ms = before_ms_;
+    return f;
+  }
+  f.compile_ms = before_ms_ + plan_.compile_ms;
   f.workspace = plan_.arena_bytes + plan_.held_bytes;
   auto bytes = [&](Var v) {
     return v < 0 ? 0.0 : static_cast<double>(plan_.program->type(v).shape.numel()) * static_cast<double>(size_of(plan_.program->type(v).dtype));
@@ -73,7 +84,7 @@ Executor::Figures Executable::figures() const {
       f.flops += work * points;
     }
     if (!u.call) continue;
-    const core::Eqn& e = *plan_.steps[k].eqn;
+    const core::Eqn& e = plan_.program->eqns[u.eqns[0]];
     if (e.prim->lowering.kind == core::Lowering::Kind::contraction) {
       double terms = 1;
       const Aval left = plan_.program->operand_type(plan_.program->operands(e)[0]);

@@ -4,21 +4,23 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <deque>
+#include <thread>
 
 #include "functra/base/pool.h"
 #include "functra/compiler/passes.h"
 #include "functra/core/interp.h"
+#include "functra/core/replay.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
 #include "functra/runtime/parts.h"
+#include "functra/runtime/plan_file.h"
 #include "functra/runtime/runner-inl.h"
 #include "functra/runtime/workspace.h"
 
 namespace functra::runtime {
 
-using core::Eqn;
 using core::ProgramPtr;
-using core::Var;
 
 namespace {
 
@@ -42,35 +44,86 @@ std::vector<std::string> passes_off() {
   return r;
 }
 
+double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 ProgramPtr after_passes(const ProgramPtr& program, double& ms) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = now_ms();
   ProgramPtr r = compiler::optimize(program, passes_off());
-  ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  ms = now_ms() - start;
   return r;
 }
 struct Lazy {
   std::once_flag once;
   ExecutablePtr made;
 };
-}  // namespace
-
-Executable::Executable(ProgramPtr program, bool optimised) : plan_(optimised ? std::move(program) : after_passes(program, passes_ms_)) {}
-
-ExecutablePtr executable(const ProgramPtr& p, bool optimised) {
+// Kept with the program, which owns its forms: the executable refers to it without owning it.
+ExecutablePtr kept(const ProgramPtr& p, bool optimised, function_ref<ExecutablePtr(const ProgramPtr&)> make) {
   const std::string key = optimised ? "native body" : "native";
   auto lazy = std::static_pointer_cast<const Lazy>(p->forms->find(key));
   if (!lazy) lazy = std::static_pointer_cast<const Lazy>(p->forms->insert(key, std::make_shared<const Lazy>()));
   auto& l = const_cast<Lazy&>(*lazy);
-  // A Program owns its forms: the executable refers to it without owning it.
-  std::call_once(l.once, [&] { l.made = std::make_shared<const Executable>(ProgramPtr(ProgramPtr(), p.get()), optimised); });
+  std::call_once(l.once, [&] { l.made = make(ProgramPtr(ProgramPtr(), p.get())); });
   return l.made;
+}
+
+// All that a plan depends on.
+std::string key_of(const core::Program& p, bool optimised) {
+  std::string key = "plan " + std::to_string(num_threads()) + " of " + std::to_string(std::thread::hardware_concurrency()) + " threads, without";
+  for (auto& name : passes_off()) key += " " + name;
+  key += optimised ? " of a body, " : ", ";
+  key += compiler::generator();
+  p.write(key);
+  return key;
+}
+ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
+  if (!compiler::keeps_objects() || !text_tells(*p)) return std::make_shared<const Executable>(p, optimised);
+  const double start = now_ms();
+  const compiler::Digest name(key_of(*p, optimised));
+  if (auto bytes = compiler::load_object(name))
+    if (auto plan = read_plan({bytes->data(), bytes->size()}))
+      return std::make_shared<const Executable>(std::move(*plan), p, optimised, now_ms() - start);
+  auto made = std::make_shared<const Executable>(p, optimised);
+  compiler::store_object(name, write_plan(made->plan()));
+  return made;
+}
+// The last programs that were compiled stay, so that an equal one finds what was made of them. Not those that hold functions of the user's.
+void keep_for_a_while(const ProgramPtr& p) {
+  constexpr std::size_t most = 256;
+  static auto* mutex = new std::mutex;
+  static auto* recent = new std::deque<ProgramPtr>;
+  ProgramPtr oldest;
+  if (!text_tells(*p)) return;
+  std::lock_guard lock(*mutex);
+  recent->push_back(p);
+  if (recent->size() <= most) return;
+  oldest = std::move(recent->front());
+  recent->pop_front();
+}
+}  // namespace
+
+bool text_tells(const core::Program& p) {
+  return std::ranges::all_of(p.eqns, [](const core::Eqn& e) {
+    const core::Params q = e.params;
+    return core::find_primitive(e.prim->name) == e.prim && (!q.type || q.type->text_tells) &&
+           std::ranges::all_of(core::inner_programs(e), [](const ProgramPtr& inner) { return text_tells(*inner); });
+  });
+}
+Executable::Executable(ProgramPtr program, bool optimised) : plan_(optimised ? std::move(program) : after_passes(program, before_ms_)) {}
+Executable::Executable(Plan plan, ProgramPtr program, bool optimised, double ms)
+    : before_ms_(ms), plan_(std::move(plan)), source_(std::move(program)), optimised_(optimised) {}
+
+ExecutablePtr executable(const ProgramPtr& p, bool optimised) {
+  return kept(p, optimised, [&](const ProgramPtr& q) {
+    keep_for_a_while(p);
+    return read_or_make(q, optimised);
+  });
+}
+ExecutablePtr body_executable(const ProgramPtr& p) {
+  return kept(p, true, [](const ProgramPtr& q) { return std::make_shared<const Executable>(q, true); });
 }
 
 // ---------------------------------------------------------------- entry
 void Executable::run(std::span<Tensor> args, Outs outs) const {
-  const core::Program& p = *plan_.program;
-  if (args.size() != p.inputs.size())
-    throw ValueError("a program of " + std::to_string(p.inputs.size()) + " inputs got " + std::to_string(args.size()));
+  if (args.size() != plan_.n_in) throw ValueError("a program of " + std::to_string(plan_.n_in) + " inputs got " + std::to_string(args.size()));
   Buf<void*, 48> at(plan_.slots.size());
   Buf<Tensor, 48> tensors(plan_.slots.size());
   Workspace work(plan_.arena_bytes);
@@ -87,13 +140,13 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
   }
   run_steps(f);
   for (std::size_t i = 0; i < outs.size(); ++i) {
-    std::int32_t k = plan_.result_slot[i];
-    outs[i] = k < 0 ? p.literals[static_cast<std::size_t>(~p.outputs[i])] : tensors[static_cast<std::size_t>(k)];
+    const Place k = plan_.result_place[i];
+    outs[i] = k < 0 ? plan_.literal(k) : tensors[static_cast<std::size_t>(k)];
   }
 }
 void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {
   if (plan_.direct) {
-    const std::size_t n_in = plan_.program->inputs.size();
+    const std::size_t n_in = plan_.n_in;
     Buf<void*, 24> buffers(plan_.direct->buffers.size());
     for (std::size_t k = 0; k < buffers.size(); ++k) {
       const std::size_t at = plan_.direct->buffers[k];
@@ -111,12 +164,10 @@ void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace
     else if (s.where == Where::result) at[i] = out[s.at];
   }
   run_steps(f);
-  for (std::size_t i = 0; i < plan_.result_slot.size(); ++i) {
-    const std::int32_t k = plan_.result_slot[i];
-    const void* from =
-        k < 0 ? plan_.program->literals[static_cast<std::size_t>(~plan_.program->outputs[i])].bytes() : at[static_cast<std::size_t>(k)];
-    if (from != out[i])
-      std::memcpy(out[i], from, static_cast<std::size_t>(plan_.program->out_type(i).shape.numel()) * size_of(plan_.program->out_type(i).dtype));
+  for (std::size_t i = 0; i < plan_.result_place.size(); ++i) {
+    const Place k = plan_.result_place[i];
+    const void* from = k < 0 ? plan_.literal(k).bytes() : at[static_cast<std::size_t>(k)];
+    if (from != out[i]) std::memcpy(out[i], from, static_cast<std::size_t>(core::bytes_of(plan_.results[i])));
   }
 }
 namespace {
@@ -168,16 +219,14 @@ void Executable::run_group(std::size_t first, Frame& f) const {
   const std::size_t n = plan_.steps[first].group;
   for (const Step& s : std::span(plan_.steps).subspan(first, n)) {
     if (s.kind != Step::Kind::call) continue;
-    for (auto& o : s.in)
-      if (o.slot >= 0) (void)as_tensor(o.slot, f, false);
+    for (Place p : s.in)
+      if (p >= 0) (void)as_tensor(p, f, false);
   }
   parallel_for(static_cast<std::int64_t>(n), 1, [&](std::int64_t from, std::int64_t to) {
     for (std::int64_t k = from; k < to; ++k) run_step(plan_.steps[first + static_cast<std::size_t>(k)], f);
   });
 }
-const void* Executable::operand(const Operand& o, Frame& f) const {
-  return o.slot < 0 ? plan_.program->literals[static_cast<std::size_t>(~o.literal)].bytes() : f.at[o.slot];
-}
+const void* Executable::operand(Place p, Frame& f) const { return p < 0 ? plan_.literal(p).bytes() : f.at[p]; }
 
 namespace {
 // Nobody else sees its memory, which is all there is of its block.
@@ -216,18 +265,16 @@ Tensor Executable::as_tensor(std::int32_t slot, Frame& f, bool may_keep) const {
   return t;
 }
 void Executable::run_call(const Step& s, Frame& f) const {
-  const core::Program& p = *plan_.program;
-  const Eqn& e = *s.eqn;
-  core::Site site(core::current ? e.site : nullptr);
-  const bool may_keep = !f.owned && e.prim->lowering.kind == core::Lowering::Kind::none;  // it may hand its operands to the user's code
-  Buf<Tensor, 8> in(e.n_in), out(e.n_out);
-  for (std::uint32_t k = 0; k < e.n_in; ++k)
-    in[k] = s.in[k].slot < 0 ? p.literals[static_cast<std::size_t>(~s.in[k].literal)] : as_tensor(s.in[k].slot, f, may_keep);
+  const core::Call call{*s.prim, s.params};
+  core::Site site(core::current ? s.site : nullptr);
+  const bool may_keep = !f.owned && s.prim->lowering.kind == core::Lowering::Kind::none;  // it may hand its operands to the user's code
+  Buf<Tensor, 8> in(s.in.size()), out(s.out.size());
+  for (std::size_t k = 0; k < s.in.size(); ++k) in[k] = s.in[k] < 0 ? plan_.literal(s.in[k]) : as_tensor(s.in[k], f, may_keep);
   if (s.group == 1)
     for (std::int32_t k : s.dead) f.tensors[k] = Tensor();  // the operands are now those of `in` alone
-  if (e.prim->consume && !core::current) e.prim->consume({*e.prim, e.params}, in, out);
-  else core::bind_prim({*e.prim, e.params}, in, out);
-  for (std::uint32_t k = 0; k < e.n_out; ++k) {
+  if (s.prim->consume && !core::current) s.prim->consume(call, in, out);
+  else core::bind_prim(call, in, out);
+  for (std::size_t k = 0; k < s.out.size(); ++k) {
     Tensor& t = f.tensors[s.out[k]];
     t = std::move(out[k]);
     if (!t.is_contiguous()) t = t.contiguous();
@@ -267,20 +314,18 @@ class Turns {
 }  // namespace
 
 void Executable::run_scan(const Step& s, Frame& f) const {
-  const core::Params params = s.eqn->params;
-  const auto& q = params.get<prims::ScanParams>();
+  const Trips& q = s.trips;
   const Executable& body = *s.bodies[0];
   const std::size_t n_const = static_cast<std::size_t>(q.n_const), n_carry = static_cast<std::size_t>(q.n_carry), fixed = n_const + n_carry,
                     skip = q.counted, n_in = s.in.size() - skip, n_out = s.out.size();
   std::int64_t steps = q.length;
   if (q.counted) {
-    Var v = plan_.program->operands(*s.eqn)[0];
-    Aval t = plan_.program->operand_type(v);
+    const Aval t = plan_.type(s.in[0]);
     steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0, q.length);
   }
   Buf<std::size_t, 32> stride(n_in), out_bytes(n_out);
   for (std::size_t i = fixed; i < n_in; ++i) {
-    const Aval t = plan_.program->operand_type(plan_.program->operands(*s.eqn)[skip + i]);
+    const Aval t = plan_.type(s.in[skip + i]);
     stride[i] = static_cast<std::size_t>(t.shape.numel() / std::max<std::int64_t>(1, q.length)) * size_of(t.dtype);
   }
   for (std::size_t i = 0; i < n_out; ++i) {
@@ -330,8 +375,7 @@ void Executable::run_scan(const Step& s, Frame& f) const {
   });
 }
 void Executable::run_loop(const Step& s, Frame& f) const {
-  const core::Params params = s.eqn->params;
-  const auto& q = params.get<prims::WhileParams>();
+  const Trips& q = s.trips;
   const Executable &body = *s.bodies[0], &cond = *s.bodies[1];
   const std::size_t n_cond = static_cast<std::size_t>(q.n_cond_const), n_const = static_cast<std::size_t>(q.n_const),
                     n_carry = static_cast<std::size_t>(q.n_carry);
@@ -366,7 +410,7 @@ void Executable::run_loop(const Step& s, Frame& f) const {
   std::memcpy(f.at[s.out[n_carry]], &steps, sizeof steps);
 }
 void Executable::run_branch(const Step& s, Frame& f) const {
-  const Aval t = plan_.program->operand_type(plan_.program->operands(*s.eqn)[0]);
+  const Aval t = plan_.type(s.in[0]);
   const auto k = std::clamp<std::int64_t>(static_cast<std::int64_t>(Scalar::load(t.dtype, operand(s.in[0], f))), 0,
                                           static_cast<std::int64_t>(s.bodies.size()) - 1);
   Buf<void*, 32> in(s.in.size() - 1), out(s.out.size());

@@ -92,9 +92,9 @@ void make_groups(Plan& plan) {
     for (std::size_t j = k + 1; j < std::min(n, k + ahead); ++j) {
       const Step& s = plan.steps[j];
       if (placed[j]) continue;
-      if (s.eqn && core::has_effect(*s.eqn)) break;
-      for (auto& o : s.in) {
-        const std::size_t m = o.slot < 0 ? n : maker[static_cast<std::size_t>(o.slot)];
+      if (s.effect) break;
+      for (Place p : s.in) {
+        const std::size_t m = p < 0 ? n : maker[static_cast<std::size_t>(p)];
         if (m < n && !placed[m] && waits[m]) waits[j] = 1;
       }
       if (waits[j] || !heavy(j)) continue;
@@ -104,8 +104,8 @@ void make_groups(Plan& plan) {
     for (std::size_t m : members) needed[m] = 1;
     for (std::size_t j = members.back() + 1; j-- > k;)
       if (needed[j] && !placed[j])
-        for (auto& o : plan.steps[j].in)
-          if (o.slot >= 0 && maker[static_cast<std::size_t>(o.slot)] < n) needed[maker[static_cast<std::size_t>(o.slot)]] = 1;
+        for (Place p : plan.steps[j].in)
+          if (p >= 0 && maker[static_cast<std::size_t>(p)] < n) needed[maker[static_cast<std::size_t>(p)]] = 1;
     for (std::size_t j = k; j < members.back(); ++j)
       if (needed[j] && !placed[j] && !std::ranges::count(members, j)) place(j);
     groups[order.size()] = members.size();

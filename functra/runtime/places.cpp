@@ -54,7 +54,7 @@ void lay_over(Plan& plan, const std::vector<std::int32_t>& dies) {
       Slot& to = plan.slots[static_cast<std::size_t>(s.out[o])];
       if (to.bytes < least) continue;
       for (std::size_t i = 0; i < s.in.size() && !(to.where == Where::arena && !to.over.empty()); ++i) {
-        const std::int32_t slot = s.in[i].slot;
+        const Place slot = s.in[i];
         if (slot < 0 || taken[static_cast<std::size_t>(slot)] || dies[static_cast<std::size_t>(slot)] != static_cast<std::int32_t>(k)) continue;
         auto& nests = plan.units[k].nests;
         auto possible = [&](auto& n) { return n.can_lie_over(static_cast<int>(s.in.size() + o), static_cast<int>(i)); };
@@ -78,10 +78,10 @@ void count_held(Plan& plan, const std::vector<std::int32_t>& born, std::vector<s
   for (std::size_t k = plan.steps.size(); k-- > 0;) {
     const Step& s = plan.steps[k];
     if (s.kind != Step::Kind::call) continue;
-    const auto kind = s.eqn->prim->lowering.kind;
+    const auto kind = s.prim->lowering.kind;
     if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape) continue;
     for (std::size_t i = 0; i < s.out.size(); ++i) {
-      const std::int32_t from = s.in[i].slot, to = s.out[i];
+      const Place from = s.in[i], to = s.out[i];
       view[static_cast<std::size_t>(to)] = 1;
       if (from >= 0) dies[static_cast<std::size_t>(from)] = std::max(dies[static_cast<std::size_t>(from)], dies[static_cast<std::size_t>(to)]);
     }
@@ -102,11 +102,11 @@ void count_held(Plan& plan, const std::vector<std::int32_t>& born, std::vector<s
   }
 }
 void wire(Plan& plan) {
-  auto wired = [](const Step& s) { return s.kind == Step::Kind::nests && std::ranges::all_of(s.in, [](auto& o) { return o.slot >= 0; }); };
+  auto wired = [](const Step& s) { return s.kind == Step::Kind::nests && std::ranges::all_of(s.in, [](Place p) { return p >= 0; }); };
   plan.wires.all_nests = std::ranges::all_of(plan.steps, wired) && std::ranges::none_of(plan.slots, [](auto& s) { return s.where == Where::tensor; });
   if (!plan.wires.all_nests) return;
-  plan.wires.of_input.resize(plan.program->inputs.size());
-  plan.wires.of_result.resize(plan.program->outputs.size());
+  plan.wires.of_input.resize(plan.n_in);
+  plan.wires.of_result.resize(plan.results.size());
   auto add = [&](std::int32_t slot) {
     const Slot& s = plan.slots[static_cast<std::size_t>(slot)];
     const auto k = static_cast<std::uint32_t>(plan.wires.buffers++);
@@ -115,30 +115,29 @@ void wire(Plan& plan) {
   };
   for (auto& s : plan.steps) {
     plan.wires.first.push_back(plan.wires.buffers);
-    for (auto& o : s.in) add(o.slot);
+    for (Place p : s.in) add(p);
     for (std::int32_t o : s.out) add(o);
   }
-  for (std::size_t i = 0; i < plan.result_slot.size(); ++i) {
-    const std::int32_t k = plan.result_slot[i];
+  for (std::size_t i = 0; i < plan.result_place.size(); ++i) {
+    const std::int32_t k = plan.result_place[i];
     if (k < 0 || plan.slots[static_cast<std::size_t>(k)].where != Where::result || plan.slots[static_cast<std::size_t>(k)].at != i)
       plan.wires.copied.push_back(i);
   }
 }
 void find_direct(Plan& plan) {
-  for (std::size_t i = 0; i < plan.program->outputs.size(); ++i) plan.results.push_back(plan.program->out_type(i));
   if (plan.steps.size() != 1 || plan.steps[0].kind != Step::Kind::nests || plan.steps[0].parts.size() != 1 || plan.steps[0].parts[0].grain ||
       plan.steps[0].parts[0].lasting || !plan.steps[0].starts.empty())
     return;
-  const auto n_in = static_cast<std::uint32_t>(plan.program->inputs.size());
+  const auto n_in = static_cast<std::uint32_t>(plan.n_in);
   std::vector<std::uint32_t> buffers;
   auto add = [&](std::int32_t slot) {
     const Slot& s = plan.slots[static_cast<std::size_t>(slot)];
     if (s.where == Where::input || s.where == Where::result)
       buffers.push_back(static_cast<std::uint32_t>(s.at) + (s.where == Where::result ? n_in : 0));
   };
-  for (auto& o : plan.steps[0].in) add(o.slot);
+  for (Place p : plan.steps[0].in) add(p);
   for (std::int32_t o : plan.steps[0].out) add(o);
-  std::vector<std::uint8_t> written(plan.result_slot.size(), 0);
+  std::vector<std::uint8_t> written(plan.result_place.size(), 0);
   for (std::uint32_t b : buffers)
     if (b >= n_in) written[b - n_in] = 1;
   const bool all = std::find(written.begin(), written.end(), 0) == written.end();  // no result is a literal, an operand or another result
@@ -153,9 +152,8 @@ void place_values(Plan& plan) {
   // What kernels read or make are tensors.
   for (auto& s : plan.steps) {
     if (s.kind != Step::Kind::call) continue;
-    for (auto& o : s.in)
-      if (o.slot >= 0 && plan.slots[static_cast<std::size_t>(o.slot)].where == Where::arena)
-        plan.slots[static_cast<std::size_t>(o.slot)].where = Where::tensor;
+    for (Place p : s.in)
+      if (p >= 0 && plan.slots[static_cast<std::size_t>(p)].where == Where::arena) plan.slots[static_cast<std::size_t>(p)].where = Where::tensor;
     for (std::int32_t o : s.out) plan.slots[static_cast<std::size_t>(o)].where = Where::tensor;
   }
   std::vector<std::int32_t> born(plan.slots.size(), -1), dies(plan.slots.size(), -1);
@@ -166,12 +164,12 @@ void place_values(Plan& plan) {
   }
   for (std::size_t k = 0; k < plan.steps.size(); ++k) {
     for (std::int32_t o : plan.steps[k].out) std::tie(born[static_cast<std::size_t>(o)], dies[static_cast<std::size_t>(o)]) = during[k];
-    for (auto& o : plan.steps[k].in)
-      if (o.slot >= 0) dies[static_cast<std::size_t>(o.slot)] = during[k].second;
+    for (Place p : plan.steps[k].in)
+      if (p >= 0) dies[static_cast<std::size_t>(p)] = during[k].second;
   }
-  for (std::size_t i = 0; i < plan.result_slot.size(); ++i) {
-    if (plan.result_slot[i] < 0) continue;
-    const auto k = static_cast<std::size_t>(plan.result_slot[i]);
+  for (std::size_t i = 0; i < plan.result_place.size(); ++i) {
+    if (plan.result_place[i] < 0) continue;
+    const auto k = static_cast<std::size_t>(plan.result_place[i]);
     dies[k] = static_cast<std::int32_t>(plan.steps.size());
     if (plan.slots[k].where == Where::arena) {
       plan.slots[k].where = Where::result;
@@ -199,7 +197,10 @@ void place_values(Plan& plan) {
     if (plan.slots[k].where == Where::arena) plan.slots[k].at = plan.slots[block(k)].at;
   count_held(plan, born, std::move(dies));
 }
-void find_wires(Plan& plan) {
+void finish(Plan& plan) {
+  std::size_t next = 0;
+  for (auto& s : plan.steps)
+    for (auto& part : s.parts) part.kernel = plan.code->kernels.at(next++);
   wire(plan);
   find_direct(plan);
 }

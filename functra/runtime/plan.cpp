@@ -41,6 +41,17 @@ std::vector<ProgramPtr> bodies_of(const core::Program& p, const Eqn& e) {
   return {};
 }
 
+Trips trips_of(const Eqn& e) {
+  const core::Params p = e.params;
+  if (e.prim == &prims::scan_p) {
+    const auto& q = p.get<prims::ScanParams>();
+    return {0, q.n_const, q.n_carry, q.length, q.reverse, q.counted};
+  }
+  if (e.prim != &prims::while_p) return {};
+  const auto& q = p.get<prims::WhileParams>();
+  return {q.n_cond_const, q.n_const, q.n_carry, 0, false, false};
+}
+
 // The steps of a plan, from its units.
 class Planner {
  public:
@@ -53,11 +64,14 @@ class Planner {
       s.where = Where::input;
       s.at = i;
     }
+    plan_.n_in = p.inputs.size();
+    for (auto& t : p.literals) plan_.literals.push_back(t);
+    for (std::size_t i = 0; i < p.outputs.size(); ++i) plan_.results.push_back(p.out_type(i));
     for (auto& u : plan_.units) plan_.steps.push_back(u.call ? eqn_step(u) : nest_step(u));
     const std::size_t defined = plan_.slots.size();
     for (Var v : p.outputs) {
-      plan_.result_slot.push_back(v < 0 ? -1 : slot_of(v));
-      if (v >= 0 && static_cast<std::size_t>(plan_.result_slot.back()) >= defined) throw Error("jit: a result that nothing defines");
+      plan_.result_place.push_back(place_of(v));
+      if (v >= 0 && static_cast<std::size_t>(plan_.result_place.back()) >= defined) throw Error("jit: a result that nothing defines");
     }
   }
 
@@ -72,9 +86,11 @@ class Planner {
     return s;
   }
 
+  Place place_of(Var v) { return v < 0 ? v : slot_of(v); }  // literals are numbered alike
+
   Step nest_step(const Unit& u) {
     Step s{};
-    for (Var v : u.in) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
+    for (Var v : u.in) s.in.push_back(place_of(v));
     for (Var v : u.out) s.out.push_back(slot_of(v));
     for (auto& n : u.nests) {
       Part part{nullptr, 0, 0, 0, {}};
@@ -116,29 +132,28 @@ class Planner {
     const Eqn& e = plan_.program->eqns[u.eqns[0]];
     Step s{};
     s.kind = Step::Kind::call;
-    s.eqn = &e;
-    for (Var v : plan_.program->operands(e)) s.in.push_back(v < 0 ? Operand{-1, v} : Operand{slot_of(v)});
+    s.prim = e.prim;
+    s.effect = core::has_effect(e);
+    for (Var v : plan_.program->operands(e)) s.in.push_back(place_of(v));
     for (Var v : u.out) s.out.push_back(slot_of(v));
     auto bodies = bodies_of(*plan_.program, e);
     if (bodies.empty()) {
+      s.params = e.params;
+      s.site = e.site;
       s.serial_work = work_of(*plan_.program, e);
       return s;
     }
+    s.trips = trips_of(e);
     s.kind = e.prim == &prims::scan_p ? Step::Kind::scan : e.prim == &prims::while_p ? Step::Kind::loop : Step::Kind::branch;
     for (auto& b : bodies) {
-      s.bodies.push_back(executable(b, true));
+      s.bodies.push_back(body_executable(b));
       s.work_bytes = std::max(s.work_bytes, aligned(s.bodies.back()->workspace_bytes()));
     }
-    s.serial_work = s.kind == Step::Kind::branch || core::has_effect(e) ? unknown : 0;
+    s.serial_work = s.kind == Step::Kind::branch || s.effect ? unknown : 0;
     for (auto& b : s.bodies) s.serial_work = s.serial_work < 0 || b->plan().serial_work() < 0 ? unknown : s.serial_work + b->plan().serial_work();
-    if (s.serial_work > 0)
-      s.serial_work *= s.kind == Step::Kind::scan ? static_cast<double>(core::Params(e.params).get<prims::ScanParams>().length) : guessed_steps;
-    if (s.kind != Step::Kind::branch) {  // the carry, twice: a step reads one and writes the other
-      const core::Params q = e.params;
-      const auto n =
-          static_cast<std::uint32_t>(s.kind == Step::Kind::scan ? q.get<prims::ScanParams>().n_carry : q.get<prims::WhileParams>().n_carry);
-      for (std::uint32_t i = 0; i < n; ++i) s.work_bytes += 2 * aligned(bytes_of(plan_.program->type(static_cast<Var>(e.out + i))));
-    }
+    if (s.serial_work > 0) s.serial_work *= s.kind == Step::Kind::scan ? static_cast<double>(s.trips.length) : guessed_steps;
+    // The carry, twice: a step reads one and writes the other.
+    for (std::int64_t i = 0; i < s.trips.n_carry; ++i) s.work_bytes += 2 * aligned(bytes_of(plan_.type(s.out[static_cast<std::size_t>(i)])));
     if (s.kind == Step::Kind::scan) make_team(s);
     return s;
   }
@@ -147,8 +162,7 @@ class Planner {
   void make_team(Step& s) const {
     constexpr double long_enough = 200000;          // 30 us
     constexpr std::size_t most_bytes = 256 * 1024;  // of a member
-    const core::Params params = s.eqn->params;
-    const auto& q = params.get<prims::ScanParams>();
+    const Trips& q = s.trips;
     const Plan& body = s.bodies[0]->plan();
     if (!body.wires.all_nests) return;
     double sums = 0;
@@ -190,11 +204,8 @@ Plan::Plan(ProgramPtr optimised) : program(std::move(optimised)) {
     const double planned = now_ms();
     code = compiler::compile(nests);
     compile_ms += now_ms() - planned;
-    std::size_t next = 0;
-    for (auto& s : steps)
-      for (auto& part : s.parts) part.kernel = code->kernels[next++];
   }
-  find_wires(*this);
+  finish(*this);
 }
 std::vector<const compiler::Nest*> Plan::all_nests() const {
   std::vector<const compiler::Nest*> r;

@@ -42,15 +42,20 @@ struct Part {  // one nest
   bool lasting = false;  // it keeps a thread busy for microseconds
   bool uneven = false;   // some of its points take longer than others
 };
-struct Operand {
-  std::int32_t slot;  // -1: a literal
-  core::Var literal = 0;
+using Place = std::int32_t;  // a slot, or ~k: the k-th literal
+struct Trips {               // of a loop: what its operands are, and how often it runs
+  std::int64_t n_cond_const = 0, n_const = 0, n_carry = 0, length = 0;
+  bool reverse = false, counted = false;
 };
 struct Step {
   enum class Kind : std::uint8_t { nests, call, scan, loop, branch };
   Kind kind = Kind::nests;
-  const core::Eqn* eqn = nullptr;  // of all but nests
-  std::vector<Operand> in;
+  const core::Primitive* prim = nullptr;  // of all but nests
+  core::ParamRef params;                  // of a call
+  const void* site = nullptr;             // of a call: where the user's code asked for it, if that is known
+  bool effect = false;
+  Trips trips{};
+  std::vector<Place> in;
   std::vector<std::int32_t> out;                               // slots
   std::vector<std::pair<std::size_t, core::ReduceOp>> starts;  // results (by number) that begin as the identity
   std::vector<Part> parts;
@@ -74,25 +79,33 @@ struct Wires {
 };
 
 struct Plan {
+  Plan() = default;
   explicit Plan(core::ProgramPtr optimised);
   double serial_work() const;  // of one thread, or unknown
   std::vector<const compiler::Nest*> all_nests() const;
 
-  core::ProgramPtr program;  // after the passes
-  std::vector<compiler::Unit> units;
-  std::vector<Step> steps;  // of each unit
+  Aval type(Place p) const { return p < 0 ? literal(p).aval() : slots[static_cast<std::size_t>(p)].type; }
+  const Tensor& literal(Place p) const { return literals[static_cast<std::size_t>(~p)]; }
+
+  // What it was made from, after the passes; nothing where it was read.
+  core::ProgramPtr program;
+  std::vector<compiler::Unit> units;  // of each step
+
+  std::size_t n_in = 0;
+  std::vector<Aval> results;
+  std::vector<Tensor> literals;
+  std::vector<Step> steps;
   compiler::CodePtr code;
   std::vector<Slot> slots;
-  std::vector<std::int32_t> result_slot;        // per output; -1: a literal
+  std::vector<Place> result_place;              // per output
   std::size_t arena_bytes = 0, held_bytes = 0;  // held: by tensors that are neither operands nor results, at most at a time
   Wires wires;
-  std::vector<Aval> results;
   std::optional<core::Executor::Direct> direct;
   double compile_ms = 0;  // of its nests, without those of bodies
 };
 
 void make_groups(Plan& plan);   // steps that run at a time: groups.cpp
 void place_values(Plan& plan);  // lifetimes and memory: places.cpp
-void find_wires(Plan& plan);    // what a prepared call needs, once there is code: places.cpp
+void finish(Plan& plan);        // what follows from its code and the rest: kernels of nests, what a prepared call needs: places.cpp
 
 }  // namespace functra::runtime

@@ -10,12 +10,7 @@ namespace functra::runtime {
 class Runner {
  public:
   Runner(const Executable& e, std::byte* work, Member* member = nullptr)
-      : e_(e),
-        work_(work),
-        member_(member),
-        in_(e.plan().program->inputs.size()),
-        out_(e.plan().program->outputs.size()),
-        buffers_(e.plan().wires.buffers) {
+      : e_(e), work_(work), member_(member), in_(e.plan().n_in), out_(e.plan().results.size()), buffers_(e.plan().wires.buffers) {
     for (auto [k, offset] : e.plan().wires.of_arena) buffers_[k] = work + offset;
   }
   void* in(std::size_t i) { return in_[i]; }
@@ -42,12 +37,11 @@ class Runner {
 
  private:
   void copy(std::size_t i) {
-    const core::Program& p = *e_.plan().program;
-    const std::int32_t k = e_.plan().result_slot[i];
-    const Aval type = p.out_type(i);
+    const Place k = e_.plan().result_place[i];
+    const Aval& type = e_.plan().results[i];
     const void* from;
     if (k < 0) {
-      from = p.literals[static_cast<std::size_t>(~p.outputs[i])].bytes();
+      from = e_.plan().literal(k).bytes();
     } else {
       const auto& slot = e_.plan().slots[static_cast<std::size_t>(k)];
       from = slot.where == Where::input ? in_[slot.at] : out_[slot.at];

@@ -17,6 +17,7 @@
 #if FUNCTRA_HAVE_LLVM
 #include "functra/runtime/executable.h"
 #include "functra/runtime/parts.h"
+#include "functra/runtime/plan_file.h"
 #endif
 
 namespace functra::testing {
@@ -123,10 +124,16 @@ class Guarded {
   std::size_t all_ = 0;
   std::byte *base_ = nullptr, *data_ = nullptr;
 };
+// As another process would read it from the cache on disk.
+runtime::ExecutablePtr read_again(const runtime::ExecutablePtr& e, const core::Program& p) {
+  if (!runtime::text_tells(p)) return e;
+  auto plan = runtime::read_plan(runtime::write_plan(e->plan()));
+  return plan ? std::make_shared<const runtime::Executable>(std::move(*plan)) : throw Error("a plan that cannot be read again");
+}
 // Generated code reads and writes nothing outside of its operands, results and workspace: a fault ends the tests.
 std::string guarded_differs(const functra::Program& p, const Vec& leaves, const Vec& want, Match match, double deep) {
-  const runtime::ExecutablePtr native = runtime::executable(p.ir());
-  const core::Program& q = *native->program();
+  const runtime::ExecutablePtr made = runtime::executable(p.ir()), native = read_again(made, *p.ir());
+  const core::Program& q = *made->program();
   Vec all = p.captured_tensors();
   all.insert(all.end(), leaves.begin(), leaves.end());
   for (bool at_end : {true, false}) {
@@ -144,7 +151,7 @@ std::string guarded_differs(const functra::Program& p, const Vec& leaves, const 
     native->run_raw(in.data(), out.data(), memory.emplace_back(runtime::aligned(native->workspace_bytes()), at_end).data());
     Vec is;
     for (std::size_t k = 0; k < q.outputs.size(); ++k) is.push_back(Tensor::copy_of(out[k], q.out_type(k).dtype, q.out_type(k).shape));
-    if (std::string d = results_differ(is, want, match, deep); !d.empty()) return "between guard pages: " + d + "\n" + p.str();
+    if (std::string d = results_differ(is, want, match, deep); !d.empty()) return "read again, between guard pages: " + d + "\n" + p.str();
   }
   return {};
 }
