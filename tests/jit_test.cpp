@@ -28,6 +28,32 @@ TEST(Jit, traces_once_per_signature) {
   f.cache_clear();
   EXPECT_EQ(f.cache_size(), 0u);
 }
+TEST(Jit, TheTracesThatWereNotUsedForLongestGo) {
+  int traces = 0;
+  auto f = ft::jit([&](const Tensor& x, int n) {
+    ++traces;
+    return x + n;
+  });
+  const Tensor x = ft::tensor(1.0);
+  constexpr int most = 1024;
+  for (int n = 0; n < most; ++n) f.trace(x, n);
+  f.trace(x, 0);  // used again
+  EXPECT_EQ(f.cache_size(), static_cast<std::size_t>(most));
+  for (int n = most; n < most + 20; ++n) f.trace(x, n);
+  EXPECT_EQ(f.cache_size(), static_cast<std::size_t>(most));
+  EXPECT_EQ(traces, most + 20);
+  for (int n : {0, 21, most - 1, most + 19}) f.trace(x, n);
+  EXPECT_EQ(traces, most + 20);
+  EXPECT_EQ(double(f(x, 1)), 2.0);  // traced again
+  EXPECT_EQ(traces, most + 21);
+}
+TEST(Jit, AFunctionMayCallItselfWhileItIsTraced) {
+  std::function<Tensor(const Tensor&)> self;
+  int depth = 0;
+  auto f = ft::jit([&](const Tensor& x) -> Tensor { return ++depth < 3 ? self(x) * 2.0 : x + 1.0; });
+  self = [&](const Tensor& x) { return f(x); };
+  EXPECT_EQ(double(f(ft::tensor(1.0))), 8.0);
+}
 TEST(Jit, transforms_of_a_jitted_function_do_not_call_it_again) {
   int traces = 0;
   auto f = ft::jit([&](const Tensor& x) {

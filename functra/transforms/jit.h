@@ -189,8 +189,9 @@ template <class F> class Jit : public Callable<Jit<F>, signature_t<F>> {
 }  // namespace detail
 
 // f compiled: traced at the first call with arguments of a structure, shapes, dtypes and static values, and run as a program after
-// that. Tensors that f captures keep the values they had when it was traced. donate: numbers of arguments whose memory the call may
-// reuse when it holds the last reference. A jitted function is a function: any transform takes it, and transforms its program.
+// that; the last 1,024 of these are kept, and of threads that call at a time one traces and the others wait. Tensors that f captures keep
+// the values they had when it was traced. donate: numbers of arguments whose memory the call may reuse when it holds the last reference.
+// A jitted function is a function: any transform takes it, and transforms its program.
 template <class F> auto jit(F f, JitOptions o = {}) { return detail::Jit<F>(std::move(f), std::move(o)); }
 
 }  // namespace functra

@@ -1,5 +1,7 @@
 #include "functra/transforms/trace_cache.h"
 
+#include <algorithm>
+
 namespace functra::erased {
 using namespace functra::core;
 using Entry = TraceCache::Entry;
@@ -45,44 +47,81 @@ std::vector<std::string> description(Refs args, const std::vector<Tensor*>& leav
 }  // namespace
 
 EntryPtr TraceCache::find(const std::string& key) {
-  std::lock_guard lock(mutex_);
   auto it = entries_.find(key);
-  bool found = it != entries_.end() && alive(*it->second);
-  ++(found ? hits_ : misses_);
-  return found ? it->second : nullptr;
+  if (it == entries_.end() || !alive(*it->second.entry)) return nullptr;
+  ++hits_;
+  it->second.used = ++calls_;
+  return it->second.entry;
 }
 EntryPtr TraceCache::get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) {
-  std::string key = key_of(args, leaves);
-  if (auto e = find(key)) return e;
+  const std::string key = key_of(args, leaves);
+  const auto self = std::this_thread::get_id();
+  bool first;
+  {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      if (auto e = find(key)) return e;
+      auto it = tracing_.find(key);
+      if (it == tracing_.end() || it->second == self) break;  // a function that calls itself waits for nobody
+      traced_.wait(lock);
+    }
+    ++misses_;
+    first = tracing_.emplace(key, self).second;
+  }
+  struct Done {  // also where tracing throws: those who wait then try for themselves
+    TraceCache& cache;
+    const std::string& key;
+    bool first;
+    ~Done() {
+      if (!first) return;
+      {
+        std::lock_guard lock(cache.mutex_);
+        cache.tracing_.erase(key);
+      }
+      cache.traced_.notify_all();
+    }
+  } done{*this, key, first};
+  EntryPtr e = trace(args, leaves, hooks);
+  insert(key, e);
+  return e;
+}
+void TraceCache::insert(const std::string& key, const EntryPtr& e) {
+  EntryPtr before;  // its tensors are released without the mutex
+  std::lock_guard lock(mutex_);
+  auto& slot = entries_[key];
+  before = std::exchange(slot.entry, e);
+  slot.used = ++calls_;
+  if (entries_.size() <= most) return;
+  auto oldest = std::ranges::min_element(entries_, {}, [](auto& x) { return x.second.used; });
+  before = std::move(oldest->second.entry);
+  entries_.erase(oldest);
+}
+EntryPtr TraceCache::trace(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) const {
   auto e = std::make_shared<Entry>();
   e->seen = description(args, leaves);
-  {
-    Recording t(who_, true);
-    t.takes_refs = true;
-    Scope s(&t);
-    std::optional<Expanding> native;
-    if (native_) native.emplace();
-    Vec values;
-    for (Tensor* x : leaves) {
-      values.push_back(*x);
-      if (!x->defined()) continue;
-      e->in.push_back(x->aval());
-      *x = t.input(e->in.back());
-    }
-    Vec out;
-    for (Tensor& y : tree::leaves(hooks.f().value)) {
-      e->defined.push_back(y.defined());
-      if (y.defined()) out.push_back(y);
-    }
-    for (auto& u : t.refs)
-      if (u.written) out.push_back(u.now);
-    e->refs = t.refs;
-    e->closed = t.finish(out);
-    e->kept = hooks.keep();
-    for (std::size_t i = 0; i < leaves.size(); ++i) *leaves[i] = values[i];
+  Recording t(who_, true);
+  t.takes_refs = true;
+  Scope s(&t);
+  std::optional<Expanding> native;
+  if (native_) native.emplace();
+  Vec values;
+  for (Tensor* x : leaves) {
+    values.push_back(*x);
+    if (!x->defined()) continue;
+    e->in.push_back(x->aval());
+    *x = t.input(e->in.back());
   }
-  std::lock_guard lock(mutex_);
-  entries_[key] = e;
+  Vec out;
+  for (Tensor& y : tree::leaves(hooks.f().value)) {
+    e->defined.push_back(y.defined());
+    if (y.defined()) out.push_back(y);
+  }
+  for (auto& u : t.refs)
+    if (u.written) out.push_back(u.now);
+  e->refs = t.refs;
+  e->closed = t.finish(out);
+  e->kept = hooks.keep();
+  for (std::size_t i = 0; i < leaves.size(); ++i) *leaves[i] = values[i];
   return e;
 }
 JitStats TraceCache::stats() {
@@ -90,7 +129,7 @@ JitStats TraceCache::stats() {
   return {hits_, misses_, entries_.size()};
 }
 void TraceCache::clear() {
-  std::unordered_map<std::string, EntryPtr> gone;
+  decltype(entries_) gone;
   std::lock_guard lock(mutex_);
   gone.swap(entries_);
 }
@@ -100,11 +139,12 @@ std::string TraceCache::explain(Refs args) {
   auto now = description(args, leaves);
   std::lock_guard lock(mutex_);
   if (auto it = entries_.find(key); it != entries_.end())
-    return alive(*it->second) ? "in the cache" : "traced before, but it captured a tensor of a transform that has finished";
+    return alive(*it->second.entry) ? "in the cache" : "traced before, but it captured a tensor of a transform that has finished";
   if (entries_.empty()) return "nothing is in the cache yet";
   std::string best;
   std::size_t fewest = ~std::size_t{0};
-  for (auto& [k, e] : entries_) {  // the entry that differs least
+  for (auto& [k, kept] : entries_) {  // the entry that differs least
+    const Entry* e = kept.entry.get();
     std::string text;
     std::size_t n = 0;
     std::string structures;

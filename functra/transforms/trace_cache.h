@@ -1,6 +1,8 @@
 // What compiled functions share: f traced once per structure, shapes, dtypes and static values of its arguments, and found again.
 #pragma once
+#include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 
 #include "functra/core/forms.h"
@@ -24,18 +26,29 @@ class TraceCache {
 
   // native: traces are what native code is made of (core::Expanding).
   explicit TraceCache(const char* who, bool native = false) : who_(who), native_(native) {}
-  // Found, or traced by hooks.f, after which the arguments are as they were. Fills `leaves` with those of args.
+  static constexpr std::size_t most = 1024;  // entries; the one that was not used for longest goes
+  // Found, or traced by hooks.f, after which the arguments are as they were; once where several threads ask at a time. Fills `leaves` with
+  // those of args.
   EntryPtr get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks);
   std::string explain(Refs args);
   JitStats stats();
   void clear();
 
  private:
-  EntryPtr find(const std::string& key);
+  EntryPtr find(const std::string& key);  // under the mutex
+  EntryPtr trace(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) const;
+  void insert(const std::string& key, const EntryPtr& e);
   const char* who_;
   bool native_;
+  struct Kept {
+    EntryPtr entry;
+    std::uint64_t used = 0;  // when, in calls
+  };
   std::mutex mutex_;
-  std::unordered_map<std::string, EntryPtr> entries_;
+  std::unordered_map<std::string, Kept> entries_;
+  std::unordered_map<std::string, std::thread::id> tracing_;  // what is being traced, and by whom
+  std::condition_variable traced_;
+  std::uint64_t calls_ = 0;
   std::int64_t hits_ = 0, misses_ = 0;
 };
 
