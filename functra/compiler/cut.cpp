@@ -4,56 +4,18 @@
 #include <algorithm>
 #include <optional>
 
-#include "functra/base/min_cut.h"
 #include "functra/compiler/bodies.h"
-#include "functra/compiler/fuse.h"
 #include "functra/compiler/passes.h"
+#include "functra/compiler/residuals.h"
 #include "functra/core/replay.h"
-#include "functra/prims/checkpoint.h"
 #include "functra/prims/loop.h"
-#include "functra/prims/math.h"
 
 namespace functra::compiler {
 namespace {
 using namespace functra::core;
 using namespace functra::prims;
-using Kind = Lowering::Kind;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-constexpr std::int64_t few_terms = 8;                       // of a sum that is made again
-constexpr std::int64_t fits = 256 * 1024;                   // bytes that are cheap to store and load: they stay in a cache near the core
-constexpr std::int64_t far = 256 << 20;                     // bytes that no cache holds
-constexpr double never = -1, near_word = 4, far_word = 16;  // prices: of an operation; of storing and loading 64 bits
-
-// What it costs to make again, in operations on 64 bits; never where that is dear.
-double price(const Program& p, const Eqn& e) {
-  constexpr double root = 16;
-  if (has_effect(e) || e.prim->seen || e.prim == &barrier_p || !inner_programs(e).empty()) return never;
-  const Lowering& l = e.prim->lowering;
-  auto terms = [&](const Shape& dims) { return p.operand_type(p.operands(e)[0]).shape.pick(dims).numel(); };
-  double words = 0;
-  for (std::uint32_t k = 0; k < e.n_out; ++k) words += static_cast<double>(bytes_of(p.type(static_cast<Var>(e.out + k)))) / 8;
-  switch (l.kind) {
-    case Kind::scalar: return e.prim == &sqrt_p || e.prim == &div_p ? root * words : cheap_formula(e.prim->name) ? words : never;
-    case Kind::index:
-    case Kind::reshape:
-    case Kind::pieces:
-    case Kind::position:
-    case Kind::bitcast:
-    case Kind::identity: return 0;
-    case Kind::convert: return words;
-    case Kind::reduction: {
-      const auto n = terms(l.dims(e.params));
-      return n <= few_terms ? words * static_cast<double>(n) : never;
-    }
-    case Kind::contraction: {
-      const auto n = terms(l.contraction(e.params).left);
-      return n <= few_terms / 2 ? words * static_cast<double>(n) : never;
-    }
-    default: return never;
-  }
-}
 
 // Of one scan, what another reads: which results, and as which of its slices.
 struct Link {
@@ -65,107 +27,6 @@ struct Cut {
   std::vector<std::size_t> dropped;    // outputs of the first body that are stacked no longer
   std::vector<Var> stacked;            // of the first body: in their place
   std::vector<Var> constants, slices;  // inputs of the first body that the second needs as well
-};
-
-// The choice for the values of one body.
-class Choice {
- public:
-  Choice(const Program& body, const ScanParams& q) : p_(body), made_(body.type_of.size(), none), what_(body.type_of.size(), computed) {
-    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
-      for (std::uint32_t i = 0; i < p_.eqns[k].n_out; ++i) made_[p_.eqns[k].out + i] = k;
-    for (std::size_t i = 0; i < p_.inputs.size(); ++i)
-      what_[at(p_.inputs[i])] = i < at(q.n_const) ? constant : i < at(q.n_const + q.n_carry) ? carry : slice;
-  }
-  // A result that is stacked in any case.
-  void keep(Var v) {
-    if (what_[at(v)] == computed && !p_.type(v).weak) what_[at(v)] = stored;
-  }
-  // Where the results `needed` are made in any case, what of the wanted is to be stacked, and which inputs the rest is made of. The cost of
-  // that, and of stacking all that is wanted, in operations. False where there is no choice: numbers of weak type are not stacked.
-  bool run(const std::vector<Var>& needed, const std::vector<Var>& wanted, double word) {
-    word_ = word;
-    prices_.resize(p_.eqns.size());
-    for (std::size_t k = 0; k < prices_.size(); ++k) prices_[k] = price(p_, p_.eqns[k]);
-    seen_.assign(p_.eqns.size(), 0);
-    for (Var v : needed) (void)made_for(v);
-    now_ = 2;
-    stacking_.assign(p_.type_of.size(), unknown_cost);
-    const std::size_t n = p_.type_of.size(), source = n + p_.eqns.size(), sink = source + 1;
-    MinCut cut(sink + 1);
-    auto capacity = [](double cost) { return cost < 0 ? MinCut::infinite : std::lround(64 * cost); };
-    for (Var v : wanted) {
-      cut.edge(source, at(v), MinCut::infinite);
-      all_stacked += stacking(v);
-    }
-    for (std::size_t k = 0; k < p_.eqns.size(); ++k) {
-      if (prices_[k] != 0) cut.edge(n + k, sink, capacity(prices_[k]));
-      for (Var o : p_.operands(p_.eqns[k]))
-        if (o >= 0) cut.edge(n + k, at(o), MinCut::infinite);
-    }
-    for (std::size_t v = 0; v < n; ++v) switch (what_[v]) {
-        case computed:
-          if (made_[v] != none)
-            cut.edge(v, n + made_[v], p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v))));
-          break;
-        case carry: cut.edge(v, sink, p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v)))); break;
-        case slice: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)) / 2)); break;
-        case constant:
-        case stored: break;
-      }
-    const auto chosen = cut.reached(source, sink);
-    if (chosen.empty()) return false;
-    for (std::size_t v = 0; v < n; ++v) {
-      if (!chosen[v]) continue;
-      const auto var = static_cast<Var>(v);
-      if (what_[v] == constant) constants.push_back(var);
-      else if (what_[v] == slice) slices.push_back(var);
-      else if (what_[v] == carry || (what_[v] == computed && !chosen[n + made_[v]])) stacked.push_back(var);
-      else continue;
-      if (what_[v] != constant) cost += stacking(var) / (what_[v] == slice ? 2 : 1);
-    }
-    for (std::size_t k = 0; k < p_.eqns.size(); ++k)
-      if (chosen[n + k]) cost += prices_[k];
-    return true;
-  }
-  std::vector<Var> stacked, constants, slices;
-  double cost = 0, all_stacked = 0;
-
- private:
-  enum What : std::uint8_t { computed, constant, carry, slice, stored };
-  static constexpr std::size_t none = ~std::size_t{0};
-  // The equations that it takes to make v, in so far as none was seen before; what they cost.
-  double made_for(Var v) {
-    double cost = 0;
-    std::vector<Var> todo{v};
-    while (!todo.empty()) {
-      const Var o = todo.back();
-      todo.pop_back();
-      if (o < 0 || made_[at(o)] == none) continue;
-      const std::size_t k = made_[at(o)];
-      if (seen_[k] == in_any_case || seen_[k] == now_) continue;
-      seen_[k] = now_;
-      cost += std::max(0.0, prices_[k]);
-      for (Var x : p_.operands(p_.eqns[k])) todo.push_back(x);
-    }
-    return cost;
-  }
-  // To store and to load it. What the first body does not compute in any case, it would for this alone; its steps wait for each other, those of
-  // the second have more to do meanwhile: twice.
-  double stacking(Var v) {
-    double& cost = stacking_[at(v)];
-    if (cost != unknown_cost) return cost;
-    ++now_;
-    return cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8 + 2 * made_for(v);
-  }
-  const Program& p_;
-  std::vector<std::size_t> made_;  // by which equation
-  std::vector<What> what_;
-  std::vector<double> prices_, stacking_;  // of equations; of values
-  static constexpr double unknown_cost = -1;
-  static constexpr std::uint32_t in_any_case = 1;
-  std::vector<std::uint32_t> seen_;  // per equation, by which walk; those that are needed in any case by the first
-  std::uint32_t now_ = in_any_case;
-  double word_ = 1;
 };
 
 std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<int>& uses) {
@@ -185,18 +46,20 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
     c.dropped.push_back(j);
     before += bytes_of(body.type(v));
   }
-  if (wanted.empty() || before * q.length <= fits) return {};
+  if (wanted.empty() || before * q.length <= fits_near) return {};
   auto dropped = [&](std::size_t j) { return std::find(c.dropped.begin(), c.dropped.end(), j) != c.dropped.end(); };
-  Choice choice(body, q);
+  Choice choice(body);
+  for (std::size_t i = 0; i < body.inputs.size(); ++i)
+    choice.is(body.inputs[i], i < at(q.n_const) ? Choice::free : i < at(q.n_const + q.n_carry) ? Choice::carried : Choice::loaded);
   std::vector<Var> needed;
   for (std::size_t j = 0; j < body.outputs.size(); ++j)
     if (j < at(q.n_carry) || !dropped(j)) needed.push_back(body.outputs[j]);
   for (auto [j, i] : link.r)  // what stays stacked is there to be read
     if (!dropped(j) && body.outputs[j] >= 0) choice.keep(body.outputs[j]);
-  if (!choice.run(needed, wanted, before * q.length > far ? far_word : near_word)) return {};
+  if (!choice.run(needed, wanted, price_of_word(before * q.length))) return {};
   c.stacked = std::move(choice.stacked);
   c.constants = std::move(choice.constants);
-  c.slices = std::move(choice.slices);
+  c.slices = std::move(choice.loads);
   std::erase_if(c.dropped, [&](std::size_t j) {  // what is stacked as it was
     auto it = std::find(c.stacked.begin(), c.stacked.end(), body.outputs[j]);
     if (it == c.stacked.end()) return false;

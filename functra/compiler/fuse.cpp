@@ -7,6 +7,7 @@
 #include "functra/compiler/pull.h"
 #include "functra/compiler/build.h"
 #include "functra/core/basis.h"
+#include "functra/core/replay.h"
 #include "functra/prims/index.h"
 #include "functra/prims/shape.h"
 
@@ -42,9 +43,19 @@ class Fusion {
   explicit Fusion(const Program& p) : p_(p), defines_(definitions(p)), small_(small_extent(p)), group_(p.eqns.size(), nowhere) {}
 
   std::vector<Unit> run() {
+    std::vector<Unit> out;
+    std::vector<std::uint8_t> written(p_.type_of.size(), 0);
+    Packings packings;
+    for (Unit& u : grouped()) build(p_, defines_, small_, std::move(u), written, packings, out);
+    return out;
+  }
+  // Without their nests.
+  std::vector<Unit> grouped() {
     index_consumers();
     for (std::size_t k = p_.eqns.size(); k-- > 0;) place(k);
-    return ordered();
+    std::vector<Unit> r = ordered();
+    find_buffers(r);
+    return r;
   }
 
  private:
@@ -352,9 +363,6 @@ class Fusion {
       }
     }
     std::vector<Unit> r;
-    std::vector<std::uint8_t> needed(p_.type_of.size(), 0);
-    for (Var v : p_.outputs)
-      if (v >= 0) needed[static_cast<std::size_t>(v)] = 1;
     for (std::int32_t g : order) {
       Unit u;
       u.call = at(g).call;
@@ -362,13 +370,13 @@ class Fusion {
       std::sort(u.eqns.begin(), u.eqns.end());
       r.push_back(std::move(u));
     }
-    finish(r, needed);
     return r;
   }
-  void finish(std::vector<Unit>& r, std::vector<std::uint8_t>& needed) {
-    std::vector<Unit> out;
-    std::vector<std::uint8_t> written(p_.type_of.size(), 0);
-    Packings packings;
+  // What they read from memory and write to it.
+  void find_buffers(std::vector<Unit>& r) {
+    std::vector<std::uint8_t> needed(p_.type_of.size(), 0);
+    for (Var v : p_.outputs)
+      if (v >= 0) needed[static_cast<std::size_t>(v)] = 1;
     for (Unit& u : r) {
       for (std::uint32_t k : u.eqns) {
         const Eqn& e = p_.eqns[k];
@@ -390,9 +398,7 @@ class Fusion {
         for (std::uint32_t i = 0; i < e.n_out; ++i)
           if (here && (u.call || needed[e.out + i])) u.out.push_back(static_cast<Var>(e.out + i));
       }
-      build(p_, defines_, small_, u, written, packings, out);
     }
-    r = std::move(out);
   }
 
   const Program& p_;
@@ -416,5 +422,13 @@ bool cheap_formula(std::string_view name) {
   return false;
 }
 std::vector<Unit> units(const Program& p) { return Fusion(p).run(); }
+std::int64_t traffic(const Program& p) {
+  std::int64_t bytes = 0;
+  for (const Unit& u : Fusion(p).grouped())
+    for (auto* list : {&u.in, &u.out})
+      for (Var v : *list)
+        if (v >= 0) bytes += core::bytes_of(p.type(v));
+  return bytes;
+}
 
 }  // namespace functra::compiler

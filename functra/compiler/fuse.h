@@ -19,5 +19,7 @@ bool cheap_formula(std::string_view primitive);  // one simple operation per ele
 
 // Units in an order in which every variable is written before it is read. All results of the program that equations define are written.
 std::vector<Unit> units(const core::Program& p);
+// Bytes that they read from memory and write to it, bodies of loops aside.
+std::int64_t traffic(const core::Program& p);
 
 }  // namespace functra::compiler

@@ -29,6 +29,7 @@ std::span<const Pass> passes() {
       {"cut", "Makes again, in a scan along another one, what costs less to make again than to stack.", cut_residuals},
       {"cse", "Computes equal values once.", merge_equal},
       {"rotate", "Carries to the next step what a step begins with and the one before has computed.", rotate_loops},
+      {"remat", "Makes cheap elementwise values again behind kernels and sums, where that costs less than to keep them.", make_again_between_phases},
       {"dce", "Removes equations, results of control flow and carries of loops that nothing uses.", eliminate_dead},
       {"halves", "Reduces 16-bit floats in f32, and rounds once.", reduce_halves},
       {"layouts", "Stores constants of loops in the order in which their bodies read them.", choose_layouts},

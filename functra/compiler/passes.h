@@ -39,22 +39,23 @@ ProgramPtr optimize(const ProgramPtr& p, std::span<const std::string> off = {}, 
 std::size_t count_equations(const core::Program& p);  // at every depth
 
 // ---- the passes
-ProgramPtr inline_all(const ProgramPtr& p);              // inline.cpp
-ProgramPtr expand_small(const ProgramPtr& p);            // expand.cpp
-ProgramPtr eliminate_dead(const ProgramPtr& p);          // dead.cpp
-ProgramPtr merge_equal(const ProgramPtr& p);             // cse.cpp
-ProgramPtr sink_free_values(const ProgramPtr& p);        // sink.cpp
-ProgramPtr simplify(const ProgramPtr& p);                // simplify.cpp
-ProgramPtr annihilate_zeros(const ProgramPtr& p);        // zeros.cpp, seeds.cpp
-ProgramPtr canonical_contractions(const ProgramPtr& p);  // contractions.cpp
-ProgramPtr simplify_gathers(const ProgramPtr& p);        // gathers.cpp
-ProgramPtr share_reciprocals(const ProgramPtr& p);       // reciprocals.cpp
-ProgramPtr hoist_invariants(const ProgramPtr& p);        // hoist.cpp
-ProgramPtr cut_residuals(const ProgramPtr& p);           // cut.cpp
-ProgramPtr sum_over_steps(const ProgramPtr& p);          // stacks.cpp
-ProgramPtr rotate_loops(const ProgramPtr& p);            // rotate.cpp
-ProgramPtr reduce_halves(const ProgramPtr& p);           // halves.cpp
-ProgramPtr choose_layouts(const ProgramPtr& p);          // layouts.cpp
+ProgramPtr inline_all(const ProgramPtr& p);                 // inline.cpp
+ProgramPtr expand_small(const ProgramPtr& p);               // expand.cpp
+ProgramPtr eliminate_dead(const ProgramPtr& p);             // dead.cpp
+ProgramPtr merge_equal(const ProgramPtr& p);                // cse.cpp
+ProgramPtr sink_free_values(const ProgramPtr& p);           // sink.cpp
+ProgramPtr simplify(const ProgramPtr& p);                   // simplify.cpp
+ProgramPtr annihilate_zeros(const ProgramPtr& p);           // zeros.cpp, seeds.cpp
+ProgramPtr canonical_contractions(const ProgramPtr& p);     // contractions.cpp
+ProgramPtr simplify_gathers(const ProgramPtr& p);           // gathers.cpp
+ProgramPtr share_reciprocals(const ProgramPtr& p);          // reciprocals.cpp
+ProgramPtr hoist_invariants(const ProgramPtr& p);           // hoist.cpp
+ProgramPtr cut_residuals(const ProgramPtr& p);              // cut.cpp
+ProgramPtr sum_over_steps(const ProgramPtr& p);             // stacks.cpp
+ProgramPtr rotate_loops(const ProgramPtr& p);               // rotate.cpp
+ProgramPtr make_again_between_phases(const ProgramPtr& p);  // remat.cpp
+ProgramPtr reduce_halves(const ProgramPtr& p);              // halves.cpp
+ProgramPtr choose_layouts(const ProgramPtr& p);             // layouts.cpp
 
 // Calls of compiled functions alone, not in bodies: derivatives of what is left are those of the Program.
 ProgramPtr inline_calls(const ProgramPtr& p);
