@@ -4,7 +4,8 @@ from xml.sax.saxutils import escape
 
 # Rows whose target is a share of the hand-written program, but which sorting and scattering decide: not in the mean.
 APART = ("sort_grad_1e6", "segment_sum_grad_1e6x16")
-NAMES = {"functra": "Functra", "hand": "by hand", "jax": "JAX", "enzyme": "Enzyme", "mlx": "MLX", "casadi": "CasADi"}
+OURS = ("functra", "eager", "hand")  # not another library
+NAMES = {"functra": "Functra", "eager": "without jit", "hand": "by hand", "jax": "JAX", "enzyme": "Enzyme", "mlx": "MLX", "casadi": "CasADi"}
 
 
 def name_of(peer):
@@ -32,11 +33,15 @@ def ratios(row):
     """(hand / ours, best other peer / ours, its name), None where one did not run."""
     ours = row.get("functra", {}).get("min_us")
     hand = row.get("hand", {}).get("min_us")
-    others = {p: r["min_us"] for p, r in row.items() if p not in ("functra", "hand")}
+    others = {p: r["min_us"] for p, r in row.items() if p not in OURS}
     best = min(others, key=others.get) if others else None
     if not ours:
         return None, None, best
     return hand / ours if hand else None, others[best] / ours if best else None, best
+
+
+def behind_eager(row):
+    return "functra" in row and "eager" in row and row["functra"]["min_us"] > row["eager"]["min_us"]
 
 
 def verdict(row, target):
@@ -77,22 +82,43 @@ def grid(head, rows):
     return "\n".join("| " + " | ".join(r) + " |" for r in [head, rule] + rows)
 
 
+def cell(figures, w, peer, key):
+    """A figure with its marks; why there is none, where it was tried; nothing where the program has no such row."""
+    row, error = figures["rows"][w], figures["missing"].get(w, {}).get(peer)
+    if error:
+        return error if error.startswith(">") else "—"
+    if peer not in row:
+        return ""
+    return number(row[peer][key]) + "!" * wrong(row, peer) + "†" * (peer == "functra" and behind_eager(row))
+
+
 def times(figures, targets):
     rows = []
     for w in ordered(figures, targets):
         row = figures["rows"][w]
-        cells = [number(row[p]["min_us"]) + ("!" if wrong(row, p) else "") if p in row else "" for p in figures["peers"]]
         by_hand, by_peer, _ = ratios(row)
-        rows.append([w] + cells + [ratio(by_hand), ratio(by_peer)] +
-                    [number(row["functra"]["compile_ms"]) if "functra" in row else "", verdict(row, targets.get(w))[0]])
-    head = ["minimum, us"] + [name_of(p) for p in figures["peers"]] + ["by hand / ours", "best peer / ours", "compile, ms", "target"]
-    return grid(head, rows)
+        ours = row.get("functra", {})
+        rows.append([w] + [cell(figures, w, p, "min_us") for p in figures["peers"]] + [ratio(by_hand), ratio(by_peer)] +
+                    [number(ours.get("compile_ms")), number(ours.get("warm", {}).get("compile_ms")), verdict(row, targets.get(w))[0]])
+    head = ["minimum, us"] + [name_of(p) for p in figures["peers"]]
+    return grid(head + ["by hand / ours", "best peer / ours", "first call, ms", "with a cache, ms", "target"], rows)
+
+
+def medians(figures, targets):
+    rows = [[w] + [cell(figures, w, p, "median_us") for p in figures["peers"]] for w in ordered(figures, targets)]
+    return grid(["median, us"] + [name_of(p) for p in figures["peers"]], rows)
 
 
 def compile_times(figures, targets):
-    peers = [p for p in figures["peers"] if p != "hand"]
-    rows = [[w] + [number(figures["rows"][w][p]["compile_ms"]) if p in figures["rows"][w] else "" for p in peers] for w in ordered(figures, targets)]
-    return grid(["first call, ms"] + [name_of(p) for p in peers], rows)
+    peers = [p for p in figures["peers"] if p not in OURS]
+    parts = ("trace_ms", "code_ms", "compile_ms")
+    rows = []
+    for w in ordered(figures, targets):
+        ours = figures["rows"][w].get("functra", {})
+        rows.append([w] + [number(run.get(k)) for run in (ours, ours.get("warm", {})) for k in parts] +
+                    [cell(figures, w, p, "compile_ms") for p in peers])
+    head = ["first call, ms"] + [h + t for h in ("", "with a cache: ") for t in ("trace", "code", "Functra, in all")]
+    return grid(head + [name_of(p) for p in peers], rows)
 
 
 def summary(figures, targets):
@@ -107,14 +133,22 @@ def summary(figures, targets):
     slower = [(w, r["functra"]["call_us"]) for w, r in figures["rows"].items() if r.get("functra", {}).get("call_us")]
     if slower:
         lines.append("Through `fast(args)` instead of `bind`: " + ", ".join(f"`{w}` {number(v)} us" for w, v in slower) + ".")
-    for title, what in (("Left out", [f"{name_of(p)} ({why})" for p, why in figures["left_out"].items()]), ("Failed", figures["failed"])):
+    behind = [f"`{w}`" for w, r in figures["rows"].items() if behind_eager(r)]
+    if "eager" in figures["peers"]:
+        lines.append("Slower than the same function without `jit` (†): " + (", ".join(behind) or "none") + ".")
+    losses = [(w, *ratios(r)[1:]) for w, r in figures["rows"].items()]
+    losses = [f"`{w}` ({name_of(best)}, {ratio(r)})" for w, r, best in losses if r and r < 1]
+    if any(p not in OURS for p in figures["peers"]):
+        lines.append("Another library is faster: " + (", ".join(losses) or "nowhere") + ".")
+    failed = [f"`{w}` by {name_of(p)} ({escape(why)})" for w, m in figures["missing"].items() for p, why in m.items() if not why.startswith(">")]
+    for title, what in (("Left out", [f"{name_of(p)} ({why})" for p, why in figures["left_out"].items()]), ("Failed (—)", failed)):
         if what:
             lines.append(f"{title}: " + "; ".join(what) + ".")
     return lines
 
 
 def text(figures, targets):
-    return "\n\n".join([times(figures, targets), compile_times(figures, targets)] + summary(figures, targets))
+    return "\n\n".join([f(figures, targets) for f in (times, medians, compile_times)] + summary(figures, targets))
 
 
 def document(figures, targets, chart_name):
@@ -123,7 +157,8 @@ def document(figures, targets, chart_name):
 
 Derivative programs by Functra's `jit`, beside the same work in other libraries and written by hand with SIMD instructions. Every
 program ran in the same run, one workload after the other, and printed the same sum of absolute values of its results ('!': it did
-not). Ratios are theirs / ours: above 1, Functra is faster. Losses are included.
+not). Ratios are theirs / ours: above 1, Functra is faster. Losses are included. "Without jit" is Functra's plain evaluation of the same
+function. A program without such a row has an empty cell; one that did not end in time has the limit.
 
 ![by hand / ours, on a logarithmic axis]({chart_name})
 
@@ -134,9 +169,17 @@ calls in {figures['budget']} s, best of {figures['rounds']} run{'s' if figures['
 
 {chr(10).join('* ' + l for l in summary(figures, targets))}
 
+## Medians
+
+Of the same calls.
+
+{medians(figures, targets)}
+
 ## First calls
 
-Tracing, passes and compilation, with empty caches.
+Functra's are tracing, the making of code (passes, generation, linking; with a cache: its lookup and loading) and the first run. The first
+three columns and the peers' are with empty caches; "with a cache" is a second process that finds what the first left in
+`FUNCTRA_CACHE_DIR`.
 
 {compile_times(figures, targets)}
 

@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
 """Functra and its peers side by side: every workload in turn by every program, one table of their minimum times.
 
-    run.py --python VENV/bin/python [--only w1,w2] [--peers functra,hand,jax,...] [--rounds 2] [--budget 0.5]
+    run.py --python VENV/bin/python [--only w1,w2] [--peers functra,hand,jax,...] [--rounds 2] [--budget 0.5] [--limit 60]
            [--program build/release/bench/functra_bench] [--page FILE] [--json FILE] [--from FILE]
 
 Every program prints JSON lines (common.py). Ratios are theirs / ours: above 1, Functra is faster. Targets are those of targets.json
 ("of": the hand-written program, or the best other peer). Rows whose `check` differs from JAX's (or, without JAX, from the hand-written
-program's) by more than 1e-5 (f32) or 1e-9 (f64) are marked '!'. Compile times are cold: caches on disk are fresh for each run.
+program's) by more than 1e-5 (f32) or 1e-9 (f64) are marked '!'. Compile times are cold: caches on disk are fresh for each run. Functra
+runs once more with the cache it filled; "eager" is Functra without jit. A program that takes longer than the limit is stopped.
 """
-import argparse, datetime, json, os, platform, shutil, subprocess, sys, tempfile
+import argparse, contextlib, datetime, json, os, platform, shutil, signal, subprocess, sys, tempfile
 
 import page
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-DEFAULT_PEERS = "functra,hand,jax,torch.func,torch.compile,enzyme"
+DEFAULT_PEERS = "functra,eager,hand,jax,torch.func,torch.compile,enzyme"
 HAND = "g++ -std=c++20 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp-simd -pthread {src} -o {out} -lmvec -lm"
 MODULES = {"jax": "jax", "torch.func": "torch", "torch.compile": "torch", "enzyme": "enzyme_ad.jax", "mlx": "mlx.core", "casadi": "casadi"}
-TIMEOUT_S = 900
+FIRST_CALL = ("compile_ms", "trace_ms", "code_ms")
 
 
 def options():
@@ -27,6 +28,7 @@ def options():
     ap.add_argument("--only", default="", help="a comma list of workloads")
     ap.add_argument("--rounds", type=int, default=1, help="the best of so many runs")
     ap.add_argument("--budget", default="0.5", help="seconds of repeats per row")
+    ap.add_argument("--limit", type=float, default=60, help="seconds that a program may take for a row")
     ap.add_argument("--program", default=os.path.join(ROOT, "build/release/bench/functra_bench"), help="Functra's measurements")
     ap.add_argument("--build", default=os.path.join(ROOT, "build/peers"), help="where the hand-written peer is compiled")
     ap.add_argument("--page", default="", help="write the table, and a chart beside it, as this Markdown page")
@@ -47,8 +49,8 @@ def hand(build):
 
 def command(peer, a):
     """The command of a peer and its environment, or why it is left out."""
-    if peer == "functra":
-        return ([a.program, "--workloads"], {}) if os.path.exists(a.program) else "its program is not built"
+    if peer in ("functra", "eager"):
+        return ([a.program, "--eager" if peer == "eager" else "--workloads"], {}) if os.path.exists(a.program) else "its program is not built"
     if peer == "hand":
         return ([hand(a.build), HERE], {}) if shutil.which("g++") else "g++ is not installed"
     if peer not in MODULES:
@@ -65,24 +67,40 @@ def command(peer, a):
     return [a.python, os.path.join(HERE, f"peer_{script}.py")], env
 
 
-def run(cmd, env, workload, a):
-    """The lines of one program for one workload; caches on disk are fresh."""
-    with tempfile.TemporaryDirectory() as fresh:
-        env = {**os.environ, **env, "PEER_ONLY": workload, "PEER_BUDGET_S": a.budget,
-               "FUNCTRA_CACHE_DIR": fresh, "TORCHINDUCTOR_CACHE_DIR": fresh, "PEER_DATA": os.path.join(ROOT, "bench/data")}
-        try:
-            r = subprocess.run(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            return [], f"no result in {TIMEOUT_S} s"
-    lines = [json.loads(l) for l in r.stdout.splitlines() if l.startswith("{")]
+def run(cmd, env, limit):
+    """The lines of one program, and what went wrong."""
+    p = subprocess.Popen(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        out, err = p.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        return [], f"> {limit:g} s"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(p.pid, signal.SIGKILL)  # compilers that it started, too
+        p.wait()
+    lines = [json.loads(l) for l in out.splitlines() if l.startswith("{")]
     errors = [l["error"] for l in lines if "error" in l]
-    if not errors and r.returncode != 0:
-        errors = (r.stderr.strip().splitlines() or [f"exit code {r.returncode}"])[-1:]
+    if not errors and p.returncode != 0:
+        errors = (err.strip().splitlines() or [f"exit code {p.returncode}"])[-1:]
     return [l for l in lines if "error" not in l], "; ".join(errors)
 
 
+def row(peer, cmd, env, workload, a):
+    """The figures of one program for one workload (None: it has none), and what went wrong; caches on disk are fresh."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as fresh:
+        env = {**os.environ, **env, "PEER_ONLY": workload, "PEER_BUDGET_S": a.budget,
+               "FUNCTRA_CACHE_DIR": fresh, "TORCHINDUCTOR_CACHE_DIR": fresh, "PEER_DATA": os.path.join(ROOT, "bench/data")}
+        lines, error = run(cmd, env, a.limit)
+        r = next((l for l in lines if l["workload"] == workload), None)
+        if r and peer == "functra":
+            for again in run(cmd, {**env, "PEER_BUDGET_S": "0"}, a.limit)[0]:
+                r["warm"] = {k: again[k] for k in FIRST_CALL if k in again}
+    return r, error
+
+
 def measure(a, targets):
-    """rows[workload][peer]: the figures, the best of all rounds; the peers that ran; those left out, with the reason."""
+    """rows[workload][peer]: the figures, the best of all rounds; missing[workload][peer]: why there are none; the peers that ran; those
+    left out, with the reason."""
     commands, left_out = {}, {}
     for peer in filter(None, a.peers.split(",")):
         c = command(peer, a)
@@ -92,20 +110,21 @@ def measure(a, targets):
         else:
             commands[peer] = c
     workloads = [w for w in a.only.split(",") if w] or list(targets)
-    rows, failed = {}, []
+    rows, missing = {w: {} for w in workloads}, {w: {} for w in workloads}
     for n in range(a.rounds):
         for w in workloads:
             for peer, (cmd, env) in commands.items():
-                lines, error = run(cmd, env, w, a)
+                if peer in missing[w]:
+                    continue
+                r, error = row(peer, cmd, env, w, a)
                 if error:
-                    failed.append(f"{w} by {peer}: {error}")
-                    print(failed[-1], file=sys.stderr)
-                for r in (l for l in lines if l["workload"] == w):
-                    old = rows.setdefault(w, {}).get(peer)
-                    if old is None or r["min_us"] < old["min_us"]:
-                        rows[w][peer] = {**r, "compile_ms": (old or r)["compile_ms"]}  # that of the first run
-                print(f"[{n + 1}/{a.rounds}] {w} {peer}: " + (f"{lines[0]['min_us']:.4g} us" if lines else "-"), file=sys.stderr)
-    return dict(rows=rows, peers=list(commands), left_out=left_out, failed=failed, budget=a.budget, rounds=a.rounds, machine=machine())
+                    missing[w][peer] = error
+                elif r:
+                    old = rows[w].setdefault(peer, r)
+                    if r["min_us"] < old["min_us"]:  # first calls: those of the first run
+                        old.update({k: r[k] for k in ("min_us", "median_us", "call_us") if k in r})
+                print(f"[{n + 1}/{a.rounds}] {w} {peer}: " + (error or (f"{r['min_us']:.4g} us" if r else "no such row")), file=sys.stderr)
+    return dict(rows=rows, peers=list(commands), left_out=left_out, missing=missing, budget=a.budget, rounds=a.rounds, machine=machine())
 
 
 def machine():
@@ -138,4 +157,4 @@ if __name__ == "__main__":
         open(chart, "w").write(page.chart(figures, targets))
         open(a.page, "w").write(page.document(figures, targets, os.path.basename(chart)))
         print(f"wrote {a.page} and {chart}", file=sys.stderr)
-    sys.exit(1 if figures["failed"] and any(" by functra:" in f for f in figures["failed"]) else 0)
+    sys.exit(any("functra" in m for m in figures["missing"].values()))

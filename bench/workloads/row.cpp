@@ -23,10 +23,16 @@ void Row::compare(const std::vector<Tensor>& out, const std::vector<Tensor>& exp
   }
 }
 
-void Row::report(const std::vector<Tensor>& out, double first, Times t, double call) const {
-  Line line{name, "functra", dtype_of(out), first, t, total(out), note};
-  if (call > 0) line.more = fmt::format(", \"call_us\": {:.4f}", call * 1e6);
+void Row::report(const std::vector<Tensor>& out, double first, Times t, const Figures& more) const {
+  Line line{name, plain ? "eager" : "functra", dtype_of(out), first, t, total(out), note};
+  for (auto& [key, value] : more) line.more += fmt::format(", \"{}\": {:.4f}", key, value);
   print(line);
+}
+
+double code_ms(const ft::CompiledProgram& p) {
+  try {
+    return p.compile_ms();
+  } catch (const ft::Error&) { return 0; }
 }
 
 std::vector<Row> all_rows() {

@@ -5,6 +5,8 @@
 
 namespace bench {
 
+using Figures = std::vector<std::pair<const char*, double>>;  // further members of a line
+
 struct Row {
   const char* name;
   void (*make)(const Row&);
@@ -14,6 +16,7 @@ struct Row {
   int inner = 1;
   // How far compiled results may be from plain evaluation, relative to the largest element of an output; 0: 2e-5 (f32), 1e-10 (f64).
   double tolerance = 0;
+  bool plain = false;  // evaluated as it stands
 
   // ft::jit(f) at these arguments.
   template <class F, class... A> void jit(F f, const A&... args) const;
@@ -23,18 +26,24 @@ struct Row {
  private:
   // Throws a ValueError that names the output and the element.
   void compare(const std::vector<Tensor>& out, const std::vector<Tensor>& expected) const;
-  void report(const std::vector<Tensor>& out, double first, Times t, double call = 0) const;
+  void report(const std::vector<Tensor>& out, double first, Times t, const Figures& more = {}) const;
 };
 
 // The rows of each family; all of them.
 std::vector<Row> elementwise_rows(), loop_rows(), small_rows(), dense_rows(), network_rows();
 std::vector<Row> all_rows();
+// From the traced program to code that can be called: passes and code generation, or what was found on disk. 0 in a build without LLVM.
+double code_ms(const ft::CompiledProgram& p);
 
 template <class F, class... A> void Row::jit(F f, const A&... args) const {
+  if (plain) return eager(f, args...);
   auto fast = ft::jit(f);
   double t0 = now();
+  auto traced = fast.trace(args...);
+  double t1 = now();
   auto r = fast(args...);
   double first = now() - t0;
+  Figures more{{"trace_ms", (t1 - t0) * 1e3}, {"code_ms", code_ms(traced.lower().compile())}};
   std::vector<Tensor> out = ft::tree_leaves(r);
   compare(out, ft::tree_leaves(f(args...)));
   Times calls = repeat(
@@ -45,7 +54,7 @@ template <class F, class... A> void Row::jit(F f, const A&... args) const {
         return now() - t;
       },
       inner);
-  if (inner == 1) return report(out, first, calls);
+  if (inner == 1) return report(out, first, calls, more);
   auto call = fast.bind(args...);
   compare(ft::tree_leaves(call(args...)), out);
   Times bound = repeat(
@@ -55,7 +64,8 @@ template <class F, class... A> void Row::jit(F f, const A&... args) const {
         return now() - t;
       },
       inner);
-  report(out, first, bound, calls.min);
+  more.push_back({"call_us", calls.min * 1e6});
+  report(out, first, bound, more);
 }
 
 template <class F, class... A> void Row::eager(F f, const A&... args) const {
