@@ -112,9 +112,11 @@ int main(int argc, char** argv) {
   check_same("the hand is at its target", there.position, wanted.position, 1e-9);
   check_same("and turned as it should", there.rotation, wanted.rotation, 1e-9);
 
-  std::vector<ft::io::Curve> curves{{"targets", column(circle, 1), column(circle, 2)}};
-  for (std::int64_t i = 0; i < targets; i += 16) curves.push_back({i ? "" : "ways from rest", column(ways[i], 1), column(ways[i], 2)});
-  save(out + "/robot_arm_circle.png", ft::io::line_plot(curves, "Inverse kinematics of the UR5", "y, metres", "z, metres"));
+  Tensor some = ways.index({ft::Slice(0, targets, 16)}), gaps = ft::full({targets / 16, 1, 3}, NAN, ft::f64);
+  Tensor drawn = ft::cat({some, gaps}, 1).reshape({-1, 3});
+  save(out + "/robot_arm_circle.png",
+       ft::io::line_plot({{"targets", column(circle, 1), column(circle, 2)}, {"ways from rest", column(drawn, 1), column(drawn, 2)}},
+                         "Inverse kinematics of the UR5", "y, metres", "z, metres"));
 
   // Manipulability with the hand turned down, by the shoulder and the elbow. Its closed form is a product: an elbow stretched, a wrist at
   // zero (here it is at a right angle) and a wrist above the shoulder each leave the arm a direction in which it cannot move.

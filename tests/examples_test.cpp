@@ -1,8 +1,11 @@
-// The examples run, their own checks hold, and they leave their pictures.
+// The examples run, their own checks hold, and they leave their pictures, which are those on the pages of docs/.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "functra/functra.h"
+#include "functra/io/png.h"
 #include "tests/laws_count.h"
 #include "tests/support/process.h"
 
@@ -22,7 +25,18 @@ TEST_P(Examples, checks_hold) {
   EXPECT_EQ(r.status, 0) << r.output;
   EXPECT_NE(r.output.find(": ok"), r.output.npos) << r.output;
   EXPECT_EQ(r.output.find("FAILED"), r.output.npos) << r.output;
-  for (const char* picture : GetParam().pictures) EXPECT_TRUE(std::filesystem::exists(out + "/" + picture)) << picture;
+  for (const char* picture : GetParam().pictures) {
+    ASSERT_TRUE(std::filesystem::exists(out + "/" + picture)) << picture;
+    const std::string on_page = std::string(testing::source_dir()) + "/docs/tutorials/" + picture;
+    if (!std::filesystem::exists(on_page)) continue;
+    Tensor drawn = io::read_png(out + "/" + picture), shown = io::read_png(on_page);
+    ASSERT_EQ(drawn.sizes(), shown.sizes()) << picture;
+    auto a = drawn.to_vector<double>(), b = shown.to_vector<double>();
+    std::size_t same = 0;  // up to what the last digits of another machine may turn
+    for (std::size_t i = 0; i < a.size(); ++i) same += std::fabs(a[i] - b[i]) <= 2;
+    EXPECT_GT(static_cast<double>(same), 0.99 * static_cast<double>(a.size())) << picture << " is not the picture on its page";
+    EXPECT_LT(std::filesystem::file_size(on_page), 60000u) << picture;
+  }
 }
 INSTANTIATE_TEST_SUITE_P(
     All, Examples,
