@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Functra and its peers side by side: every workload in turn by every program, one table of their minimum times.
 
-    run.py --python VENV/bin/python [--only w1,w2] [--peers functra,hand,jax,...] [--rounds 2] [--budget 0.5] [--limit 60]
+    run.py --python VENV/bin/python [--only w1,w2] [--peers functra,hand,jax,...] [--rounds 2] [--budget 0.5] [--limit 90]
            [--program build/release/bench/functra_bench] [--page FILE] [--json FILE] [--from FILE]
 
 Every program prints JSON lines (common.py). Ratios are theirs / ours: above 1, Functra is faster. Targets are those of targets.json
@@ -28,7 +28,7 @@ def options():
     ap.add_argument("--only", default="", help="a comma list of workloads")
     ap.add_argument("--rounds", type=int, default=1, help="the best of so many runs")
     ap.add_argument("--budget", default="0.5", help="seconds of repeats per row")
-    ap.add_argument("--limit", type=float, default=60, help="seconds that a program may take for a row")
+    ap.add_argument("--limit", type=float, default=90, help="seconds that a program may take for a row")
     ap.add_argument("--program", default=os.path.join(ROOT, "build/release/bench/functra_bench"), help="Functra's measurements")
     ap.add_argument("--build", default=os.path.join(ROOT, "build/peers"), help="where the hand-written peer is compiled")
     ap.add_argument("--page", default="", help="write the table, and a chart beside it, as this Markdown page")
