@@ -3,10 +3,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "functra/base/memory.h"
 #include "tests/support/close.h"
+#include "tests/support/process.h"
 
 namespace {
 namespace ft = functra;
@@ -27,6 +31,36 @@ TEST(Stages, show_a_function_on_its_way_to_machine_code) {
   EXPECT_TRUE(holds(low.text(), "i0=[0, 100)")) << low.text();
   EXPECT_TRUE(holds(low.llvm_ir(), "define void @nest0")) << low.llvm_ir();
   EXPECT_TRUE(holds(low.assembly(), "nest0:"));
+}
+TEST(Stages, show_each_pass) {
+  auto stages = ft::jit(ft::grad(f)).trace(points(100));
+  auto steps = stages.lower().passes();
+  ASSERT_GT(steps.size(), 10u);
+  EXPECT_EQ(steps.front().name, "inline");
+  EXPECT_EQ(steps.front().before, stages.program().size());
+  EXPECT_EQ(steps.back().program.str(), stages.lower().program().str());
+  for (std::size_t k = 1; k < steps.size(); ++k) EXPECT_EQ(steps[k].before, steps[k - 1].after);
+  for (auto& s : steps) EXPECT_GE(s.ms, 0) << s.name;
+  ::setenv("FUNCTRA_PASSES_OFF", "simplify,cse", 1);
+  auto fewer = stages.lower().passes();
+  ::unsetenv("FUNCTRA_PASSES_OFF");
+  EXPECT_LT(fewer.size(), steps.size());
+  for (auto& s : fewer) EXPECT_NE(s.name, "simplify");
+}
+TEST(Stages, are_written_to_files_where_the_user_wants_them) {
+  const std::filesystem::path dir = std::filesystem::path(functra::testing::binary_dir()) / ("dump_test_" + std::to_string(::getpid()));
+  std::filesystem::create_directory(dir);
+  ::setenv("FUNCTRA_DUMP_DIR", dir.c_str(), 1);
+  (void)ft::jit([](const Tensor& x) { return ft::sum(ft::sin(x) * 1.0 + 0.734); })(points(31));
+  ::unsetenv("FUNCTRA_DUMP_DIR");
+  std::string all;
+  for (auto& e : std::filesystem::directory_iterator(dir)) {
+    std::ifstream in(e.path());
+    all.append(std::istreambuf_iterator<char>(in), {});
+  }
+  std::filesystem::remove_all(dir);
+  for (const char* part : {"# as traced\nprogram(v0: f64[31])", "# after simplify: ", "# in the order it runs\n", "1 nest of"})
+    EXPECT_TRUE(holds(all, part)) << all;
 }
 TEST(Stages, compile_to_what_can_be_called_and_says_what_it_costs) {
   auto fast = ft::jit(f);

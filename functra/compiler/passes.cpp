@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <unordered_map>
 
 namespace functra::compiler {
@@ -77,6 +78,17 @@ std::size_t count_equations(const core::Program& p) {
   return count_in(p, known);
 }
 
+std::vector<std::string> passes_off() {
+  std::vector<std::string> r;
+  const char* list = std::getenv("FUNCTRA_PASSES_OFF");
+  for (std::string s = list ? list : ""; !s.empty();) {
+    auto comma = s.find(',');
+    r.push_back(s.substr(0, comma));
+    s = comma == s.npos ? "" : s.substr(comma + 1);
+  }
+  return r;
+}
+
 ProgramPtr optimize(const ProgramPtr& program, std::span<const std::string> off, PassReport* report) {
   check_names(off);
   ProgramPtr p = program;
@@ -86,7 +98,7 @@ ProgramPtr optimize(const ProgramPtr& program, std::span<const std::string> off,
     ProgramPtr q = pass.run(p);
     double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     if (q != p) check(pass, *p, *q);
-    if (report) report->lines.push_back({pass.name, ms, count_equations(*p), count_equations(*q), report->keep_text ? q->str() : std::string()});
+    if (report) report->lines.push_back({pass.name, ms, count_equations(*p), count_equations(*q), q});
     p = std::move(q);
   }
   return p;

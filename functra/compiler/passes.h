@@ -27,14 +27,16 @@ struct PassReport {
     const char* pass;
     double ms;
     std::size_t before, after;  // equations, at every depth
-    std::string text;           // the program after it, where `keep_text` asks for that
+    ProgramPtr program;         // after it
   };
   std::vector<Line> lines;
-  bool keep_text = false;
 };
 // All passes but those named in `off` (ValueError for a name that is none, with the list of names). The Program is verified after each; a
 // pass that made a wrong one is a ValueError that names it.
 ProgramPtr optimize(const ProgramPtr& p, std::span<const std::string> off = {}, PassReport* report = nullptr);
+
+// Names in FUNCTRA_PASSES_OFF=cse,hoist: what compiled calls leave out, to find out which pass does what.
+std::vector<std::string> passes_off();
 
 std::size_t count_equations(const core::Program& p);  // at every depth
 

@@ -1,6 +1,7 @@
 // Who runs the Programs of compiled calls and of control flow. runtime/ defines the one in use; the meaning is that of eval_program.
 #pragma once
 #include <string>
+#include <vector>
 
 #include "functra/core/ir.h"
 
@@ -40,6 +41,14 @@ class Executor {
   virtual ProgramPtr optimised(const ProgramPtr& program) const = 0;
   virtual std::string text(const ProgramPtr& program, Form form) const = 0;
   virtual Figures figures(const ProgramPtr& program) const = 0;
+  // The passes, run once more: each with what it took and gave.
+  struct PassStep {
+    std::string name;
+    double ms;
+    std::size_t before, after;  // equations, at every depth
+    ProgramPtr program;         // after it
+  };
+  virtual std::vector<PassStep> passes(const ProgramPtr& program) const = 0;
 };
 const Executor& executor();
 

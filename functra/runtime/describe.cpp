@@ -1,6 +1,12 @@
 // Executables as text and figures.
-#include <algorithm>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+
+#include "functra/compiler/passes.h"
 #include "functra/runtime/executable.h"
 
 namespace functra::runtime {
@@ -57,20 +63,15 @@ std::string Executable::text(Executor::Form form) const {
   return s;
 }
 
-Executor::Figures Executable::figures() const {
+Executor::Figures figures_of(const Plan& plan) {
   Executor::Figures f;
-  if (!plan_.program) {
-    f = described().figures();
-    f.compile_ms = before_ms_;
-    return f;
-  }
-  f.compile_ms = before_ms_ + plan_.compile_ms;
-  f.workspace = plan_.arena_bytes + plan_.held_bytes;
+  f.compile_ms = plan.compile_ms;
+  f.workspace = plan.arena_bytes + plan.held_bytes;
   auto bytes = [&](Var v) {
-    return v < 0 ? 0.0 : static_cast<double>(plan_.program->type(v).shape.numel()) * static_cast<double>(size_of(plan_.program->type(v).dtype));
+    return v < 0 ? 0.0 : static_cast<double>(plan.program->type(v).shape.numel()) * static_cast<double>(size_of(plan.program->type(v).dtype));
   };
-  for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
-    const compiler::Unit& u = plan_.units[k];
+  for (std::size_t k = 0; k < plan.steps.size(); ++k) {
+    const compiler::Unit& u = plan.units[k];
     for (Var v : u.in) f.bytes += bytes(v);
     for (Var v : u.out) f.bytes += bytes(v);
     f.nests += u.nests.size();
@@ -84,15 +85,15 @@ Executor::Figures Executable::figures() const {
       f.flops += work * points;
     }
     if (!u.call) continue;
-    const core::Eqn& e = plan_.program->eqns[u.eqns[0]];
+    const core::Eqn& e = plan.program->eqns[u.eqns[0]];
     if (e.prim->lowering.kind == core::Lowering::Kind::contraction) {
       double terms = 1;
-      const Aval left = plan_.program->operand_type(plan_.program->operands(e)[0]);
+      const Aval left = plan.program->operand_type(plan.program->operands(e)[0]);
       for (std::int64_t d : e.prim->lowering.contraction(e.params).left) terms *= static_cast<double>(left.shape[static_cast<std::size_t>(d)]);
-      f.flops += 2 * terms * static_cast<double>(plan_.program->type(static_cast<Var>(e.out)).shape.numel());
+      f.flops += 2 * terms * static_cast<double>(plan.program->type(static_cast<Var>(e.out)).shape.numel());
     }
-    f.kernels += plan_.steps[k].bodies.empty();
-    for (auto& b : plan_.steps[k].bodies) {
+    f.kernels += plan.steps[k].bodies.empty();
+    for (auto& b : plan.steps[k].bodies) {
       auto g = b->figures();
       f.flops += g.flops;
       f.bytes += g.bytes;
@@ -102,6 +103,33 @@ Executor::Figures Executable::figures() const {
     }
   }
   return f;
+}
+Executor::Figures Executable::figures() const {
+  Executor::Figures f = plan_.figures;
+  f.compile_ms += before_ms_;
+  return f;
+}
+
+// FUNCTRA_DUMP_DIR: what becomes of each program that is compiled, as a file.
+void dump(const core::Program& traced, const compiler::PassReport& report, const Executable& made) {
+  static std::atomic<unsigned> count{0};
+  const char* dir = std::getenv("FUNCTRA_DUMP_DIR");
+  if (!dir || !*dir) return;
+  std::string text = "# as traced\n" + traced.str() + "\n";
+  const core::Program* before = &traced;
+  for (auto& l : report.lines) {
+    char line[160];
+    std::snprintf(line, sizeof line, "\n# after %s: %.3f ms, %zu equations, %zu before\n", l.pass, l.ms, l.after, l.before);
+    text += line;
+    if (l.program.get() != before) text += l.program->str() + "\n";
+    before = l.program.get();
+  }
+  text += "\n# in the order it runs\n" + made.text(Executor::Form::steps);
+  const std::string path = std::string(dir) + "/functra_" + std::to_string(::getpid()) + "_" + std::to_string(count++) + ".txt";
+  if (std::FILE* f = std::fopen(path.c_str(), "w")) {
+    std::fwrite(text.data(), 1, text.size(), f);
+    std::fclose(f);
+  }
 }
 
 }  // namespace functra::runtime

@@ -32,22 +32,10 @@ Tensor room_for(const Aval& a) {
 
 // ---------------------------------------------------------------- making one
 namespace {
-// FUNCTRA_PASSES_OFF=cse,hoist: to find out which pass does what.
-std::vector<std::string> passes_off() {
-  std::vector<std::string> r;
-  const char* list = std::getenv("FUNCTRA_PASSES_OFF");
-  for (std::string s = list ? list : ""; !s.empty();) {
-    auto comma = s.find(',');
-    r.push_back(s.substr(0, comma));
-    s = comma == s.npos ? "" : s.substr(comma + 1);
-  }
-  return r;
-}
-
 double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-ProgramPtr after_passes(const ProgramPtr& program, double& ms) {
+ProgramPtr after_passes(const ProgramPtr& program, double& ms, compiler::PassReport* report) {
   const double start = now_ms();
-  ProgramPtr r = compiler::optimize(program, passes_off());
+  ProgramPtr r = compiler::optimize(program, compiler::passes_off(), report);
   ms = now_ms() - start;
   return r;
 }
@@ -68,14 +56,14 @@ ExecutablePtr kept(const ProgramPtr& p, bool optimised, function_ref<ExecutableP
 // All that a plan depends on.
 std::string key_of(const core::Program& p, bool optimised) {
   std::string key = "plan " + std::to_string(num_threads()) + " of " + std::to_string(std::thread::hardware_concurrency()) + " threads, without";
-  for (auto& name : passes_off()) key += " " + name;
+  for (auto& name : compiler::passes_off()) key += " " + name;
   key += optimised ? " of a body, " : ", ";
   key += compiler::generator();
   p.write(key);
   return key;
 }
 ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
-  if (!compiler::keeps_objects() || !text_tells(*p)) return std::make_shared<const Executable>(p, optimised);
+  if (!compiler::keeps_objects() || !text_tells(*p) || std::getenv("FUNCTRA_DUMP_DIR")) return std::make_shared<const Executable>(p, optimised);
   const double start = now_ms();
   const compiler::Digest name(key_of(*p, optimised));
   if (auto bytes = compiler::load_object(name))
@@ -107,7 +95,16 @@ bool text_tells(const core::Program& p) {
            std::ranges::all_of(core::inner_programs(e), [](const ProgramPtr& inner) { return text_tells(*inner); });
   });
 }
-Executable::Executable(ProgramPtr program, bool optimised) : plan_(optimised ? std::move(program) : after_passes(program, before_ms_)) {}
+Executable::Executable(ProgramPtr program, bool optimised) {
+  if (optimised) {
+    plan_ = Plan(std::move(program));
+    return;
+  }
+  compiler::PassReport report;
+  const bool dumped = std::getenv("FUNCTRA_DUMP_DIR") != nullptr;
+  plan_ = Plan(after_passes(program, before_ms_, dumped ? &report : nullptr));
+  if (dumped) dump(*program, report, *this);
+}
 Executable::Executable(Plan plan, ProgramPtr program, bool optimised, double ms)
     : before_ms_(ms), plan_(std::move(plan)), source_(std::move(program)), optimised_(optimised) {}
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "functra/compiler/passes.h"
 #include "functra/runtime/plan.h"
 
 namespace functra::runtime {
@@ -57,6 +58,8 @@ class Executable {
   mutable std::once_flag once_;
   mutable std::unique_ptr<const Executable> made_;  // from the source
 };
+
+void dump(const core::Program& traced, const compiler::PassReport& report, const Executable& made);  // where FUNCTRA_DUMP_DIR asks for it
 
 // The executable of a program, made at the first call, or read where the cache on disk has it; kept with the program, which is kept for a while.
 ExecutablePtr executable(const core::ProgramPtr& p, bool optimised = false);

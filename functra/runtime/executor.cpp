@@ -1,12 +1,11 @@
 // The executor in use. Compiled calls run native code; in a build without LLVM they evaluate the optimised program. What eager control
 // flow runs is evaluated as it is.
 #include "functra/core/executor.h"
+#include "functra/compiler/passes.h"
 #include "functra/core/forms.h"
 #include "functra/core/interp.h"
 #if FUNCTRA_HAVE_LLVM
 #include "functra/runtime/executable.h"
-#else
-#include "functra/compiler/passes.h"
 #endif
 
 namespace functra::core {
@@ -38,7 +37,7 @@ Executor::Figures figures_of(const ProgramPtr& p) { return runtime::executable(p
 #else
 // Kept with the program, which it must not own.
 ProgramPtr optimised_form(const ProgramPtr& p) {
-  return *cached<ProgramPtr>(*p, "optimised", [&] { return compiler::optimize(ProgramPtr(ProgramPtr(), p.get())); });
+  return *cached<ProgramPtr>(*p, "optimised", [&] { return compiler::optimize(ProgramPtr(ProgramPtr(), p.get()), compiler::passes_off()); });
 }
 void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs) {
   eval_program_consuming(body ? *p : *optimised_form(p), args, outs);
@@ -71,6 +70,13 @@ class TheExecutor final : public Executor {
   ProgramPtr optimised(const ProgramPtr& program) const override { return optimised_form(program); }
   std::string text(const ProgramPtr& program, Form form) const override { return text_of(program, form); }
   Figures figures(const ProgramPtr& program) const override { return figures_of(program); }
+  std::vector<PassStep> passes(const ProgramPtr& program) const override {
+    compiler::PassReport report;
+    (void)compiler::optimize(program, compiler::passes_off(), &report);
+    std::vector<PassStep> r;
+    for (auto& l : report.lines) r.push_back({l.pass, l.ms, l.before, l.after, l.program});
+    return r;
+  }
 };
 
 }  // namespace

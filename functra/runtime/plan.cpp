@@ -206,6 +206,7 @@ Plan::Plan(ProgramPtr optimised) : program(std::move(optimised)) {
     compile_ms += now_ms() - planned;
   }
   finish(*this);
+  figures = figures_of(*this);
 }
 std::vector<const compiler::Nest*> Plan::all_nests() const {
   std::vector<const compiler::Nest*> r;

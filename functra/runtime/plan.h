@@ -101,11 +101,13 @@ struct Plan {
   std::size_t arena_bytes = 0, held_bytes = 0;  // held: by tensors that are neither operands nor results, at most at a time
   Wires wires;
   std::optional<core::Executor::Direct> direct;
+  core::Executor::Figures figures{};
   double compile_ms = 0;  // of its nests, without those of bodies
 };
 
-void make_groups(Plan& plan);   // steps that run at a time: groups.cpp
-void place_values(Plan& plan);  // lifetimes and memory: places.cpp
-void finish(Plan& plan);        // what follows from its code and the rest: kernels of nests, what a prepared call needs: places.cpp
+void make_groups(Plan& plan);                          // steps that run at a time: groups.cpp
+void place_values(Plan& plan);                         // lifetimes and memory: places.cpp
+core::Executor::Figures figures_of(const Plan& plan);  // of one that knows what it was made from: describe.cpp
+void finish(Plan& plan);  // what follows from its code and the rest: kernels of nests, what a prepared call needs: places.cpp
 
 }  // namespace functra::runtime

@@ -159,8 +159,12 @@ template <class A> void fields(A& a, Plan& p) {
   field(a, p.result_place);
   field(a, p.arena_bytes);
   field(a, p.held_bytes);
+  field(a, p.figures);
   field(a, p.code);
-  if constexpr (reads<A>) finish(p);
+  if constexpr (reads<A>) {
+    p.figures.compile_ms = 0;
+    finish(p);
+  }
 }
 
 }  // namespace

@@ -40,6 +40,12 @@ std::size_t CompiledProgram::nests() const { return core::executor().figures(pro
 std::size_t CompiledProgram::kernels() const { return core::executor().figures(program_.ir()).kernels; }
 
 Program Lowered::program() const { return Program(core::executor().optimised(program_.ir()), program_.captured_tensors()); }
+std::vector<PassStep> Lowered::passes() const {
+  std::vector<PassStep> r;
+  for (auto& s : core::executor().passes(program_.ir()))
+    r.push_back({s.name, s.ms, s.before, s.after, Program(s.program, program_.captured_tensors())});
+  return r;
+}
 std::string Lowered::text() const { return core::executor().text(program_.ir(), Executor::Form::steps); }
 std::string Lowered::llvm_ir() const { return core::executor().text(program_.ir(), Executor::Form::llvm_ir); }
 std::string Lowered::assembly() const { return core::executor().text(program_.ir(), Executor::Form::assembly); }

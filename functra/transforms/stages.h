@@ -34,12 +34,21 @@ class CompiledProgram {
   Program program_;
 };
 
+// One pass over a program.
+struct PassStep {
+  std::string name;
+  double ms;
+  std::size_t before, after;  // equations, at every depth
+  Program program;            // after it
+};
+
 // The program after the passes, and the code made from it. Error from text() on in a build without LLVM.
 class Lowered {
  public:
   explicit Lowered(Program p) : program_(std::move(p)) {}
-  Program program() const;   // after the passes
-  std::string text() const;  // loop nests and calls of kernels, in the order they run
+  Program program() const;               // after the passes
+  std::vector<PassStep> passes() const;  // each, in order; FUNCTRA_PASSES_OFF=name,name leaves some out
+  std::string text() const;              // loop nests and calls of kernels, in the order they run
   std::string llvm_ir() const;
   std::string assembly() const;  // of this machine
   CompiledProgram compile() const { return CompiledProgram(program_); }
