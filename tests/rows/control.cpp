@@ -38,7 +38,7 @@ FUNCTRA_ROW(jit_call) {
       product_of_sines());
 }
 FUNCTRA_ROW(compiled_call) {
-  return row_of(
+  Row r = row_of(
       [](const Vec& x) {  // a runner that computes by itself; all but evaluation is the Program's
         core::ProgramPtr p = core::trace_program(
             {x[0].aval(), x[1].aval()},
@@ -52,6 +52,31 @@ FUNCTRA_ROW(compiled_call) {
         return core::bind_all(prims::compiled_call_p, x, prims::CompiledParams{p, run});
       },
       product_of_sines());
+  // Linear in b, with no work on a alone, as the backward half of an AOT function is in its cotangents: linear_transpose transposes the call.
+  Fn linear = [](const Vec& x) {
+    core::ProgramPtr p = core::trace_program(
+        {x[0].aval(), x[1].aval()},
+        [](Ins a) {
+          return Vec{prims::mul(a[0], a[1]), prims::neg(a[1])};
+        },
+        true);
+    static const prims::RunnerPtr run = prims::register_runner("a b, -b", [](std::vector<Tensor> a) { return Vec{a[0] * a[1], -a[1]}; });
+    return core::bind_all(prims::compiled_call_p, x, prims::CompiledParams{p, run});
+  };
+  for (const Shape& s : {Shape{}, Shape{3}, Shape{2, 3}}) {
+    Sample sample{"linear in b, f64 " + s.str(), samples_in(s), linear, [](const std::vector<Array>& in) {
+                    Array y = in[0], z = in[0];
+                    for (std::size_t i = 0; i < y.size(); ++i) {
+                      y[i] = in[0][i] * in[1][i];
+                      z[i] = -in[1][i];
+                    }
+                    return std::vector<Array>{y, z};
+                  }};
+    sample.diff = {1};
+    sample.linear = true;
+    r.samples.push_back(std::move(sample));
+  }
+  return r;
 }
 FUNCTRA_ROW(custom_jvp_call) {
   auto f = custom_jvp(
