@@ -11,6 +11,7 @@ namespace functra::testing {
 using Leaves = std::function<Vec(const Vec&)>;
 
 enum class Match {
+  ulps,     // each element within 4 units in its last place (16-bit floats, integers: none); NaN, infinities and signs at the same places
   rounded,  // within 64 eps of the dtype, relative to the largest value of the result; NaN and infinities at the same places
   bits      // equal in every bit; NaN at the same places
 };
