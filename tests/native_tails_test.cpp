@@ -2,6 +2,8 @@
 // kind and dtype.
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "support/compiled.h"
 
 namespace functra::testing {
@@ -20,6 +22,33 @@ const Reduction reductions[] = {
     {"sum", [](const Tensor& x, DimsOrAll d) { return sum(x, d); }},   {"prod", [](const Tensor& x, DimsOrAll d) { return prod(x, d); }},
     {"amax", [](const Tensor& x, DimsOrAll d) { return amax(x, d); }}, {"amin", [](const Tensor& x, DimsOrAll d) { return amin(x, d); }},
     {"all", [](const Tensor& x, DimsOrAll d) { return all(x, d); }},   {"any", [](const Tensor& x, DimsOrAll d) { return any(x, d); }}};
+// Of one operand, of two, and of operands that are repeated: a number, a row, a column.
+Vec elementwise_of(const Vec& v) {
+  const Tensor &x = v[0], &y = v[1], &rows = v[2], &column = v[3], &number = v[4];
+  if (is_bool(x.raw_dtype())) return {!x, x & y, x ^ number, rows | x, rows ^ column, where(x, 1.5, 2.5)};
+  Vec r{-x, x * y, x + number, rows - x, column * rows, x < y};
+  if (is_floating(x.raw_dtype())) r.push_back(exp(rows));
+  return r;
+}
+// Along rows and across them, in memory that runs along either.
+Vec reduced_of(const Vec& v) {
+  Vec r;
+  for (const Tensor& t : v)
+    for (std::int64_t d : {0, 1}) r.insert(r.end(), {sum(t, d), amax(t, d), any(t, d)});
+  r.push_back(prod(v[0], 1));
+  return r;
+}
+// Gathered, sliced with and without steps, turned, put side by side.
+Vec moved_of(const Vec& v) {
+  const Tensor &x = v[0], &longer = v[1], &rows = v[2], &at = v[3];
+  const std::int64_t n = x.size(0);
+  return {index_select(longer, 0, at),
+          narrow(longer, 0, 3, n),
+          lax::slice(longer, {2}, {2 * n + 2}, {2}),
+          flip(x, {0}),
+          rows.t().contiguous(),
+          cat({x, narrow(longer, 0, 1, n), x}, 0)};
+}
 
 }  // namespace
 
@@ -50,6 +79,29 @@ TEST(NativeTails, elementwise_of_every_dtype) {
     expect_compiled(label("halves", {19}, d, 0), [](const Vec& v) { return Vec{exp(v[0]) * v[1] + sum(v[0])}; },
                     {numbers({19}, d), numbers({19}, d, 1)});
 }
+// Around the widest vector of each dtype, 64 bytes: every length from none to one more than two vectors. The first tier takes the ends of that
+// and the neighbours of whole vectors.
+TEST(NativeTails, lengths_around_the_widest_vector) {
+  std::vector<DType> dtypes(std::begin(numbers_of), std::end(numbers_of));
+  dtypes.insert(dtypes.end(), {DType::bool_, DType::f16, DType::bf16});
+  for (DType d : dtypes) {
+    const auto w = 64 / static_cast<std::int64_t>(size_of(d));
+    std::vector<std::int64_t> lengths{0, 1, w - 1, w, w + 1, 2 * w - 1, 2 * w, 2 * w + 1};
+    if (thorough) {
+      lengths.resize(static_cast<std::size_t>(2 * w + 2));
+      std::iota(lengths.begin(), lengths.end(), 0);
+    }
+    for (std::int64_t n : lengths) {
+      const int k = static_cast<int>(n % layouts);
+      const Tensor x = stored(numbers({n}, d), k), y = numbers({n}, d, 1), m = stored(numbers({3, n}, d, 2), k);
+      expect_compiled(label("elementwise around a vector", {n}, d, k), elementwise_of, {x, y, m, numbers({3, 1}, d, 3), numbers({}, d, 4)},
+                      Match::ulps);
+      if (n) expect_compiled(label("reduced around a vector", {n}, d, k), reduced_of, {m, stored(numbers({n, 3}, d, 5), k)});
+      const Tensor at = (arange(n) * 7) % (n + 4);
+      expect_compiled(label("moved around a vector", {n}, d, k), moved_of, {x, numbers({2 * n + 5}, d, 6), m, at}, Match::bits);
+    }
+  }
+}
 TEST(NativeTails, results_of_several_dtypes_in_one_loop) {
   for (std::int64_t n : {1, 5, 8, 15, 17, 31, 33, 64, 100})
     expect_compiled(label("mixed", {n}, f32, 0),
@@ -69,7 +121,7 @@ TEST(NativeTails, layouts_of_operands) {
 }
 TEST(NativeTails, rows_of_every_length) {
   Sampled sampled(3);
-  for (std::int64_t n = 0; n <= 34; n += n < 10 ? 1 : 3)
+  for (std::int64_t n = 0; n <= 34; n += n < 10 || thorough ? 1 : 3)
     for (const Reduction& r : reductions) {
       if (n == 0 && r.name[1] == 'm') continue;  // no largest of none
       auto f = [&](const Vec& v) { return Vec{r.of(v[0], 1), r.of(v[0], 0), r.of(v[0], {})}; };
