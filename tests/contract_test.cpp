@@ -429,6 +429,7 @@ TEST_F(ContractJit, Programs) {
   EXPECT_VALUES(program({x * 2})[0], Dims{3}, 4, 8, 12);
   EXPECT_VALUES(parsed({x})[0], Dims{3}, 2, 4, 6);
   EXPECT_VALUES(ft::make_fx(power)(x, 2)({x})[0], Dims{3}, 1, 4, 9);
+  EXPECT_EQ(text, "program(v0: f32[3]) {\n  v1: f32[3] = add(v0, v0)\n  return v1\n}");
 }
 
 TEST_F(ContractJit, CustomRules) {
@@ -462,6 +463,25 @@ TEST_F(ContractJit, CustomRules) {
   EXPECT_VALUES(g.b, Dims{2}, 0, 0);
   EXPECT_VALUES(ft::stop_gradient(x), Dims{3}, 1, 2, 3);
   EXPECT_VALUES(ft::grad([](Tensor t) { return t * ft::stop_gradient(t); })(3.0), Dims{}, 3);
+}
+
+TEST_F(ContractJit, Functionalize) {
+  auto pure = ft::functionalize(loss);
+  EXPECT_VALUES(pure(p, x, y), Dims{}, loss_value);
+  expect_gradient(ft::grad(pure)(p, x, y));
+  EXPECT_VALUES(ft::jit(pure)(p, x, y), Dims{}, loss_value);
+  Tensor rows = ft::stack({x, x + 1});
+  EXPECT_TRUE(ft::allclose(ft::vmap(pure, {.in_dims = {ft::none, 0, ft::none}})(p, rows, y), ft::stack({loss(p, x, y), loss(p, x + 1, y)})));
+  auto writes = [](const Tensor& t, int n) {  // through a cell; from outside, a function of its arguments
+    ft::Ref cell(t * 0);
+    for (int i = 0; i < n; ++i) cell.add(t * t);
+    return Out{cell.get().sum(), cell.get(), n};
+  };
+  Out o = ft::functionalize(writes)(x, 2);
+  EXPECT_VALUES(o.energy, Dims{}, 28);
+  EXPECT_VALUES(o.force, Dims{3}, 2, 8, 18);
+  EXPECT_EQ(o.steps, 2);
+  EXPECT_VALUES(ft::grad([&](const Tensor& t) { return ft::functionalize(writes)(t, 2).energy; })(x), Dims{3}, 4, 8, 12);
 }
 
 TEST_F(ContractJit, ShapesAndChecks) {
