@@ -11,7 +11,6 @@
 #include "laws_count.h"
 #include "support/close.h"
 #include "support/compiled.h"
-#include "support/heap.h"
 #include "support/optimised.h"
 
 namespace functra::testing {
@@ -512,42 +511,6 @@ TEST(NativeBehaviours, derivatives_and_batches_of_compiled_functions_are_generat
 }
 
 // ---------------------------------------------------------------- prepared calls
-TEST(NativeBehaviours, prepared_calls_ask_for_nothing_from_the_heap) {
-  if (!FUNCTRA_COUNTS_HEAP) GTEST_SKIP() << "a sanitizer has its own operator new";
-  struct Pair {
-    Tensor a;
-    std::vector<Tensor> rest;
-  };
-  auto blocks_of = [](auto f) {
-    f();
-    f();
-    const std::size_t before = heap_blocks();
-    for (int k = 0; k < 20; ++k) f();
-    return heap_blocks() - before;
-  };
-  {
-    const std::size_t before = heap_blocks();
-    std::vector<int> v(100);
-    EXPECT_EQ(heap_blocks(), before + 1) << v.size();
-  }
-  const Tensor s = tensor(0.5, f64), x = numbers({200}), m = numbers({40, 30});
-  auto number = jit([](const Tensor& a, const Tensor& b) { return sin(a) * b; }).bind(s, s);
-  EXPECT_EQ(blocks_of([&] { number(s, s); }), 0u);
-  auto array = jit([](const Tensor& a) { return std::pair{exp(a) * 2.0, sum(a)}; }).bind(x);
-  EXPECT_EQ(blocks_of([&] { array(x); }), 0u);
-  auto several = jit([](const Tensor& a) { return softmax(cumsum(sin(a), 0) * 0.01, 0) - mean(a); }).bind(x);
-  auto gradient = jit(grad([](const Tensor& a) { return sum(softmax(a, 1) * sin(a)) + sum(square(sum(a, 0))); })).bind(m);
-  EXPECT_EQ(blocks_of([&] { gradient(m); }), 0u);
-  Pair p{x, {s, x}};
-  auto trees = jit([](const Pair& q, int n) { return Pair{q.a * static_cast<double>(n), {q.rest[0] + 1.0, q.rest[1] - q.a}}; }).bind(p, 3);
-  EXPECT_EQ(blocks_of([&] { trees(p, 3); }), 0u);
-  auto loop = jit([](const Tensor& a) {
-                return fori_loop(
-                    0, 5, [](const Tensor&, const Tensor& c) { return sin(c) + 0.1; }, a);
-              }).bind(s);
-  EXPECT_EQ(blocks_of([&] { loop(s); }), 0u);
-  std::printf("blocks of a prepared call with a kernel: %zu\n", blocks_of([&] { several(x); }) / 20);
-}
 TEST(NativeBehaviours, prepared_calls_may_be_made_while_another_one_runs) {
   // A callback of one call makes another prepared call, and the same function's.
   auto inner = jit([](const Tensor& x) { return sin(x) * 2.0; });
