@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "functra/base/errors.h"
-#include "functra/base/memory.h"
 #include "functra/base/pool.h"
 #include "functra/kernels/linalg_base_simd.h"
 #include "functra/kernels/linalg_dense.h"
 #include "functra/kernels/linalg_simd.h"
+#include "functra/kernels/scratch.h"
 #include "functra/kernels/strided.h"
 
 namespace functra::kernels {
@@ -30,18 +30,6 @@ Offset rows_of(const MatrixBatch& a) { return a.shape[a.shape.size() - 2]; }
 Offset cols_of(const MatrixBatch& a) { return a.shape.back(); }
 Offset row_stride(const MatrixBatch& a) { return a.strides[a.strides.size() - 2]; }
 Offset col_stride(const MatrixBatch& a) { return a.strides.back(); }
-
-template <class T> class Scratch {
- public:
-  explicit Scratch(Offset n) : bytes_(static_cast<std::size_t>(std::max<Offset>(n, 1)) * sizeof(T)), p_(static_cast<T*>(allocate(bytes_))) {}
-  Scratch(const Scratch&) = delete;
-  ~Scratch() { deallocate(p_, bytes_); }
-  operator T*() { return p_; }
-
- private:
-  std::size_t bytes_;
-  T* p_;
-};
 
 // Where the matrices of one or two operands lie: at a fixed step, or wherever their leading strides lead.
 class Places {

@@ -11,10 +11,10 @@
 #include <cmath>
 #include <limits>
 #include <utility>
-#include <vector>
 
 #include "functra/kernels/lanes-inl.h"
 #include "functra/kernels/linalg_base_simd.h"
+#include "functra/kernels/scratch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace functra::kernels {
@@ -159,8 +159,8 @@ template <class T> void forward_of(int n, bool unit, const T* l, int64_t rs, int
 }
 
 template <class T> void lu_of(int64_t m, int n, T* a, int64_t lda, std::int32_t* pivots) {
-  std::vector<T> columns(static_cast<std::size_t>(m) * static_cast<std::size_t>(n));
-  T* x = columns.data();
+  Scratch<T> columns(m * n);
+  T* x = columns;
   for (int64_t i = 0; i < m; ++i)
     for (int c = 0; c < n; ++c) x[c * m + i] = a[i * lda + c];
   for (int j = 0; j < n; ++j) {

@@ -6,10 +6,11 @@
 #include <cstring>
 #include <string>
 #include <type_traits>
-#include <vector>
+#include <utility>
 
 #include "functra/base/errors.h"
 #include "functra/base/pool.h"
+#include "functra/kernels/scratch.h"
 #include "functra/kernels/strided.h"
 #include "functra/kernels/types.h"
 
@@ -42,24 +43,24 @@ template <class K> struct Item {
   std::uint32_t at;
 };
 
-// Least significant byte first; bytes that all keys share are skipped.
-template <class K> void radix(std::vector<Item<K>>& v, std::vector<Item<K>>& other) {
-  other.resize(v.size());
+// Least significant byte first; bytes that all keys share are skipped. Into v or other: which, it returns.
+template <class K> const Item<K>* radix(Item<K>* v, Item<K>* other, std::size_t n) {
   std::array<std::array<std::size_t, 256>, sizeof(K)> counts{};
-  for (const auto& x : v)
-    for (std::size_t b = 0; b < sizeof(K); ++b) ++counts[b][static_cast<std::uint8_t>(x.key >> (8 * b))];
+  for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t b = 0; b < sizeof(K); ++b) ++counts[b][static_cast<std::uint8_t>(v[i].key >> (8 * b))];
   for (std::size_t b = 0; b < sizeof(K); ++b) {
     auto& c = counts[b];
-    if (c[static_cast<std::uint8_t>(v[0].key >> (8 * b))] == v.size()) continue;
+    if (c[static_cast<std::uint8_t>(v[0].key >> (8 * b))] == n) continue;
     std::size_t sum = 0;
     for (std::size_t& x : c) {
-      std::size_t n = x;
+      std::size_t here = x;
       x = sum;
-      sum += n;
+      sum += here;
     }
-    for (const auto& x : v) other[c[static_cast<std::uint8_t>(x.key >> (8 * b))]++] = x;
-    v.swap(other);
+    for (std::size_t i = 0; i < n; ++i) other[c[static_cast<std::uint8_t>(v[i].key >> (8 * b))]++] = v[i];
+    std::swap(v, other);
   }
+  return v;
 }
 template <class K> bool comes_before(const Item<K>& p, const Item<K>& q) { return p.key != q.key ? p.key < q.key : p.at < q.at; }
 // The first `count` positions of each line's order.
@@ -80,16 +81,19 @@ void sort_lines(const T* x, const Shape& shape, const Shape& strides, std::size_
   c.stride[0].push_back(0);
   c.stride[1].push_back(0);
   parallel_for(c.rows(), std::max<Offset>(1, 2000 / std::max<Offset>(n, 1)), [&](Offset b, Offset e) {
-    std::vector<Item<K>> v(static_cast<std::size_t>(n)), other;
+    const bool few = count < n && count < 64 + n / 16;
+    Scratch<Item<K>> items(n), more(few || n < 256 ? 0 : n);
+    Item<K>* const v = items;
     for_rows(c, b, e, [&](const Offset* o) {
       for (Offset i = 0; i < n; ++i) {
         K k = key(x[o[1] + i * s]);
-        v[static_cast<std::size_t>(i)] = {descending ? static_cast<K>(~k) : k, static_cast<std::uint32_t>(i)};
+        v[i] = {descending ? static_cast<K>(~k) : k, static_cast<std::uint32_t>(i)};
       }
-      if (count < n && count < 64 + n / 16) std::partial_sort(v.begin(), v.begin() + count, v.end(), comes_before<K>);
-      else if (n < 256) std::sort(v.begin(), v.end(), comes_before<K>);
-      else radix(v, other);
-      for (Offset i = 0; i < count; ++i) out[o[0] + i * os] = v[static_cast<std::size_t>(i)].at;
+      const Item<K>* sorted = v;
+      if (few) std::partial_sort(v, v + count, v + n, comes_before<K>);
+      else if (n < 256) std::sort(v, v + n, comes_before<K>);
+      else sorted = radix<K>(v, more, static_cast<std::size_t>(n));
+      for (Offset i = 0; i < count; ++i) out[o[0] + i * os] = sorted[i].at;
     });
   });
 }
