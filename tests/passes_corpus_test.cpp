@@ -92,7 +92,7 @@ TEST(PassCorpus, every_row_and_its_derivatives) {
       double tol = 0;
       for (const Tensor& t : s.in)
         tol = std::max(tol, t.raw_dtype() == f64 ? 1e-12 : is_floating(t.raw_dtype()) && size_of(t.raw_dtype()) == 2 ? 2e-2 : 1e-5);
-      const std::string label = row.name + " " + s.name;
+      const std::string label = (row.name.empty() ? name : row.name) + " " + s.name;
       corpus.check(label, s.f, s.in, tol);
       std::vector<int> diff = s.diff;
       if (diff.empty())

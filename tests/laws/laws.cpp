@@ -3,7 +3,8 @@
 //   evaluation = reference; shape rule = actual; jvp = central differences; <ct, J t> = <J^T ct, t>; second order three ways;
 //   linearize = jvp; vmap over every combination of mapped operands at several dims = loop; vmap of vmap; vmap(vjp) = loop;
 //   jvp(vmap) and vjp(vmap); a Program traced at one point replays at others, prints and parses back, verifies; jit traced at one
-//   point = eager at others, to units in the last place of each element where that is one elementwise operation; the lowering formula run by an Emitter = evaluation; equations do not grow with the batch.
+//   point = eager at others, by units in the last place of each element where that is one elementwise operation; the lowering
+//   formula run by an Emitter = evaluation; equations do not grow with the batch.
 #include "laws/laws.h"
 
 #include <cmath>

@@ -15,6 +15,14 @@ Vec evaluate(const core::ProgramPtr& p, const Vec& captured, const Vec& leaves) 
   core::Scope none(nullptr);
   return core::eval_program(*p, all);
 }
+std::vector<double> numbers_in(const Tensor& t) {  // of complex ones both parts
+  if (!is_complex(t.raw_dtype())) return t.to_vector<double>();
+  const Tensor c = t.contiguous();
+  std::vector<double> r;
+  for (std::int64_t i = 0; i < 2 * c.numel(); ++i)
+    r.push_back(c.raw_dtype() == DType::c64 ? static_cast<const float*>(c.bytes())[i] : static_cast<const double*>(c.bytes())[i]);
+  return r;
+}
 std::size_t count_in(const core::Program& p, const std::string& primitive) {
   std::size_t n = 0;
   for (const core::Eqn& e : p.eqns) {
@@ -32,14 +40,14 @@ std::string difference(const Vec& is, const Vec& should, double tolerance) {
     const std::string result = "result " + std::to_string(k);
     if (is[k].raw_dtype() != should[k].raw_dtype() || !(is[k].sizes() == should[k].sizes()))
       return result + " has type " + is[k].aval().str() + ", expected " + should[k].aval().str();
-    if (is_complex(is[k].raw_dtype())) continue;
-    auto x = is[k].to_vector<double>(), y = should[k].to_vector<double>();
+    auto x = numbers_in(is[k]), y = numbers_in(should[k]);
+    const bool inexact = is_floating(is[k].raw_dtype()) || is_complex(is[k].raw_dtype());
     double scale = 0;
     for (double v : y)
       if (std::isfinite(v)) scale = std::max(scale, std::fabs(v));
     for (std::size_t i = 0; i < x.size(); ++i) {
       bool same = x[i] == y[i] || (std::isnan(x[i]) && std::isnan(y[i])) ||
-                  (is_floating(is[k].raw_dtype()) && std::isfinite(x[i]) && std::isfinite(y[i]) && std::fabs(x[i] - y[i]) <= tolerance * scale);
+                  (inexact && std::isfinite(x[i]) && std::isfinite(y[i]) && std::fabs(x[i] - y[i]) <= tolerance * scale);
       if (same) continue;
       char text[120];
       std::snprintf(text, sizeof text, " element %zu: %.17g, expected %.17g", i, x[i], y[i]);

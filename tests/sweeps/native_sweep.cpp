@@ -79,7 +79,7 @@ TEST(NativeSweep, rows_of_the_battery_without_passes) {
       } catch (const Error&) { continue; }  // values that decide: other tests' business
       std::string d = results_differ(run_native(p, s.in, all_passes()), want, Match::rounded, 64);
       count_law(d.empty());
-      EXPECT_EQ(d, "") << row.name << " " << s.name;
+      EXPECT_EQ(d, "") << (row.name.empty() ? name : row.name) << " " << s.name;
     }
   }
 }
