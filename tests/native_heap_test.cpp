@@ -73,6 +73,7 @@ TEST(NativeHeap, prepared_calls_ask_for_nothing) {
   ThreadLimit one(1);
   EXPECT_EQ(asks([](const Tensor& a) { return softmax(cumsum(sin(a), 0) * 0.01, 0) - mean(a); }, x), 0u);
   EXPECT_EQ(asks([](const Tensor& a) { return matmul(a, a); }, q), 0u);
+  EXPECT_EQ(asks([](const Tensor& a) { return einsum("abc,dbc->da", a.permute({2, 1, 0}), a.permute({2, 1, 0})); }, numbers({40, 30, 50})), 0u);
   EXPECT_EQ(asks([](const Tensor& a) { return linalg::cholesky(a); }, positive), 0u);
   EXPECT_EQ(asks([](const Tensor& a) { return linalg::solve(a, a); }, positive), 0u);
   EXPECT_EQ(asks([](const Tensor& a) { return std::pair{sort(a).first, topk(a, 3).first}; }, x), 0u);

@@ -146,11 +146,15 @@ bool fuse(const Shape& shape, const Shape& strides, const Shape& dims, std::int6
   }
   return true;
 }
+struct Deallocate {
+  std::size_t bytes = 0;
+  void operator()(void* p) const { deallocate(p, bytes); }
+};
 template <class T> struct Packed {
   const T* data;
   Matrix m;
   Shape batch_strides;
-  std::shared_ptr<T> copy_of;
+  std::unique_ptr<T, Deallocate> copy_of;
 };
 template <class T>
 Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
@@ -165,7 +169,7 @@ Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const
   if (ok) return p;
   Shape order = batch.concat(rows).concat(cols), s = shape.pick(order);
   auto bytes = static_cast<std::size_t>(s.numel()) * sizeof(T);
-  p.copy_of = std::shared_ptr<T>(static_cast<T*>(allocate(bytes)), [bytes](T* q) { deallocate(q, bytes); });
+  p.copy_of = {static_cast<T*>(allocate(bytes)), {bytes}};
   copy(p.copy_of.get(), row_major(s), data, strides.pick(order), s, sizeof(T));
   p.data = p.copy_of.get();
   p.m = {nr, nc, std::max<std::int64_t>(nc, 1), 1};
