@@ -245,11 +245,14 @@ class Builder {
       boxes.push_back(std::move(second));
       boxes.push_back(std::move(b));
     }
-    for (Nest& n : done) {
+    for (std::size_t k = 0; k < done.size(); ++k) {
+      Nest& n = done[k];
       n.collapse();
       for (auto& r : n.reductions)
         r.accumulate = r.at.buffer >= 0 && (done.size() > 1 || n.axes() == 1 || r.over != std::uint32_t{1} << (n.axes() - 1));
     }
+    for (std::size_t k = 0; k < done.size(); ++k)
+      if (auto rest = done[k].cut_in_strips()) done.push_back(std::move(*rest));
     u_.nests = std::move(done);
     return Pull::Outcome::fine;
   }

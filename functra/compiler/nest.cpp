@@ -71,6 +71,52 @@ void Nest::collapse() {
   }
 }
 
+namespace {
+// The axis along which most of the loads run that have gaps along the last one; the last one itself where there are none.
+std::size_t read_along(const Nest& n) {
+  const std::size_t last = n.axes() - 1;
+  std::vector<std::size_t> loads(n.axes(), 0);
+  for (auto& a : n.accesses) {
+    if (std::abs(a.strides[last]) <= 1) continue;
+    for (std::size_t k = 0; k < last; ++k) loads[k] += std::abs(a.strides[k]) == 1;
+  }
+  const auto most = std::ranges::max_element(loads);
+  return *most ? static_cast<std::size_t>(most - loads.begin()) : last;
+}
+}  // namespace
+std::optional<Nest> Nest::cut_in_strips() {
+  constexpr std::int64_t strip = 32, long_enough = 64, short_rows = 8;
+  if (axes() < 2 || scalar() || steps || !reductions.empty()) return {};
+  for (Id i = 0; i < graph.size(); ++i)
+    if (graph[i].op == Op::position) return {};
+  const std::size_t last = axes() - 1, along = read_along(*this);
+  if (along == last || extent(last) < long_enough || extent(along) < short_rows) return {};
+  std::optional<Nest> rest;
+  if (const std::int64_t left = extent(last) % strip) {
+    rest = *this;
+    upper[last] -= left;
+    rest->lower[last] = upper[last];
+  }
+  // Axes in their new order: the others, strips, the one that is read along, positions in a strip.
+  std::vector<std::size_t> others;
+  for (std::size_t k = 0; k < last; ++k)
+    if (k != along) others.push_back(k);
+  auto reordered = [&](const std::vector<std::int64_t>& of, std::int64_t strips, std::int64_t positions) {
+    std::vector<std::int64_t> r;
+    for (std::size_t k : others) r.push_back(of[k]);
+    r.insert(r.end(), {strips, of[along], positions});
+    return r;
+  };
+  each_access(*this, [&](Access& a) {
+    a.offset += a.strides[last] * lower[last];
+    a.strides = reordered(a.strides, a.strides[last] * strip, a.strides[last]);
+  });
+  const std::int64_t strips = extent(last) / strip;
+  lower = reordered(lower, 0, 0);
+  upper = reordered(upper, strips, strip);
+  return rest;
+}
+
 std::string Nest::str() const {
   std::string s = serial ? "serial" : "nest";
   for (std::size_t i = 0; i < axes(); ++i) s += " i" + std::to_string(i) + "=[" + std::to_string(lower[i]) + ", " + std::to_string(upper[i]) + ")";

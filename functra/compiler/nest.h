@@ -88,6 +88,9 @@ struct Nest {
   bool can_lie_over(int written, int read) const;
   // Joins neighbouring axes along which every access runs as along one.
   void collapse();
+  // A nest that reads along another axis than its last one, a transpose, goes over a strip of the last axis at a time, so that lines of the
+  // cache that are read from are used whole. What is left of the last axis, less than a strip, is the nest that it returns.
+  std::optional<Nest> cut_in_strips();
   // As text that says everything: equal text, equal code.
   std::string str() const;
 };

@@ -51,8 +51,9 @@ template <class A> void append_statics(std::string& key, const A& a) {
       "bind: a static value or the structure of an argument differs from the prepared call; bind again, or call the jitted function itself");
 }
 
-// A prepared call: arguments of the shapes and static values it was bound with, no lookup, no heap. The result is overwritten by the
-// next call unless a copy of it is held. One thread at a time: copies share their workspace.
+// A prepared call: arguments of the shapes and static values it was bound with, no lookup; nothing is asked of the heap, but by kernels of
+// oneDNN (convolutions, large products of f32). The result is overwritten by the next call unless a copy of it is held. One thread at a
+// time: copies share their workspace.
 template <class R, class... T> class Bound {
  public:
   Bound(std::shared_ptr<erased::BoundState> s, R result, const T&... t) : state_(std::move(s)), result_(std::move(result)) {
