@@ -246,6 +246,29 @@ TEST(Num, IntegersWrapAndDivideEverywhere) {
   EXPECT_EQ(run("abs", -128, 0), -128);
 }
 
+// Where large arguments all but are multiples of pi/2, and where a power and its reciprocal do not both lie among the normal numbers;
+// values from MPFR.
+TEST(Num, HardArguments) {
+  auto run = [](const char* name, double x, std::int64_t n = 0) {
+    double y = 0;
+    const void* in[] = {&x};
+    for (const auto& [target, t] : tables_of(testing::formula_of(name))) {
+      double before = y;
+      t->loop[int(f64)](in, &y, 1, 0, &n);
+      if (target != tables_of(testing::formula_of(name))[0].first) EXPECT_LE(ulps(y, before), 4) << name << " on " << target;
+    }
+    return y;
+  };
+  EXPECT_LE(ulps(run("sin", 0x1.4c96c11134d36p+578), -4.9707325752370694034e-18L), 1);
+  EXPECT_LE(ulps(run("cos", 0x1.6ac5b262ca1ffp+849), -4.6871659242546276111e-19L), 1);
+  EXPECT_LE(ulps(run("tan", 0x1.69eab0985179bp+246), 2.0848167012590928e+17L), 2);
+  EXPECT_EQ(run("integer_pow", 0x1p256, -4), 0x1p-1024);
+  EXPECT_EQ(run("integer_pow", -0x1p357, -3), -0x1p-1071);
+  EXPECT_EQ(run("integer_pow", 0x1p-255, -4), 0x1p1020);
+  EXPECT_EQ(run("integer_pow", 0, -2), std::numeric_limits<double>::infinity());
+  EXPECT_EQ(run("integer_pow", std::numeric_limits<double>::infinity(), -2), 0);
+}
+
 TEST(Num, ParametersReachTheFormula) {
   for (std::int64_t n : {-3, -1, 0, 1, 2, 7, 10}) {
     std::vector<double> x = {-2, -1.5, 0, 0.5, 3}, y(5);

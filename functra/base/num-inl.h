@@ -9,8 +9,8 @@ namespace num {
 
 using functra::num::abs, functra::num::bits, functra::num::bits_of, functra::num::ceil, functra::num::convert_to, functra::num::copysign,
     functra::num::Fallback1, functra::num::Fallback2, functra::num::floor, functra::num::fma, functra::num::fma_exact, functra::num::from_bits,
-    functra::num::is_float, functra::num::is_real, functra::num::known, functra::num::libm_cos, functra::num::libm_fmod, functra::num::libm_sin,
-    functra::num::libm_tan, functra::num::mask_of, functra::num::max, functra::num::min, functra::num::NumTypes, functra::num::rare,
+    functra::num::is_float, functra::num::is_real, functra::num::known, functra::num::large_cos, functra::num::large_sin, functra::num::large_tan,
+    functra::num::libm_fmod, functra::num::mask_of, functra::num::max, functra::num::min, functra::num::NumTypes, functra::num::rare,
     functra::num::rem, functra::num::rint, functra::num::scalar_of, functra::num::scale, functra::num::select, functra::num::shl, functra::num::shr,
     functra::num::sqrt, functra::num::SymOf, functra::num::trunc, functra::num::UnsignedOf, functra::num::widen, functra::num::within;
 

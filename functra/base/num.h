@@ -43,7 +43,15 @@ struct Fallback2 {
   double (*f64)(double, double);
   float (*f32)(float, float);
 };
-inline constexpr Fallback1 libm_sin{"sin", "sinf", ::sin, ::sinf}, libm_cos{"cos", "cosf", ::cos, ::cosf}, libm_tan{"tan", "tanf", ::tan, ::tanf};
+// Of large arguments. The C library's sin, cos and tan of double, but where these are near a zero or a pole: there glibc's (2.36) are off
+// by up to 2^17 units of the last place, since their reduced argument has an absolute error of 2^-92 or so.
+extern "C" {
+double functra_sin(double x);
+double functra_cos(double x);
+double functra_tan(double x);
+}
+inline constexpr Fallback1 large_sin{"functra_sin", "sinf", functra_sin, ::sinf}, large_cos{"functra_cos", "cosf", functra_cos, ::cosf},
+    large_tan{"functra_tan", "tanf", functra_tan, ::tanf};
 inline constexpr Fallback2 libm_fmod{"fmod", "fmodf", ::fmod, ::fmodf};
 
 template <int bytes> struct UnsignedOf;

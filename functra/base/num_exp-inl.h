@@ -162,8 +162,12 @@ template <class X> FUNCTRA_INLINE X cbrt(X x) {
   const X a = abs(x), y = exp(log(a) * X(1.0 / 3)), z = y - (y - a / (y * y)) * X(1.0 / 3);
   return copysign(select(either(a == X(0), a == inf<X>()), a, z), x);
 }
-// log(exp(a) + exp(b))
-template <class X> FUNCTRA_INLINE X logaddexp(X a, X b) { return select(a == b, a + X(0.6931471805599453), max(a, b) + log1p(exp(-abs(a - b)))); }
+// log(exp(a) + exp(b)). The rounding error of the difference (Knuth's TwoSum) matters where it is large and the result is not.
+template <class X> FUNCTRA_INLINE X logaddexp(X a, X b) {
+  const X m = max(a, b), l = min(a, b), d = l - m, t = d - l, lost = (l - (d - t)) - (m + t);
+  const auto e = exp_parts(exp_lo_hi(d), select(d > X(-745), lost, X(0)));
+  return select(a == b, a + X(0.6931471805599453), m + log1p(scale(e.p + X(1), e.k)));
+}
 // x log(y) and x log(1 + y), 0 for x = 0 unless y is NaN.
 template <class X> FUNCTRA_INLINE X xlogy(X x, X y) { return select(both(x == X(0), y == y), X(0), x * log(y)); }
 template <class X> FUNCTRA_INLINE X xlog1py(X x, X y) { return select(both(x == X(0), y == y), X(0), x * log1p(y)); }
@@ -240,10 +244,8 @@ template <class X> FUNCTRA_INLINE X pow(X x, X y) {
     return pow_specials(x, y, pow_of_log(log_pair(abs(x)), y));
   }
 }
-// By repeated squaring; n is a parameter of the formula, not a lane.
-template <class X> FUNCTRA_INLINE X integer_pow(X x, std::int64_t n) {
-  std::uint64_t m = n < 0 ? 0 - static_cast<std::uint64_t>(n) : static_cast<std::uint64_t>(n);
-  if (m == 0) return X(1);
+// x^m for m > 0 by repeated squaring.
+template <class X> FUNCTRA_INLINE X repeated_product(X x, std::uint64_t m) {
   X square = x;
   while (!(m & 1)) {
     square = square * square;
@@ -254,7 +256,23 @@ template <class X> FUNCTRA_INLINE X integer_pow(X x, std::int64_t n) {
     square = square * square;
     if (m & 1) r = r * square;
   }
-  return n < 0 ? X(1) / r : r;
+  return r;
+}
+// n is a parameter of the formula, not a lane.
+template <class X> FUNCTRA_INLINE X integer_pow(X x, std::int64_t n) {
+  if (n == 0) return X(1);
+  if (n > 0) return repeated_product(x, static_cast<std::uint64_t>(n));
+  const std::uint64_t m = 0 - static_cast<std::uint64_t>(n);
+  if constexpr (is_real<X>) {
+    if (m > 1 && m <= 64) {  // where x^m overflows or is subnormal 1 / x^m need not: (2^c x)^m is inverted, c < 0 for |x| > 1
+      const int s = 64 - __builtin_clzll(m - 1), c = (is_float<X> ? 64 : 256) >> s, all = c * static_cast<int>(m);
+      auto power_of_two = [](int e) { return X(__builtin_bit_cast(double, static_cast<std::uint64_t>(1023 + e) << 52)); };
+      const auto large = abs(x) > X(1);
+      const X y = x * select(large, power_of_two(-c), power_of_two(c));
+      return X(1) / repeated_product(y, m) * select(large, power_of_two(-all), power_of_two(all));
+    }
+  }
+  return X(1) / repeated_product(x, m);
 }
 
 }  // namespace num

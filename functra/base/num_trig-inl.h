@@ -29,13 +29,13 @@ template <class X> FUNCTRA_INLINE X sin_half_period(X r) {
 // Is |x| known to be at most this?
 template <class X> FUNCTRA_INLINE bool never_above(X x, double limit) { return known(x).hi <= limit && known(x).lo >= -limit; }
 
-// sin(k pi + r) = (-1)^k sin(r). Larger arguments go to libm.
+// sin(k pi + r) = (-1)^k sin(r). Larger arguments go to functions of the C library.
 template <class X> FUNCTRA_INLINE X sin(X x) {
   if (never_above(x, 1.5)) return within(select(x == X(0), x, sin_half_period(x)), -1.001, 1.001);
   constexpr int top = is_float<X> ? 31 : 63;
   const auto k = round_scaled(x, 0.31830988618379067);
   const X y = flip_sign(sin_half_period(reduce_half_pi(x, k.value, 2)), shl<top>(k.low));
-  return within(rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), libm_sin, x), -1.001, 1.001);
+  return within(rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), large_sin, x), -1.001, 1.001);
 }
 
 // cos(x) = sin of the distance to the nearest odd multiple of pi/2.
@@ -46,7 +46,7 @@ template <class X> FUNCTRA_INLINE X cos(X x) {
   const X t = fma(x, X(0.31830988618379067), X(-0.5)) + shifter;
   const X k = t - shifter;
   const X y = -flip_sign(sin_half_period(reduce_half_pi(x, k + X(0.5), 2)), shl<top>(bits(t)));
-  return within(rare(abs(x) > reduction_limit<X>(), y, libm_cos, x), -1.001, 1.001);
+  return within(rare(abs(x) > reduction_limit<X>(), y, large_cos, x), -1.001, 1.001);
 }
 
 template <class X> FUNCTRA_INLINE X tan(X x) {
@@ -69,7 +69,7 @@ template <class X> FUNCTRA_INLINE X tan(X x) {
   const X sine = fma(r * z, s, r), cosine = w + fma(z * z, c, (X(1) - w) - half);
   const auto odd = (k.low & bits_of<X>(1)) == bits_of<X>(1);
   const X y = select(odd, -cosine, sine) / select(odd, sine, cosine);
-  return rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), libm_tan, x);
+  return rare(abs(x) > reduction_limit<X>(), select(x == X(0), x, y), large_tan, x);
 }
 
 // atan(n / d) for 0 <= n <= d: above tan(pi/8) as pi/4 + atan((n - d) / (n + d)).
@@ -144,8 +144,8 @@ template <class X> FUNCTRA_INLINE X acos(X x) {
   return select(big, select(x < X(0), pi_minus(y + y), y + y), half_pi_minus(y));
 }
 
-// The n-th derivative of sin(x) / x. Where |x| <= n by its series, the sum over m of (-1)^m x^(2m-n) / ((2m-n)! (2m+1)); elsewhere
-// upwards by x f_i = sin^(i)(x) - i f_(i-1).
+// The n-th derivative of sin(x) / x. Where |x| <= 1 + 0.4 n by its series, the sum over m of (-1)^m x^(2m-n) / ((2m-n)! (2m+1));
+// elsewhere upwards by x f_i = sin^(i)(x) - i f_(i-1). Rounding errors of the first grow like cosh(x), those of the second like n! / x^n.
 template <class X> FUNCTRA_INLINE X sinc(X x, std::int64_t n) {
   const X s = sin(x), c = cos(x);
   X f = select(x == X(0), X(1), s / x);
@@ -159,7 +159,7 @@ template <class X> FUNCTRA_INLINE X sinc(X x, std::int64_t n) {
     sum = sum + term * X(1.0 / static_cast<double>(j + n + 1));
     term = term * z * X(1.0 / static_cast<double>((j + 1) * (j + 2)));
   }
-  return select(abs(x) <= X(n), sum, f);
+  return select(abs(x) <= X(1 + 0.4 * static_cast<double>(n)), sum, f);
 }
 
 }  // namespace num

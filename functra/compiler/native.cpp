@@ -18,6 +18,7 @@
 #include <llvm/TargetParser/Host.h>
 
 #include "functra/base/errors.h"
+#include "functra/base/num.h"
 #include "functra/compiler/emit.h"
 #include "functra/compiler/object_cache.h"
 #include "functra/compiler/perf_map.h"
@@ -117,6 +118,7 @@ class Linker {
     add("functra_rare_f32_1", &functra_rare_f32_1);
     add("functra_rare_f64_2", &functra_rare_f64_2);
     add("functra_rare_f32_2", &functra_rare_f32_2);
+    for (const num::Fallback1& f : {num::large_sin, num::large_cos, num::large_tan}) add(f.f64_name, f.f64);
     if (auto e = jit_->getMainJITDylib().define(orc::absoluteSymbols(symbols))) fail("its own symbols", std::move(e));
   }
   std::unique_ptr<orc::LLJIT> jit_;

@@ -1,6 +1,5 @@
 // pow(x, k/2) for a constant k in roots, reciprocals and products. Special values are those of pow: pow(-0, 1/2) is 0 and pow(-inf, 1/2)
-// inf, where sqrt gives -0 and NaN. Results differ from pow by rounding, and where they are below the normal numbers: there a reciprocal
-// of a product that overflows is 0.
+// inf, where sqrt gives -0 and NaN. Results differ from pow by rounding.
 #include <cmath>
 
 #include "functra/compiler/rules.h"
@@ -48,7 +47,7 @@ Tensor constant_power(const Match& m) {
   else if (k >= -5) {  // from 1 / x and its root, which both powers share, and with them a power and its derivative
     const Tensor over = div(like(1, x), y);
     r = mul(k == -3 ? over : mul(over, over), prims::sqrt(over));
-  } else r = div(like(1, x), mul(prims::integer_pow(y, n / 2), root));
+  } else r = div(prims::integer_pow(y, -(n / 2)), root);
   if (plain) return r;
   const double inf = std::numeric_limits<double>::infinity();
   return core::select(eq(x, like(-inf, x)), like(k > 0 ? inf : 0, x), r);

@@ -72,7 +72,7 @@ Tensor hypot(const Tensor& a, const Tensor& b);  // its derivative at the origin
 struct IntegerPowParams {
   std::int64_t n;
 };
-Tensor integer_pow(const Tensor& x, std::int64_t n);
+Tensor integer_pow(const Tensor& x, std::int64_t n);  // by products: an error of up to |n| - 1 units of the last place, |n| for n < 0
 
 // ---------------------------------------------------------------- exponentials and powers (exp.cpp)
 extern const Primitive exp_p, log_p, log1p_p, expm1_p, logistic_p, softplus_p, pow_p;
@@ -111,7 +111,8 @@ Tensor atanh(const Tensor& x);
 struct SincParams {
   std::int64_t derivative;
 };
-Tensor sinc(const Tensor& x, std::int64_t derivative = 0);  // sin(x) / x, or its n-th derivative
+// sin(x) / x, or its n-th derivative: for n up to 3 within 4 units of the last place of 1 / max(|x|, n + 1).
+Tensor sinc(const Tensor& x, std::int64_t derivative = 0);
 
 // ---------------------------------------------------------------- error functions (special.cpp)
 extern const Primitive erf_p, erfc_p, erf_inv_p;

@@ -51,7 +51,7 @@ FUNCTRA_FORMULA(less, real_and_bool, (auto x, auto y), x < y)
 FUNCTRA_FORMULA(bitwise_xor, integers_and_bool, (auto x, auto y), x ^ y)
 FUNCTRA_FORMULA(shift_left, integers, (auto x, auto y), num::shl(x, y))
 FUNCTRA_FORMULA(shift_right, integers, (auto x, auto y), num::shr(x, y))
-FUNCTRA_FORMULA_P(integer_pow, arithmetic, std::int64_t, (auto x), num::integer_pow(x, p))
+FUNCTRA_FORMULA_P(integer_pow, real, std::int64_t, (auto x), num::integer_pow(x, p))
 FUNCTRA_FORMULA(axpy, floating, (auto x, auto y, auto z), num::fma(x, y, z))
 
 #if HWY_ONCE

@@ -140,7 +140,7 @@ class TestEmitter final : public Emitter {
     const bool narrow = d == f32;
     if (narrow != (n.back() == 'f')) throw std::logic_error("rare: " + n + " is of another type");
     auto arg = [&](std::size_t i) { return narrow ? static_cast<double>(get<float>(args[i])) : get<double>(args[i]); };
-    const std::string base = narrow ? n.substr(0, n.size() - 1) : n;
+    const std::string base = narrow ? n.substr(0, n.size() - 1) : n.substr(n.find('_') + 1);
     double r;
     if (base == "sin") r = std::sin(arg(0));
     else if (base == "cos") r = std::cos(arg(0));
