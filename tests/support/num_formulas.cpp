@@ -161,8 +161,8 @@ template <class T> double ulps(T y, long double ref) {
     const L top = static_cast<L>(Limits::max()), finite = std::fabs(std::isinf(y) ? ref : static_cast<L>(y));
     return 1 + static_cast<double>((top - finite) / (top * Limits::epsilon() / 2));
   }
-  int e = 0;
-  std::frexp(ref, &e);
+  int e = Limits::min_exponent;
+  if (ref != 0) std::frexp(ref, &e);
   const L unit = std::ldexp(L(1), std::max(e, Limits::min_exponent) - Limits::digits);
   return static_cast<double>(std::fabs(static_cast<L>(y) - ref) / unit);
 }

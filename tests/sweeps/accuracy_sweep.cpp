@@ -1,7 +1,7 @@
 // Every elementwise primitive, of f32 and f64, on every instruction set of this machine and compiled: FUNCTRA_SWEEP_SAMPLES operands each
-// (4 million by default; a quarter for each parameter of those that have one) and lists of hard cases. Of the samples, what is further than 2 units of the last place from a result in long
-// double is judged by MPFR; so is one sample in some thousands, which the quick result has to agree with, and all hard cases.
-// FUNCTRA_SWEEP_ONLY lists primitives, with commas.
+// (4 million by default; a quarter for each parameter of those that have one) and lists of hard cases. Of the samples, what is further than
+// 2 units of the last place from a result in long double is judged by MPFR; so is one sample in 2,048, which the quick result has to agree
+// with, and all hard cases. FUNCTRA_SWEEP_ONLY lists primitives, with commas.
 #include <gtest/gtest.h>
 
 #include <chrono>
