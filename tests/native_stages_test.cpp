@@ -10,7 +10,7 @@
 
 #include "functra/base/memory.h"
 #include "tests/support/close.h"
-#include "tests/support/process.h"
+#include "tests/laws_count.h"
 
 namespace {
 namespace ft = functra;
