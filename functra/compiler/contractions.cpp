@@ -165,14 +165,20 @@ Tensor contraction_of_negative(const Match& m) {
 }
 
 // ---------------------------------------------------------------- results
-Tensor transpose_of_contraction(const Match& m) {  // (a b)^T = b^T a^T
+// (a b)^T = b^T a^T; or at least rows stay whole: the last dimension of that is the last one of the transpose.
+Tensor transpose_of_contraction(const Match& m) {
   Made c = m.made(m[0], dot_general_p);
   if (!c || !m.once(m[0])) return {};
   Sides s = sides(c.params<DotParams>(), m.shape(c[0]).size(), m.shape(c[1]).size());
   auto nb = static_cast<std::int64_t>(s[0].batch.size()), nl = static_cast<std::int64_t>(s[0].free.size()),
        nr = static_cast<std::int64_t>(s[1].free.size());
-  if (!(m.params<PermParams>().perm == Shape::iota(at(nb)).concat(Shape::iota(at(nr), nb + nl)).concat(Shape::iota(at(nl), nb)))) return {};
-  return prims::dot_general(c[1], c[0], {s[1].summed, s[0].summed, s[1].batch, s[0].batch});
+  const Shape turned = Shape::iota(at(nb)).concat(Shape::iota(at(nr), nb + nl)).concat(Shape::iota(at(nl), nb)), &perm = m.params<PermParams>().perm;
+  Shape rest;  // of the product in the other order
+  for (std::int64_t d : perm) rest.push_back(turned.find(d));
+  const bool all = rest == Shape::iota(rest.size()), rows = rest.back() == rest.rank() - 1 && perm.back() != perm.rank() - 1;
+  if (!all && !rows) return {};
+  const Tensor r = prims::dot_general(c[1], c[0], {s[1].summed, s[0].summed, s[1].batch, s[0].batch});
+  return all ? r : core::permute(r, rest);
 }
 Tensor sum_of_contraction(const Match& m) {  // over a free dimension the operand is summed; over a shared one the contraction sums too
   Made c = m.made(m[0], dot_general_p);
@@ -289,7 +295,7 @@ constexpr Rule rules[] = {
     {&dot_general_p, "regrouped", "(a b) c = a (b c), in the order that costs less", regrouped},
     {&dot_general_p, "contraction_of_transpose", "transposes of operands are in the lists of dimensions", contraction_of_transpose},
     {&dot_general_p, "contraction_of_negative", "(-a) b = -(a b)", contraction_of_negative},
-    {&transpose_p, "transpose_of_contraction", "(a b)^T = b^T a^T", transpose_of_contraction},
+    {&transpose_p, "transpose_of_contraction", "(a b)^T = b^T a^T, as far as rows go", transpose_of_contraction},
     {&reduce_sum_p, "sum_of_contraction", "the operand is summed, or the contraction sums more", sum_of_contraction},
     {&reduce_sum_p, "sum_of_product", "a sum of products of arrays of which each lacks dimensions is a contraction", sum_of_product},
 };

@@ -210,6 +210,10 @@ const RuleRow rows_of_rules[] = {
      "(v0: f64[2, 5, 3], v1: f64[2, 3, 4]) { v2: f64[2, 5, 4] = dot_general(v0, v1) {left=[2] right=[1] left_batch=[0] "
      "right_batch=[0]}\n v3: f64[2, 4, 5] = transpose(v2) {perm=[0, 2, 1]}\n return v3 }",
      rounds},
+    {"transpose_of_contraction",
+     "(v0: f64[5, 2, 3], v1: f64[3, 4]) { v2: f64[5, 2, 4] = dot_general(v0, v1) {left=[2] right=[0] left_batch=[] right_batch=[]}\n v3: f64[5, 4, "
+     "2] = transpose(v2) {perm=[0, 2, 1]}\n return v3 }",
+     rounds},
     {"sum_of_contraction",
      "(v0: f64[2, 5, 3], v1: f64[2, 3, 4]) { v2: f64[2, 5, 4] = dot_general(v0, v1) {left=[2] right=[1] left_batch=[0] "
      "right_batch=[0]}\n v3: f64[4] = reduce_sum(v2) {dims=[0, 1]}\n return v3 }",
