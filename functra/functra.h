@@ -1,5 +1,6 @@
 // Everything a user needs but the applications' folders: #include <functra/functra.h>, namespace ft = functra.
 #pragma once
+#include "functra/base/thread_limit.h"
 #include "functra/core/program.h"
 #include "functra/ops/activation.h"
 #include "functra/ops/close.h"

@@ -5,6 +5,8 @@
 #include <memory>
 #include <type_traits>
 
+#include "functra/base/thread_limit.h"
+
 namespace functra {
 
 // A reference to a callable void(begin, end) that outlives the call; nothing is allocated.
@@ -25,9 +27,5 @@ class RangeBody {
 // is cut depends on the number of threads, so a result must not depend on it. Serial, as one call, where n <= grain, within a body
 // of another parallel_for, and while another thread uses the pool. An exception of a body is rethrown here, the first one of several.
 void parallel_for(std::int64_t n, std::int64_t grain, RangeBody body);
-
-// Threads that parallel_for uses, the caller's included: FUNCTRA_NUM_THREADS if set, else what the hardware has.
-int num_threads();
-void set_num_threads(int n);  // ValueError if n < 1 or called within a parallel_for
 
 }  // namespace functra
