@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 
 #include "functra/compiler/object_cache.h"
 #include "functra/core/executor.h"
+#include "functra/prims/cast.h"
 #include "functra/functra.h"
 #include "laws_count.h"
 #include "support/compiled.h"
@@ -166,6 +168,30 @@ TEST_F(ObjectCache, what_else_a_plan_depends_on_is_in_its_name) {
   EXPECT_TRUE(was_read(copy_of(*program.ir())));
   auto other = [&](const Tensor& t) { return sum(exp(t) * exp(t) + 1.2500000000000002); };
   EXPECT_FALSE(was_read(copy_of(*jit(other).trace(functra::testing::numbers({33}, f64)).program().ir())));
+}
+// Text says NaN, but not which.
+TEST_F(ObjectCache, programs_with_a_nan_of_its_own_are_not_kept) {
+  using namespace functra;
+  const Tensor x = functra::testing::numbers({33}, f64), one = tensor(1.0, f64);
+  auto with = [&](std::uint64_t bits) {
+    return jit([bits](const Tensor& t) { return prims::bitcast(where(t > 0.0, t, std::bit_cast<double>(bits)), i64); }).trace(x).program();
+  };
+  EXPECT_TRUE(runtime::text_tells(*with(0x7ff8000000000000).ir()));
+  EXPECT_FALSE(runtime::text_tells(*with(0x7ff00000000007a2).ir()));
+}
+// A constant result is a value, in the process that compiled it and in the one that read it.
+TEST_F(ObjectCache, constant_results_are_the_same_values) {
+  using namespace functra;
+  const auto program = jit([](const Tensor& t) { return std::pair{t * 2.0, tensor(3.0, f64)}; }).trace(functra::testing::numbers({5}, f64)).program();
+  for (int k = 0; k < 2; ++k) {
+    const core::ProgramPtr p = copy_of(*program.ir());
+    Vec args = program.captured_tensors(), out(2);
+    args.push_back(functra::testing::numbers({5}, f64));
+    core::executor().run(p, args, out);
+    EXPECT_EQ(was_read(p), k == 1);
+    EXPECT_FALSE(out[1].literal());
+    EXPECT_EQ(double(out[1]), 3.0);
+  }
 }
 // What is written of a plan, cut short anywhere, is no plan: an error, and not a fault.
 TEST_F(ObjectCache, a_part_of_a_plan_is_none) {

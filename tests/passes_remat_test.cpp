@@ -3,6 +3,7 @@
 
 #include "functra/compiler/fuse.h"
 #include "functra/compiler/passes.h"
+#include "functra/functra.h"
 #include "support/compiled.h"
 
 namespace functra::testing {
@@ -50,6 +51,42 @@ TEST(Remat, what_many_values_go_into_is_kept) {
   Vec in = operands();
   for (int k = 0; k < 6; ++k) in.push_back(shaped({300, 300}, 4 + k));
   EXPECT_EQ(saved(f, in), 0);
+}
+// Decisions are made once: what a mask was computed from is kept, and so is the mask.
+TEST(Remat, what_decides_is_kept) {
+  auto f = [](const Vec& v) { return around_a_product(v, [](const Tensor& x) { return x * 2.0 + 1.0; }); };
+  auto decided = [&](const Vec& v) {
+    Vec r = f(v);
+    const Tensor a = matmul(v[0], v[1]) * 2.0 + 1.0;
+    return Vec{where(a > 0.5, r[0], a), where(a < 0.1, r[0] * 2.0, a)};
+  };
+  EXPECT_GE(saved(f, operands()), 1);
+  EXPECT_EQ(saved(decided, operands()), 0);
+  expect_compiled("decided", decided, operands(), Match::rounded, 300);
+}
+TEST(Remat, long_chains_end) {
+  const int n = 20000;
+  auto p = make_fx([&](const Tensor& x) {
+    Tensor v = x, w = x;
+    for (int k = 0; k < n; ++k) v = (v * x) * (x - v);
+    w = matmul(tanh(v), x);
+    return w * v;
+  })(shaped({256, 256}));
+  const auto q = compiler::make_again_between_phases(p.ir());
+  core::verify(*q);
+  EXPECT_LE(q->eqns.size(), 2 * p.size());
+}
+// Each layer adds to a stream that all later ones read: made again in each of them, there would be as many copies as pairs of layers.
+TEST(Remat, copies_are_bounded) {
+  const int layers = 60;
+  auto f = [&](const Tensor& x) {
+    Tensor v = x;
+    for (int k = 0; k < layers; ++k) v = v + matmul(tanh(v), x) * 0.01;
+    return v;
+  };
+  auto p = make_fx(grad([&](const Tensor& x) { return sum(f(x) * f(x)); }))(shaped({64, 64}));
+  const auto q = compiler::optimize(p.ir());
+  EXPECT_LE(q->eqns.size(), 2 * p.size());
 }
 TEST(Remat, gradients_behind_a_product) {
   auto loss = [](const Vec& v) {

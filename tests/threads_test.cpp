@@ -177,6 +177,40 @@ TEST(Threads, WhereTracingThrowsTheNextOneTries) {
   EXPECT_EQ(traces, kThreads);
   EXPECT_EQ(f.cache_size(), 1u);
 }
+// Each of two threads traces what the other one waits for: neither waits for ever.
+TEST(Threads, CompiledFunctionsThatCallEachOther) {
+  std::function<Tensor(const Tensor&, int)> to_f, to_g;
+  auto f = ft::jit([&](const Tensor& x, int n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return n == 0 ? x * 1.0 : to_g(x, 0) * 2.0;
+  });
+  auto g = ft::jit([&](const Tensor& x, int n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return n == 0 ? to_f(x, 0) + 1.0 : to_f(x, 1) * 3.0;
+  });
+  to_f = [&](const Tensor& x, int n) { return f(x, n); };
+  to_g = [&](const Tensor& x, int n) { return g(x, n); };
+  together([&](int k) {
+    const Tensor x = ft::tensor(2.0);
+    if (k % 2) EXPECT_EQ(double(f(x, 1)), 6.0);
+    else EXPECT_EQ(double(g(x, 1)), 18.0);
+  });
+  // A thread that holds what the traced function waits for.
+  std::mutex mutex;
+  std::atomic<bool> inside{false};
+  auto h = ft::jit([&](const Tensor& x) {
+    inside = true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::unique_lock lock(mutex, std::defer_lock);
+    while (!lock.try_lock()) std::this_thread::yield();
+    return x + 1.0;
+  });
+  std::thread traces([&] { EXPECT_EQ(double(h(ft::tensor(1.0))), 2.0); });
+  while (!inside) std::this_thread::yield();
+  std::thread waits([&] { EXPECT_EQ(double(ft::jit([&](const Tensor& x) { return x * 2.0; })(ft::tensor(1.0))), 2.0); });
+  waits.join();
+  traces.join();
+}
 TEST(Threads, CallersOfOneCompiledFunctionShareItsCache) {
   std::atomic<int> traces{0};
   auto plain = [](const Tensor& x, int n) {

@@ -26,7 +26,7 @@ def wrong(row, peer):
     if ref is None or peer not in row:
         return False
     near = 1e-5 if row[peer]["dtype"] == "f32" else 1e-9
-    return abs(row[peer]["check"] - ref["check"]) > near * abs(ref["check"])
+    return not abs(row[peer]["check"] - ref["check"]) <= near * abs(ref["check"])  # NaN is wrong
 
 
 def ratios(row):
@@ -54,6 +54,8 @@ def verdict(row, target):
     words = f"{asked} of {'hand' if of == 'hand' else 'best peer'}"
     if got is None:
         return words, None
+    if wrong(row, "functra"):
+        return words + ": missed, its sum differs", False
     if got < asked:
         return words + ": missed", False
     if of == "hand" and by_peer is not None and by_peer < 1:
@@ -140,6 +142,9 @@ def summary(figures, targets):
     losses = [f"`{w}` ({name_of(best)}, {ratio(r)})" for w, r, best in losses if r and r < 1]
     if any(p not in OURS for p in figures["peers"]):
         lines.append("Another library is faster: " + (", ".join(losses) or "nowhere") + ".")
+    absent = [f"`{w}`" for w in targets if w in figures["rows"] and "functra" not in figures["rows"][w]]
+    if absent:
+        lines.append("Not run by Functra: " + ", ".join(absent) + ".")
     failed = [f"`{w}` by {name_of(p)} ({escape(why)})" for w, m in figures["missing"].items() for p, why in m.items() if not why.startswith(">")]
     for title, what in (("Left out", [f"{name_of(p)} ({why})" for p, why in figures["left_out"].items()]), ("Failed (—)", failed)):
         if what:

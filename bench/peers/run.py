@@ -90,6 +90,7 @@ def row(peer, cmd, env, workload, a):
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as fresh:
         env = {**os.environ, **env, "PEER_ONLY": workload, "PEER_BUDGET_S": a.budget,
                "FUNCTRA_CACHE_DIR": fresh, "TORCHINDUCTOR_CACHE_DIR": fresh, "PEER_DATA": os.path.join(ROOT, "bench/data")}
+        env.pop("JAX_COMPILATION_CACHE_DIR", None)
         lines, error = run(cmd, env, a.limit)
         r = next((l for l in lines if l["workload"] == workload), None)
         if r and peer == "functra":
@@ -119,6 +120,7 @@ def measure(a, targets):
                 r, error = row(peer, cmd, env, w, a)
                 if error:
                     missing[w][peer] = error
+                    rows[w].pop(peer, None)
                 elif r:
                     old = rows[w].setdefault(peer, r)
                     if r["min_us"] < old["min_us"]:  # first calls: those of the first run

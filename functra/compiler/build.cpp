@@ -245,14 +245,11 @@ class Builder {
       boxes.push_back(std::move(second));
       boxes.push_back(std::move(b));
     }
-    for (std::size_t k = 0; k < done.size(); ++k) {
-      Nest& n = done[k];
+    for (Nest& n : done) {
       n.collapse();
       for (auto& r : n.reductions)
         r.accumulate = r.at.buffer >= 0 && (done.size() > 1 || n.axes() == 1 || r.over != std::uint32_t{1} << (n.axes() - 1));
     }
-    for (std::size_t k = 0; k < done.size(); ++k)
-      if (auto rest = done[k].cut_in_strips()) done.push_back(std::move(*rest));
     u_.nests = std::move(done);
     return Pull::Outcome::fine;
   }
@@ -456,6 +453,8 @@ void build(const Program& p, const std::vector<std::int32_t>& defines, std::int6
       continue;
     }
     if (Builder(p, defines, small, now, packings).run() == Pull::Outcome::fine) {
+      for (std::size_t k = 0; k < now.nests.size(); ++k)
+        if (auto rest = now.nests[k].cut_in_strips()) now.nests.push_back(std::move(*rest));
       add(std::move(now));
       continue;
     }

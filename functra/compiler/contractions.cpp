@@ -172,6 +172,7 @@ Tensor transpose_of_contraction(const Match& m) {
   Sides s = sides(c.params<DotParams>(), m.shape(c[0]).size(), m.shape(c[1]).size());
   auto nb = static_cast<std::int64_t>(s[0].batch.size()), nl = static_cast<std::int64_t>(s[0].free.size()),
        nr = static_cast<std::int64_t>(s[1].free.size());
+  if (m.params<PermParams>().perm.empty()) return {};
   const Shape turned = Shape::iota(at(nb)).concat(Shape::iota(at(nr), nb + nl)).concat(Shape::iota(at(nl), nb)), &perm = m.params<PermParams>().perm;
   Shape rest;  // of the product in the other order
   for (std::int64_t d : perm) rest.push_back(turned.find(d));

@@ -36,11 +36,16 @@ std::optional<Cut> cut_of(const Program& p, const Link& link, const std::vector<
   const Program &body = *q.body, &later = *s.body;
   Cut c{link, {}, {}, {}, {}};
   std::vector<Var> wanted;
+  std::vector<std::uint8_t> decided(later.type_of.size(), 0);  // by what the second body asks of it
+  for (auto& e : later.eqns)
+    if (decides(e))
+      for (Var v : later.operands(e))
+        if (v >= 0) decided[at(v)] = 1;
   std::int64_t before = 0;
   for (auto [j, i] : link.r) {
     const Var v = body.outputs[j];
-    const bool alone = uses[f.out + j] == 1 && v >= 0 && !body.type(v).weak && body.type(v) == later.type(later.inputs[i]) &&
-                       std::count(body.outputs.begin() + q.n_carry, body.outputs.end(), v) == 1;
+    const bool alone = !decided[at(later.inputs[i])] && uses[f.out + j] == 1 && v >= 0 && !body.type(v).weak &&
+                       body.type(v) == later.type(later.inputs[i]) && std::count(body.outputs.begin() + q.n_carry, body.outputs.end(), v) == 1;
     if (!alone) continue;
     wanted.push_back(v);
     c.dropped.push_back(j);

@@ -280,7 +280,10 @@ CodePtr find_code(const CodeName& name) {
   if (auto code = Cache::instance().find(name)) return code;
   const auto start = std::chrono::steady_clock::now();
   auto bytes = load_object(name.object);
-  return bytes ? linked(name, {bytes->begin(), bytes->end()}, start) : nullptr;
+  if (!bytes) return nullptr;
+  try {
+    return linked(name, {bytes->begin(), bytes->end()}, start);
+  } catch (const Error&) { return nullptr; }  // made again
 }
 std::string llvm_ir(const std::vector<const Nest*>& nests) {
   auto tm = Machine::host().make();

@@ -85,12 +85,14 @@ std::size_t read_along(const Nest& n) {
 }
 }  // namespace
 std::optional<Nest> Nest::cut_in_strips() {
-  constexpr std::int64_t strip = 32, long_enough = 64, short_rows = 8;
+  constexpr std::int64_t line = 64, short_rows = 8;
+  std::int64_t strip = 32;  // at least a line of every result
+  for (auto& s : stores) strip = std::max(strip, line / static_cast<std::int64_t>(size_of(s.at.dtype)));
   if (axes() < 2 || scalar() || steps || !reductions.empty()) return {};
   for (Id i = 0; i < graph.size(); ++i)
     if (graph[i].op == Op::position) return {};
   const std::size_t last = axes() - 1, along = read_along(*this);
-  if (along == last || extent(last) < long_enough || extent(along) < short_rows) return {};
+  if (along == last || extent(last) < 2 * strip || extent(along) < short_rows) return {};
   std::optional<Nest> rest;
   if (const std::int64_t left = extent(last) % strip) {
     rest = *this;

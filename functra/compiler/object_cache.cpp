@@ -10,25 +10,17 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <llvm/Support/xxhash.h>
+
 namespace functra::compiler {
 namespace {
 
-// FNV-1a over 64-bit words, from two starts: which file, and whether it is whole.
-std::uint64_t digest(std::string_view s, std::uint64_t h) {
-  std::size_t i = 0;
-  for (; i + 8 <= s.size(); i += 8) {
-    std::uint64_t w;
-    std::memcpy(&w, s.data() + i, 8);
-    h = (h ^ w) * 0x100000001b3;
-    h ^= h >> 29;
-  }
-  for (; i < s.size(); ++i) h = (h ^ static_cast<unsigned char>(s[i])) * 0x100000001b3;
-  h ^= s.size();
-  h = (h ^ (h >> 33)) * 0xff51afd7ed558ccd;
-  return h ^ (h >> 33);
+std::array<std::uint64_t, 2> digest(std::string_view s) {
+  const auto h = llvm::xxh3_128bits({reinterpret_cast<const std::uint8_t*>(s.data()), s.size()});
+  return {h.low64, h.high64};
 }
 struct Header {
-  char magic[16] = {'f', 'u', 'n', 'c', 't', 'r', 'a', ' ', 'o', 'b', 'j', 'e', 'c', 't', ' ', '2'};
+  char magic[16] = {'f', 'u', 'n', 'c', 't', 'r', 'a', ' ', 'o', 'b', 'j', 'e', 'c', 't', ' ', '3'};
   std::array<std::uint64_t, 2> name;
   std::uint64_t size, check;
 };
@@ -36,7 +28,7 @@ Header header_of(const Digest& name, std::string_view bytes) {
   Header h;
   h.name = name.word;
   h.size = bytes.size();
-  h.check = digest(bytes, 0x2545f4914f6cdd1d);
+  h.check = digest(bytes)[0];
   return h;
 }
 // The directory, made if need be; empty where there is none to use.
@@ -84,7 +76,7 @@ struct File {
 
 }  // namespace
 
-Digest::Digest(std::string_view key) : word{digest(key, 0xcbf29ce484222325), digest(key, 0x9e3779b97f4a7c15)} {}
+Digest::Digest(std::string_view key) : word(digest(key)) {}
 bool keeps_objects() { return !directory().empty(); }
 std::optional<std::vector<char>> load_object(const Digest& name) {
   std::string dir = directory();

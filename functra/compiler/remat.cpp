@@ -4,6 +4,8 @@
 // of them are never kept, since units take them in: the choice is used where what the units move, which is counted, becomes less.
 #include <algorithm>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "functra/compiler/bodies.h"
 #include "functra/compiler/build.h"
@@ -39,14 +41,15 @@ class Phases {
       of_equation_[k] = phase;
       for (std::uint32_t i = 0; i < e.n_out; ++i) {
         of_value_[e.out + i] = phase + whole;
-        kept[e.out + i] |= whole;
+        kept[e.out + i] |= whole || decides(e);
       }
     }
     for (std::size_t k = 0; k < p_.eqns.size(); ++k) {
       const Eqn& e = p_.eqns[k];
       for (Var v : p_.operands(e)) {
         if (v < 0) continue;
-        if (!elementwise(e) || p_.type(v).shape != p_.type(static_cast<Var>(e.out)).shape) kept[at(v)] |= p_.type(v).shape.numel() >= least;
+        if (!elementwise(e) || decides(e) || p_.type(v).shape != p_.type(static_cast<Var>(e.out)).shape)
+          kept[at(v)] |= p_.type(v).shape.numel() >= least;
         read[at(v)] = std::max(read[at(v)], of_equation_[k]);
         early[at(v)] |= of_equation_[k] == of_value_[at(v)];
       }
@@ -68,34 +71,44 @@ class Phases {
   // Equation k with what it reads of earlier phases made again before it, where that is chosen. False: as it is.
   bool append(std::size_t k, Builder& b, std::vector<Var>& to) {
     const Eqn& e = p_.eqns[k];
-    const auto in = p_.operands(e);
-    if (!elementwise(e) || std::ranges::none_of(in, [&](Var v) { return again(v, of_equation_[k]); })) return false;
-    const std::uint32_t out = with_copies(e, of_equation_[k], b, to);
+    const std::int32_t phase = of_equation_[k];
+    if (!elementwise(e) || std::ranges::none_of(p_.operands(e), [&](Var v) { return again(v, phase); })) return false;
+    for (std::size_t made : needed_for(e, phase)) {
+      const std::uint32_t out = with_copies(p_.eqns[made], phase, b, to);
+      for (std::uint32_t i = 0; i < p_.eqns[made].n_out; ++i) copies_[{phase, static_cast<Var>(p_.eqns[made].out + i)}] = static_cast<Var>(out + i);
+      ++copied_;
+    }
+    const std::uint32_t out = with_copies(e, phase, b, to);
     for (std::uint32_t i = 0; i < e.n_out; ++i) to[e.out + i] = static_cast<Var>(out + i);
     return true;
   }
+  // Each phase makes its own copies: a value that many phases ask for is kept instead.
+  bool too_many() const { return copied_ > p_.eqns.size() / 2 + 64; }
 
  private:
   static constexpr std::int64_t least = 1024;  // elements that count
   static bool elementwise(const Eqn& e) { return e.n_out == 1 && (e.prim->lowering.kind == Kind::scalar || e.prim->lowering.kind == Kind::convert); }
   bool again(Var v, std::int32_t phase) const { return v >= 0 && choice_.again(v) && of_value_[at(v)] < phase; }
-  // e, in this phase, on copies of what is made again; its first result.
+  // The equations, in order, that this phase has no copies of yet.
+  std::vector<std::size_t> needed_for(const Eqn& e, std::int32_t phase) const {
+    std::set<std::size_t> seen;
+    std::vector<const Eqn*> todo{&e};
+    while (!todo.empty()) {
+      const Eqn& now = *todo.back();
+      todo.pop_back();
+      for (Var v : p_.operands(now))
+        if (again(v, phase) && !copies_.contains({phase, v}) && seen.insert(maker(v)).second) todo.push_back(&p_.eqns[maker(v)]);
+    }
+    return {seen.begin(), seen.end()};
+  }
+  // e on the copies of this phase; its first result.
   std::uint32_t with_copies(const Eqn& e, std::int32_t phase, Builder& b, std::vector<Var>& to) {
     std::vector<std::pair<Var, Var>> before;
-    for (Var o : p_.operands(e)) {
-      if (!again(o, phase)) continue;
-      const Var copy = made_again(o, phase, b, to);
-      before.emplace_back(o, std::exchange(to[at(o)], copy));
-    }
+    for (Var o : p_.operands(e))
+      if (again(o, phase)) before.emplace_back(o, std::exchange(to[at(o)], copies_.at({phase, o})));
     const std::uint32_t out = b.append(p_, e, to);
     for (std::size_t i = before.size(); i-- > 0;) to[at(before[i].first)] = before[i].second;
     return out;
-  }
-  Var made_again(Var v, std::int32_t phase, Builder& b, std::vector<Var>& to) {
-    if (auto it = copies_.find({phase, v}); it != copies_.end()) return it->second;
-    const Eqn& e = p_.eqns[maker(v)];
-    const std::uint32_t out = with_copies(e, phase, b, to);
-    return copies_[{phase, v}] = static_cast<Var>(out + (static_cast<std::uint32_t>(v) - e.out));
   }
   std::size_t maker(Var v) const {  // results are numbered as equations are
     auto it = std::ranges::upper_bound(p_.eqns, static_cast<std::uint32_t>(v), {}, &Eqn::out);
@@ -106,6 +119,7 @@ class Phases {
   std::vector<std::int32_t> of_value_, of_equation_;  // phases
   Choice choice_;
   std::map<std::pair<std::int32_t, Var>, Var> copies_;
+  std::size_t copied_ = 0;
 };
 
 class Remat {
@@ -117,8 +131,9 @@ class Remat {
         p, [this](const ProgramPtr& inner) { return run(inner); }, changed);
     Phases phases(p);
     if (phases.choose()) {
-      ProgramPtr again = rebuilt(p, params, [&](std::size_t k, Builder& b, std::vector<Var>& to) { return phases.append(k, b, to); });
-      if (traffic(*again) < traffic(p)) return again;
+      ProgramPtr again =
+          rebuilt(p, params, [&](std::size_t k, Builder& b, std::vector<Var>& to) { return !phases.too_many() && phases.append(k, b, to); });
+      if (!phases.too_many() && traffic(*again) < traffic(p)) return again;
     }
     return changed ? rebuilt(p, params, [](std::size_t, Builder&, std::vector<Var>&) { return false; }) : program;
   }

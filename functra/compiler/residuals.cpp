@@ -23,8 +23,10 @@ constexpr double near_word = 4, far_word = 16;  // of storing and loading 64 bit
 }  // namespace
 
 double price_of_word(std::int64_t bytes) { return bytes > far ? far_word : near_word; }
+bool decides(const Eqn& e) { return e.prim->elementwise == Elementwise::predicate || e.prim == &sign_p; }
 double price(const Program& p, const Eqn& e) {
   constexpr double root = 16;
+  if (decides(e)) return never;
   if (has_effect(e) || e.prim->seen || e.prim == &barrier_p || !inner_programs(e).empty()) return never;
   const Lowering& l = e.prim->lowering;
   auto terms = [&](const Shape& dims) { return p.operand_type(p.operands(e)[0]).shape.pick(dims).numel(); };
@@ -105,15 +107,18 @@ bool Choice::run(const std::vector<Var>& needed, const std::vector<Var>& wanted,
 }
 // The equations that it takes to make v, in so far as none was seen before; what they cost.
 double Choice::made_for(Var v) {
+  constexpr int long_walk = 1000;  // equations: as dear as it gets
   double cost = 0;
+  int walked = 0;
   std::vector<Var> todo{v};
   while (!todo.empty()) {
     const Var o = todo.back();
     todo.pop_back();
-    if (o < 0 || made_[at(o)] == none) continue;
+    if (o < 0 || made_[at(o)] == none || (what_[at(o)] != computed && o != v)) continue;
     const std::size_t k = made_[at(o)];
     if (seen_[k] == in_any_case || seen_[k] == now_) continue;
     seen_[k] = now_;
+    if (++walked > long_walk) break;
     cost += std::max(0.0, prices_[k]);
     for (Var x : p_.operands(p_.eqns[k])) todo.push_back(x);
   }
@@ -125,7 +130,7 @@ double Choice::stacking(Var v) {
   double& cost = stacking_[at(v)];
   if (cost != unknown_cost) return cost;
   ++now_;
-  return cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8 + 2 * made_for(v);
+  return cost = word_ * static_cast<double>(bytes_of(p_.type(v))) / 8 + (what_[at(v)] == computed ? 2 * made_for(v) : 0);
 }
 
 }  // namespace functra::compiler

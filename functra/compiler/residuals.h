@@ -11,7 +11,10 @@ namespace functra::compiler {
 inline constexpr double never = -1;
 inline constexpr std::int64_t fits_near = 256 * 1024;      // bytes that are cheap to store and load: they stay in a cache near the core
 double price(const core::Program& p, const core::Eqn& e);  // of making its results again; never where that is dear
-double price_of_word(std::int64_t bytes);                  // of storing and loading 64 bits of so many bytes in all
+// A predicate, or a sign: its result is another one where its operand is rounded otherwise. Code for a value that is made again may contract
+// products and sums as the first one's does not, so that neither its result nor its operands are made again: all of a program sees one decision.
+bool decides(const core::Eqn& e);
+double price_of_word(std::int64_t bytes);  // of storing and loading 64 bits of so many bytes in all
 
 // The choice for the values of one Program.
 class Choice {

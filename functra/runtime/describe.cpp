@@ -110,11 +110,14 @@ Executor::Figures Executable::figures() const {
   return f;
 }
 
+bool dumps() {
+  const char* dir = std::getenv("FUNCTRA_DUMP_DIR");
+  return dir && *dir;
+}
 // FUNCTRA_DUMP_DIR: what becomes of each program that is compiled, as a file.
 void dump(const core::Program& traced, const compiler::PassReport& report, const Executable& made) {
   static std::atomic<unsigned> count{0};
   const char* dir = std::getenv("FUNCTRA_DUMP_DIR");
-  if (!dir || !*dir) return;
   std::string text = "# as traced\n" + traced.str() + "\n";
   const core::Program* before = &traced;
   for (auto& l : report.lines) {

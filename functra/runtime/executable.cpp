@@ -63,7 +63,7 @@ std::string key_of(const core::Program& p, bool optimised) {
   return key;
 }
 ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
-  if (!compiler::keeps_objects() || !text_tells(*p) || std::getenv("FUNCTRA_DUMP_DIR")) return std::make_shared<const Executable>(p, optimised);
+  if (!compiler::keeps_objects() || !text_tells(*p) || dumps()) return std::make_shared<const Executable>(p, optimised);
   const double start = now_ms();
   const compiler::Digest name(key_of(*p, optimised));
   if (auto bytes = compiler::load_object(name))
@@ -75,11 +75,11 @@ ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
 }
 // The last programs that were compiled stay, so that an equal one finds what was made of them. Not those that hold functions of the user's.
 void keep_for_a_while(const ProgramPtr& p) {
-  constexpr std::size_t most = 256;
+  constexpr std::size_t most = 256, large = 5000;  // programs; equations
   static auto* mutex = new std::mutex;
   static auto* recent = new std::deque<ProgramPtr>;
   ProgramPtr oldest;
-  if (!text_tells(*p)) return;
+  if (compiler::count_equations(*p) > large || !text_tells(*p)) return;
   std::lock_guard lock(*mutex);
   recent->push_back(p);
   if (recent->size() <= most) return;
@@ -88,12 +88,31 @@ void keep_for_a_while(const ProgramPtr& p) {
 }
 }  // namespace
 
+namespace {
+// All but NaN of other bits than the usual ones.
+bool prints_in_full(const Tensor& t) {
+  if (!is_floating(t.raw_dtype()) && !is_complex(t.raw_dtype())) return true;
+  const Tensor c = t.contiguous();
+  const std::size_t size = size_of(c.raw_dtype());
+  const auto* p = static_cast<const std::byte*>(c.bytes());
+  for (std::int64_t i = 0; i < c.numel(); ++i, p += size) {
+    const Scalar x = Scalar::load(c.raw_dtype(), p);
+    const auto z = static_cast<std::complex<double>>(x);
+    if (!std::isnan(z.real()) && !std::isnan(z.imag())) continue;
+    alignas(16) std::byte again[16];
+    core::TextReader text(x.str());
+    text.number().store(c.raw_dtype(), again);
+    if (std::memcmp(again, p, size) != 0) return false;
+  }
+  return true;
+}
+}  // namespace
 bool text_tells(const core::Program& p) {
-  return std::ranges::all_of(p.eqns, [](const core::Eqn& e) {
-    const core::Params q = e.params;
-    return core::find_primitive(e.prim->name) == e.prim && (!q.type || q.type->text_tells) &&
-           std::ranges::all_of(core::inner_programs(e), [](const ProgramPtr& inner) { return text_tells(*inner); });
-  });
+  return std::ranges::all_of(p.literals, prints_in_full) && std::ranges::all_of(p.eqns, [](const core::Eqn& e) {
+           const core::Params q = e.params;
+           return core::find_primitive(e.prim->name) == e.prim && (!q.type || q.type->text_tells) &&
+                  std::ranges::all_of(core::inner_programs(e), [](const ProgramPtr& inner) { return text_tells(*inner); });
+         });
 }
 Executable::Executable(ProgramPtr program, bool optimised) {
   if (optimised) {
@@ -101,7 +120,7 @@ Executable::Executable(ProgramPtr program, bool optimised) {
     return;
   }
   compiler::PassReport report;
-  const bool dumped = std::getenv("FUNCTRA_DUMP_DIR") != nullptr;
+  const bool dumped = dumps();
   plan_ = Plan(after_passes(program, before_ms_, dumped ? &report : nullptr));
   if (dumped) dump(*program, report, *this);
 }
@@ -138,7 +157,7 @@ void Executable::run(std::span<Tensor> args, Outs outs) const {
   run_steps(f);
   for (std::size_t i = 0; i < outs.size(); ++i) {
     const Place k = plan_.result_place[i];
-    outs[i] = k < 0 ? plan_.literal(k) : tensors[static_cast<std::size_t>(k)];
+    outs[i] = k < 0 ? plan_.constant(k) : tensors[static_cast<std::size_t>(k)];
   }
 }
 void Executable::run_raw(void* const* in, void* const* out, std::byte* workspace) const {

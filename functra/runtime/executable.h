@@ -59,6 +59,7 @@ class Executable {
   mutable std::unique_ptr<const Executable> made_;  // from the source
 };
 
+bool dumps();
 void dump(const core::Program& traced, const compiler::PassReport& report, const Executable& made);  // where FUNCTRA_DUMP_DIR asks for it
 
 // The executable of a program, made at the first call, or read where the cache on disk has it; kept with the program, which is kept for a while.

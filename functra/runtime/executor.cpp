@@ -31,7 +31,10 @@ void compiled(const ProgramPtr& p, bool body, std::span<Tensor> args, Outs outs)
   known_executable(p).run(args, outs);
 }
 constexpr const char* kind = "native";
-ProgramPtr optimised_form(const ProgramPtr& p) { return runtime::executable(p)->program(); }
+ProgramPtr optimised_form(const ProgramPtr& p) {
+  ProgramPtr r = runtime::executable(p)->program();
+  return r == p ? p : r;  // which the executable refers to without owning it
+}
 std::string text_of(const ProgramPtr& p, Executor::Form form) { return runtime::executable(p)->text(form); }
 Executor::Figures figures_of(const ProgramPtr& p) { return runtime::executable(p)->figures(); }
 #else

@@ -1,5 +1,6 @@
 // Where the values of a plan lie: lifetimes, results over operands, the arena; and what prepared calls need.
 #include <algorithm>
+#include <cstring>
 
 #include "functra/runtime/executable.h"
 #include "functra/runtime/parts.h"
@@ -197,10 +198,19 @@ void place_values(Plan& plan) {
     if (plan.slots[k].where == Where::arena) plan.slots[k].at = plan.slots[block(k)].at;
   count_held(plan, born, std::move(dies));
 }
+Tensor Plan::constant(Place p) const {
+  const Tensor& t = literal(p);
+  if (!t.is_scalar()) return t;
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, t.bytes(), size_of(t.raw_dtype()));
+  return Tensor::scalar_bits(t.raw_dtype(), bits, t.weak());
+}
 void finish(Plan& plan) {
   std::size_t next = 0;
   for (auto& s : plan.steps)
-    for (auto& part : s.parts) part.kernel = plan.code->kernels.at(next++);
+    if (!s.parts.empty() && (!plan.code || plan.code->kernels.size() < next + s.parts.size())) throw ValueError("a plan of other code");
+    else
+      for (auto& part : s.parts) part.kernel = plan.code->kernels.at(next++);
   wire(plan);
   find_direct(plan);
 }

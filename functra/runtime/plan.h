@@ -85,6 +85,8 @@ struct Plan {
   std::vector<const compiler::Nest*> all_nests() const;
 
   Aval type(Place p) const { return p < 0 ? literal(p).aval() : slots[static_cast<std::size_t>(p)].type; }
+  // As a result: a value, and no number of the program's that another program would take over as one.
+  Tensor constant(Place p) const;
   const Tensor& literal(Place p) const { return literals[static_cast<std::size_t>(~p)]; }
 
   // What it was made from, after the passes; nothing where it was read.

@@ -1,6 +1,7 @@
 #include "functra/transforms/trace_cache.h"
 
 #include <algorithm>
+#include <chrono>
 
 namespace functra::erased {
 using namespace functra::core;
@@ -56,6 +57,7 @@ EntryPtr TraceCache::find(const std::string& key) {
 EntryPtr TraceCache::get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) {
   const std::string key = key_of(args, leaves);
   const auto self = std::this_thread::get_id();
+  constexpr std::chrono::seconds long_wait{1};
   bool first;
   {
     std::unique_lock lock(mutex_);
@@ -63,7 +65,8 @@ EntryPtr TraceCache::get(Refs args, std::vector<Tensor*>& leaves, const JitHooks
       if (auto e = find(key)) return e;
       auto it = tracing_.find(key);
       if (it == tracing_.end() || it->second == self) break;  // a function that calls itself waits for nobody
-      traced_.wait(lock);
+      // Not for ever: who traces may wait for this thread, by a mutex of the user's or another compiled function. A second trace does no harm.
+      if (traced_.wait_for(lock, long_wait) == std::cv_status::timeout) break;
     }
     ++misses_;
     first = tracing_.emplace(key, self).second;
