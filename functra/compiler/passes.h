@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "functra/core/ir.h"
+#include "functra/core/executor.h"
 
 namespace functra::compiler {
 
@@ -23,13 +23,7 @@ struct Pass {
 std::span<const Pass> passes();  // in the order they run; a name may come twice
 
 struct PassReport {
-  struct Line {
-    const char* pass;
-    double ms;
-    std::size_t before, after;  // equations, at every depth
-    ProgramPtr program;         // after it
-  };
-  std::vector<Line> lines;
+  std::vector<core::Executor::PassStep> lines;
 };
 // All passes but those named in `off` (ValueError for a name that is none, with the list of names). The Program is verified after each; a
 // pass that made a wrong one is a ValueError that names it.

@@ -97,7 +97,7 @@ class Phases {
       const Eqn& now = *todo.back();
       todo.pop_back();
       for (Var v : p_.operands(now))
-        if (again(v, phase) && !copies_.contains({phase, v}) && seen.insert(maker(v)).second) todo.push_back(&p_.eqns[maker(v)]);
+        if (again(v, phase) && !copies_.contains({phase, v}) && seen.insert(choice_.maker(v)).second) todo.push_back(&p_.eqns[choice_.maker(v)]);
     }
     return {seen.begin(), seen.end()};
   }
@@ -109,10 +109,6 @@ class Phases {
     const std::uint32_t out = b.append(p_, e, to);
     for (std::size_t i = before.size(); i-- > 0;) to[at(before[i].first)] = before[i].second;
     return out;
-  }
-  std::size_t maker(Var v) const {  // results are numbered as equations are
-    auto it = std::ranges::upper_bound(p_.eqns, static_cast<std::uint32_t>(v), {}, &Eqn::out);
-    return static_cast<std::size_t>(it - p_.eqns.begin()) - 1;
   }
   const Program& p_;
   std::int64_t small_;

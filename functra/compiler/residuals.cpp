@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "functra/base/min_cut.h"
+#include "functra/compiler/build.h"
 #include "functra/compiler/fuse.h"
 #include "functra/core/replay.h"
 #include "functra/prims/checkpoint.h"
@@ -53,10 +54,7 @@ double price(const Program& p, const Eqn& e) {
   }
 }
 
-Choice::Choice(const Program& p) : p_(p), made_(p.type_of.size(), none), what_(p.type_of.size(), computed), again_(p.type_of.size(), 0) {
-  for (std::size_t k = 0; k < p_.eqns.size(); ++k)
-    for (std::uint32_t i = 0; i < p_.eqns[k].n_out; ++i) made_[p_.eqns[k].out + i] = k;
-}
+Choice::Choice(const Program& p) : p_(p), defines_(definitions(p)), what_(p.type_of.size(), computed), again_(p.type_of.size(), 0) {}
 bool Choice::run(const std::vector<Var>& needed, const std::vector<Var>& wanted, double word) {
   word_ = word;
   prices_.resize(p_.eqns.size());
@@ -79,8 +77,8 @@ bool Choice::run(const std::vector<Var>& needed, const std::vector<Var>& wanted,
   }
   for (std::size_t v = 0; v < n; ++v) switch (what_[v]) {
       case computed:
-        if (made_[v] != none)
-          cut.edge(v, n + made_[v], p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v))));
+        if (defines_[v] >= 0)
+          cut.edge(v, n + maker(static_cast<Var>(v)), p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v))));
         break;
       case carried: cut.edge(v, sink, p_.type(static_cast<Var>(v)).weak ? MinCut::infinite : capacity(stacking(static_cast<Var>(v)))); break;
       case loaded: cut.edge(v, sink, capacity(stacking(static_cast<Var>(v)) / 2)); break;
@@ -94,7 +92,7 @@ bool Choice::run(const std::vector<Var>& needed, const std::vector<Var>& wanted,
     const auto var = static_cast<Var>(v);
     if (what_[v] == free) constants.push_back(var);
     else if (what_[v] == loaded) loads.push_back(var);
-    else if (what_[v] == carried || (what_[v] == computed && !chosen[n + made_[v]])) stacked.push_back(var);
+    else if (what_[v] == carried || (what_[v] == computed && !chosen[n + maker(var)])) stacked.push_back(var);
     else {
       again_[v] = what_[v] == computed;
       continue;
@@ -107,18 +105,18 @@ bool Choice::run(const std::vector<Var>& needed, const std::vector<Var>& wanted,
 }
 // The equations that it takes to make v, in so far as none was seen before; what they cost.
 double Choice::made_for(Var v) {
-  constexpr int long_walk = 1000;  // equations: as dear as it gets
+  constexpr int long_walk = 1000;  // equations of one value: as dear as it gets. What is needed in any case is marked whole.
   double cost = 0;
   int walked = 0;
   std::vector<Var> todo{v};
   while (!todo.empty()) {
     const Var o = todo.back();
     todo.pop_back();
-    if (o < 0 || made_[at(o)] == none || (what_[at(o)] != computed && o != v)) continue;
-    const std::size_t k = made_[at(o)];
+    if (o < 0 || defines_[at(o)] < 0 || (what_[at(o)] != computed && o != v)) continue;
+    const std::size_t k = maker(o);
     if (seen_[k] == in_any_case || seen_[k] == now_) continue;
     seen_[k] = now_;
-    if (++walked > long_walk) break;
+    if (now_ != in_any_case && ++walked > long_walk) break;
     cost += std::max(0.0, prices_[k]);
     for (Var x : p_.operands(p_.eqns[k])) todo.push_back(x);
   }

@@ -37,17 +37,18 @@ class Choice {
   // Where the results `needed` are made in any case, what of the wanted is to be stored, and which inputs the rest is made of. The cost of
   // that, and of storing all that is wanted, in operations. False where there is no choice: numbers of weak type are not stored.
   bool run(const std::vector<core::Var>& needed, const std::vector<core::Var>& wanted, double word);
+  // The number of the equation that computes v.
+  std::size_t maker(core::Var v) const { return static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)]); }
   // Is v made again, from others?
   bool again(core::Var v) const { return again_[static_cast<std::size_t>(v)] != 0; }
   std::vector<core::Var> stacked, constants, loads;  // to be stored; free ones and loaded ones that are asked for
   double cost = 0, all_stacked = 0;
 
  private:
-  static constexpr std::size_t none = ~std::size_t{0};
   double made_for(core::Var v);
   double stacking(core::Var v);
   const core::Program& p_;
-  std::vector<std::size_t> made_;  // by which equation
+  std::vector<std::int32_t> defines_;  // the equation of each value; -1: none
   std::vector<What> what_;
   std::vector<std::uint8_t> again_;
   std::vector<double> prices_, stacking_;  // of equations; of values

@@ -122,7 +122,7 @@ void dump(const core::Program& traced, const compiler::PassReport& report, const
   const core::Program* before = &traced;
   for (auto& l : report.lines) {
     char line[160];
-    std::snprintf(line, sizeof line, "\n# after %s: %.3f ms, %zu equations, %zu before\n", l.pass, l.ms, l.after, l.before);
+    std::snprintf(line, sizeof line, "\n# after %s: %.3f ms, %zu equations, %zu before\n", l.name.c_str(), l.ms, l.after, l.before);
     text += line;
     if (l.program.get() != before) text += l.program->str() + "\n";
     before = l.program.get();

@@ -2,7 +2,6 @@
 #include "functra/runtime/executable.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <deque>
 #include <thread>
@@ -32,7 +31,6 @@ Tensor room_for(const Aval& a) {
 
 // ---------------------------------------------------------------- making one
 namespace {
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 ProgramPtr after_passes(const ProgramPtr& program, double& ms, compiler::PassReport* report) {
   const double start = now_ms();
   ProgramPtr r = compiler::optimize(program, compiler::passes_off(), report);
@@ -62,8 +60,9 @@ std::string key_of(const core::Program& p, bool optimised) {
   p.write(key);
   return key;
 }
-ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
-  if (!compiler::keeps_objects() || !text_tells(*p) || dumps()) return std::make_shared<const Executable>(p, optimised);
+// shared: another process may use it.
+ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised, bool shared) {
+  if (!shared || !compiler::keeps_objects() || dumps()) return std::make_shared<const Executable>(p, optimised);
   const double start = now_ms();
   const compiler::Digest name(key_of(*p, optimised));
   if (auto bytes = compiler::load_object(name))
@@ -73,22 +72,19 @@ ExecutablePtr read_or_make(const ProgramPtr& p, bool optimised) {
   compiler::store_object(name, write_plan(made->plan()));
   return made;
 }
-// The last programs that were compiled stay, so that an equal one finds what was made of them. Not those that hold functions of the user's.
+// The last programs that were compiled stay, so that an equal one finds what was made of them.
 void keep_for_a_while(const ProgramPtr& p) {
   constexpr std::size_t most = 256, large = 5000;  // programs; equations
   static auto* mutex = new std::mutex;
   static auto* recent = new std::deque<ProgramPtr>;
   ProgramPtr oldest;
-  if (compiler::count_equations(*p) > large || !text_tells(*p)) return;
+  if (compiler::count_equations(*p) > large) return;
   std::lock_guard lock(*mutex);
   recent->push_back(p);
   if (recent->size() <= most) return;
   oldest = std::move(recent->front());
   recent->pop_front();
 }
-}  // namespace
-
-namespace {
 // All but NaN of other bits than the usual ones.
 bool prints_in_full(const Tensor& t) {
   if (!is_floating(t.raw_dtype()) && !is_complex(t.raw_dtype())) return true;
@@ -129,8 +125,9 @@ Executable::Executable(Plan plan, ProgramPtr program, bool optimised, double ms)
 
 ExecutablePtr executable(const ProgramPtr& p, bool optimised) {
   return kept(p, optimised, [&](const ProgramPtr& q) {
-    keep_for_a_while(p);
-    return read_or_make(q, optimised);
+    const bool shared = text_tells(*p);  // else it holds functions of the user's, who says how long they live
+    if (shared) keep_for_a_while(p);
+    return read_or_make(q, optimised, shared);
   });
 }
 ExecutablePtr body_executable(const ProgramPtr& p) {

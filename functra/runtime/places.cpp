@@ -208,9 +208,10 @@ Tensor Plan::constant(Place p) const {
 void finish(Plan& plan) {
   std::size_t next = 0;
   for (auto& s : plan.steps)
-    if (!s.parts.empty() && (!plan.code || plan.code->kernels.size() < next + s.parts.size())) throw ValueError("a plan of other code");
-    else
-      for (auto& part : s.parts) part.kernel = plan.code->kernels.at(next++);
+    for (auto& part : s.parts) {
+      if (!plan.code || next == plan.code->kernels.size()) throw ValueError("a plan of other code");
+      part.kernel = plan.code->kernels[next++];
+    }
   wire(plan);
   find_direct(plan);
 }

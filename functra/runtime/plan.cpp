@@ -26,7 +26,6 @@ namespace {
 constexpr std::size_t vector_bytes = 64;
 constexpr double shared_work = 5000;  // of sums that are worth an exchange of parts, which takes 0.2 us
 
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 std::size_t bytes_of(const Aval& a) { return static_cast<std::size_t>(core::bytes_of(a)); }
 
 // Programs that a step runs itself; none where the primitive's own kernel does.
@@ -193,6 +192,7 @@ class Planner {
 
 }  // namespace
 
+double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 Plan::Plan(ProgramPtr optimised) : program(std::move(optimised)) {
   const double start = now_ms();
   units = compiler::units(*program);

@@ -78,6 +78,8 @@ struct Wires {
   std::size_t buffers = 0;
 };
 
+double now_ms();
+
 struct Plan {
   Plan() = default;
   explicit Plan(core::ProgramPtr optimised);

@@ -51,7 +51,7 @@ EntryPtr TraceCache::find(const std::string& key) {
   auto it = entries_.find(key);
   if (it == entries_.end() || !alive(*it->second.entry)) return nullptr;
   ++hits_;
-  it->second.used = ++calls_;
+  it->second.used = hits_ + misses_;
   return it->second.entry;
 }
 EntryPtr TraceCache::get(Refs args, std::vector<Tensor*>& leaves, const JitHooks& hooks) {
@@ -93,7 +93,7 @@ void TraceCache::insert(const std::string& key, const EntryPtr& e) {
   std::lock_guard lock(mutex_);
   auto& slot = entries_[key];
   before = std::exchange(slot.entry, e);
-  slot.used = ++calls_;
+  slot.used = hits_ + misses_;
   if (entries_.size() <= most) return;
   auto oldest = std::ranges::min_element(entries_, {}, [](auto& x) { return x.second.used; });
   before = std::move(oldest->second.entry);

@@ -42,13 +42,12 @@ class TraceCache {
   bool native_;
   struct Kept {
     EntryPtr entry;
-    std::uint64_t used = 0;  // when, in calls
+    std::int64_t used = 0;  // when, in hits and misses
   };
   std::mutex mutex_;
   std::unordered_map<std::string, Kept> entries_;
   std::unordered_map<std::string, std::thread::id> tracing_;  // what is being traced, and by whom
   std::condition_variable traced_;
-  std::uint64_t calls_ = 0;
   std::int64_t hits_ = 0, misses_ = 0;
 };
 
