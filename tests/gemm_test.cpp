@@ -62,15 +62,18 @@ TYPED_TEST(Gemm, EqualsLoopForEverySizeAndTransposition) {
         }
     }
 }
-template <class T> void check_dot_general() {
-  for (int round = 0; round < 150; ++round) {
-    Offset nb = pick(0, 2), nc = pick(0, 2), nl = pick(0, 2), nr = pick(0, 2), most = round % 10 == 0 ? 40 : 5;
+// large: free dimensions that are often two, the inner one long enough for products of its own.
+template <class T> void check_dot_general(int rounds = 150, bool large = false) {
+  for (int round = 0; round < rounds; ++round) {
+    Offset nb = pick(0, large ? 1 : 2), nc = pick(large ? 1 : 0, large ? 1 : 2), nl = pick(large ? 1 : 0, 2), nr = pick(large ? 1 : 0, 2);
+    const Offset most = round % 10 == 0 ? 40 : 5;
     auto extents = [&](Offset n) {
       Shape s;
       for (Offset i = 0; i < n; ++i) s.push_back(pick(pick(0, 30) == 0 ? 0 : 1, most > 5 && n == 1 ? 70 : 5));
       return s;
     };
-    Shape batch = extents(nb), sum = extents(nc), left = extents(nl), right = extents(nr);
+    auto long_rows = [&](Offset n) { return n == 2 ? Shape{pick(2, 6), pick(30, 90)} : Shape{pick(1, 200)}; };
+    Shape batch = extents(nb), sum = extents(nc), left = large ? long_rows(nl) : extents(nl), right = large ? long_rows(nr) : extents(nr);
     struct Side {
       Shape shape, strides, batch, sum, free;
       std::vector<T> memory;
@@ -142,6 +145,11 @@ TEST(DotGeneral, EqualsLoopOverRandomViews) {
   check_dot_general<double>();
   check_dot_general<std::int32_t>();
   check_dot_general<std::uint8_t>();
+}
+TEST(DotGeneral, EqualsLoopWhereFreeDimensionsAreGoneOver) {
+  check_dot_general<float>(30, true);
+  check_dot_general<double>(30, true);
+  check_dot_general<std::int32_t>(30, true);
 }
 TEST(DotGeneral, ErrorsOfRealNumbersStaySmall) {
   std::normal_distribution<float> normal;

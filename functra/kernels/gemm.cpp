@@ -92,51 +92,60 @@ template <class T> void dense(std::int64_t m, std::int64_t n, std::int64_t k, co
   gemm_simd(m, n, k, a, ars, acs, b, brs, bcs, c, ldc, accumulate);
 }
 
-// Rows of one product, in this thread.
+// One product, or rows of it, in this thread.
 template <class T> void product(const T* a, const Matrix& x, const T* b, const Matrix& y, T* c, std::int64_t ldc) {
   std::int64_t m = x.rows, n = y.cols, k = x.cols;
   if constexpr (std::is_floating_point_v<T>) dense(m, n, k, a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, false);
   else small_int(a, x.row_stride, x.col_stride, b, y.row_stride, y.col_stride, c, ldc, m, n, k);
 }
-template <class T>
-void batched(const T* a, const Matrix& x, const Shape& xb, const T* b, const Matrix& y, const Shape& yb, const Shape& batch, T* c) {
-  std::int64_t m = x.rows, n = y.cols, k = x.cols, count = batch.numel();
-  auto at = [&](const Shape& strides, std::int64_t i) {
+// Products that are gone over: where the k-th has its operands and its result.
+struct Over {
+  Shape extent, a, b, c;  // strides of each
+  static std::int64_t at(const Shape& extent, const Shape& strides, std::int64_t i) {
     std::int64_t o = 0;
-    for (std::size_t d = batch.size(); d-- > 0;) {
-      o += i % batch[d] * strides[d];
-      i /= batch[d];
+    for (std::size_t d = extent.size(); d-- > 0;) {
+      o += i % extent[d] * strides[d];
+      i /= extent[d];
     }
     return o;
-  };
+  }
+};
+template <class T> void products(const T* a, const Matrix& x, const T* b, const Matrix& y, T* c, std::int64_t ldc, const Over& over) {
+  std::int64_t m = x.rows, n = y.cols, k = x.cols, count = over.extent.numel();
+  constexpr std::int64_t large = 200000, few = 16;
   std::int64_t work = std::max<std::int64_t>(m * n * std::max<std::int64_t>(k, 1), 1);
-  if (count == 1 && work > 200000) {  // split the larger side of the one product
+  auto rows = [&](std::int64_t i, std::int64_t lo, std::int64_t hi) {
+    Matrix part = x;
+    part.rows = hi - lo;
+    product(a + Over::at(over.extent, over.a, i) + lo * x.row_stride, part, b + Over::at(over.extent, over.b, i), y,
+            c + Over::at(over.extent, over.c, i) + lo * ldc, ldc);
+  };
+  if (count == 1 && work > large) {  // split the larger side of the one product
     if (m >= n) {
-      parallel_for(m, std::max<std::int64_t>(8, 100000 / std::max<std::int64_t>(n * k, 1)), [&](std::int64_t lo, std::int64_t hi) {
-        Matrix part = x;
-        part.rows = hi - lo;
-        product(a + lo * x.row_stride, part, b, y, c + lo * n, n);
-      });
+      parallel_for(m, std::max<std::int64_t>(8, 100000 / std::max<std::int64_t>(n * k, 1)),
+                   [&](std::int64_t lo, std::int64_t hi) { rows(0, lo, hi); });
     } else {
       parallel_for(n, std::max<std::int64_t>(16, 100000 / std::max<std::int64_t>(m * k, 1)), [&](std::int64_t lo, std::int64_t hi) {
         Matrix part = y;
         part.cols = hi - lo;
-        product(a, x, b + lo * y.col_stride, part, c + lo, n);
+        product(a, x, b + lo * y.col_stride, part, c + lo, ldc);
       });
     }
     return;
   }
-  parallel_for(count, std::max<std::int64_t>(1, 50000 / work), [&](std::int64_t lo, std::int64_t hi) {
-    for (std::int64_t i = lo; i < hi; ++i) product(a + at(xb, i), x, b + at(yb, i), y, c + i * m * n, n);
+  // Of a few large ones, each in parts, so that threads have equal shares.
+  const std::int64_t parts = work > large && count < few ? std::clamp<std::int64_t>(m / 32, 1, (few + count - 1) / count) : 1;
+  parallel_for(count * parts, std::max<std::int64_t>(1, 50000 * parts / work), [&](std::int64_t lo, std::int64_t hi) {
+    for (std::int64_t i = lo; i < hi; ++i) rows(i / parts, i % parts * m / parts, (i % parts + 1) * m / parts);
   });
 }
 
-// Dimensions `dims` of an array as one: its extent and stride, where they are adjacent in memory.
-bool fuse(const Shape& shape, const Shape& strides, const Shape& dims, std::int64_t& extent, std::int64_t& stride) {
+// Dimensions dims[from ...] of an array as one: its extent and stride, where they are adjacent in memory.
+bool fuse(const Shape& shape, const Shape& strides, const Shape& dims, std::size_t from, std::int64_t& extent, std::int64_t& stride) {
   extent = 1;
   stride = 1;
   bool first = true;
-  for (std::size_t i = dims.size(); i-- > 0;) {
+  for (std::size_t i = dims.size(); i-- > from;) {
     auto d = static_cast<std::size_t>(dims[i]);
     if (shape[d] == 1) continue;
     if (first) stride = strides[d];
@@ -150,40 +159,59 @@ struct Deallocate {
   std::size_t bytes = 0;
   void operator()(void* p) const { deallocate(p, bytes); }
 };
-template <class T> struct Packed {
+// An operand as matrices: its free dimensions by those that are summed over. Free dimensions that lie apart in memory are gone over where
+// matrices of the inner ones are worth a product each; else, and where the others lie apart, it is copied.
+template <class T> struct Operand {
   const T* data;
-  Matrix m;
-  Shape batch_strides;
+  std::int64_t n_free, n_sum, free_stride, sum_stride;
+  Shape batch_strides, outer, outer_strides;  // outer: extents of the free dimensions gone over
   std::unique_ptr<T, Deallocate> copy_of;
 };
 template <class T>
-Packed<T> pack(const void* data, const Shape& shape, const Shape& strides, const Shape& rows, const Shape& cols, const Shape& batch) {
-  Packed<T> p;
-  std::int64_t nr, nc, sr, sc;
-  bool rows_fuse = fuse(shape, strides, rows, nr, sr), ok = fuse(shape, strides, cols, nc, sc) && rows_fuse;
-  nr = shape.pick(rows).numel();
-  nc = shape.pick(cols).numel();
+Operand<T> operand(const void* data, const Shape& shape, const Shape& strides, const Shape& free, const Shape& sum, const Shape& batch, bool right) {
+  constexpr std::int64_t wide = 32;
+  Operand<T> p;
   p.data = static_cast<const T*>(data);
-  p.m = {nr, nc, sr, sc};
   p.batch_strides = strides.pick(batch);
-  if (ok) return p;
-  Shape order = batch.concat(rows).concat(cols), s = shape.pick(order);
+  bool in_place = fuse(shape, strides, sum, 0, p.n_sum, p.sum_stride);
+  std::size_t from = 0;
+  while (!fuse(shape, strides, free, from, p.n_free, p.free_stride)) ++from;
+  in_place = in_place && (from == 0 || p.n_free >= wide);
+  if (in_place) {
+    const Shape outer(free.data(), from);
+    p.outer = shape.pick(outer);
+    p.outer_strides = strides.pick(outer);
+    return p;
+  }
+  p.n_free = shape.pick(free).numel();
+  p.n_sum = shape.pick(sum).numel();
+  Shape order = right ? batch.concat(sum).concat(free) : batch.concat(free).concat(sum), s = shape.pick(order);
   auto bytes = static_cast<std::size_t>(s.numel()) * sizeof(T);
   p.copy_of = {static_cast<T*>(allocate(bytes)), {bytes}};
   copy(p.copy_of.get(), row_major(s), data, strides.pick(order), s, sizeof(T));
   p.data = p.copy_of.get();
-  p.m = {nr, nc, std::max<std::int64_t>(nc, 1), 1};
+  p.free_stride = right ? 1 : std::max<std::int64_t>(p.n_sum, 1);
+  p.sum_stride = right ? std::max<std::int64_t>(p.n_free, 1) : 1;
   Shape full = row_major(s);
   p.batch_strides = Shape(full.data(), batch.size());
   return p;
 }
 template <class T> void run(const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc,
                             const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
-  Shape batch = as.pick(lb);
-  auto x = pack<T>(a, as, ast, lc.concat(lb).others(as.size()), lc, lb);
-  auto y = pack<T>(b, bs, bst, rc, rc.concat(rb).others(bs.size()), rb);
-  if (batch.numel() * x.m.rows * y.m.cols == 0) return;
-  batched(x.data, x.m, x.batch_strides, y.data, y.m, y.batch_strides, batch, static_cast<T*>(out));
+  const Shape batch = as.pick(lb), a_free = lc.concat(lb).others(as.size()), b_free = rc.concat(rb).others(bs.size());
+  const Shape whole = batch.concat(as.pick(a_free)).concat(bs.pick(b_free));
+  if (whole.numel() == 0) return;
+  const auto x = operand<T>(a, as, ast, a_free, lc, lb, false);
+  const auto y = operand<T>(b, bs, bst, b_free, rc, rb, true);
+  const Shape at = row_major(whole);
+  auto strides_of = [&](std::size_t from, const Shape& dims) { return Shape(at.data() + from, dims.size()); };
+  const std::size_t n_batch = batch.size();
+  const Shape of_x = Shape::filled(x.outer.size(), 0), of_y = Shape::filled(y.outer.size(), 0);
+  const Over over{batch.concat(x.outer).concat(y.outer), x.batch_strides.concat(x.outer_strides).concat(of_y),
+                  y.batch_strides.concat(of_x).concat(y.outer_strides),
+                  strides_of(0, batch).concat(strides_of(n_batch, x.outer)).concat(strides_of(n_batch + a_free.size(), y.outer))};
+  products(x.data, {x.n_free, x.n_sum, x.free_stride, x.sum_stride}, y.data, {y.n_sum, y.n_free, y.sum_stride, y.free_stride}, static_cast<T*>(out),
+           bs.pick(b_free).numel(), over);
 }
 }  // namespace
 
