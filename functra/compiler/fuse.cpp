@@ -175,6 +175,18 @@ class Fusion {
     if (e.prim == &prims::dynamic_slice_p) return p_.type(static_cast<Var>(e.out)).shape.numel() > copied;
     return p_.operands(e).size() && (kind == Kind::reshape || (kind == Kind::identity && e.n_out == 1));
   }
+  // A large transpose of what a kernel made, which only kernels and the caller read: they take it as it lies.
+  bool is_view_of_kernel(std::size_t k) const {
+    constexpr std::int64_t copied = 1024;  // elements
+    const Eqn& e = p_.eqns[k];
+    if (e.prim != &core::transpose_p || p_.type(static_cast<Var>(e.out)).shape.numel() <= copied) return false;
+    const Var from = p_.operands(e)[0];
+    const std::int32_t made = from < 0 ? nowhere : defines_[static_cast<std::size_t>(from)];
+    auto by_kernel = [&](const Eqn& x) { return !fusible(p_, x, small_) && core::inner_programs(x).empty(); };
+    if (made == nowhere || !by_kernel(p_.eqns[static_cast<std::size_t>(made)])) return false;
+    return std::ranges::all_of(std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]),
+                               [&](std::uint32_t c) { return by_kernel(p_.eqns[c]); });
+  }
 
   void place(std::size_t k) {
     const Eqn& e = p_.eqns[k];
@@ -194,6 +206,7 @@ class Fusion {
       }
       return;
     }
+    if (is_view_of_kernel(k)) return join(k, fresh(true, {}), readers);
     const Shape space = space_of(p_, e, small_);
     const bool root = sums_axes(p_, e);
     std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();

@@ -290,7 +290,8 @@ void Executable::run_call(const Step& s, Frame& f) const {
   for (std::size_t k = 0; k < s.out.size(); ++k) {
     Tensor& t = f.tensors[s.out[k]];
     t = std::move(out[k]);
-    if (!t.is_contiguous()) t = t.contiguous();
+    const bool as_it_is = f.owned && plan_.slots[static_cast<std::size_t>(s.out[k])].any_strides;
+    if (!as_it_is && !t.is_contiguous()) t = t.contiguous();
     f.at[s.out[k]] = const_cast<void*>(t.bytes());
   }
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "functra/core/basis.h"
 #include "functra/runtime/executable.h"
 #include "functra/runtime/parts.h"
 
@@ -80,7 +81,7 @@ void count_held(Plan& plan, const std::vector<std::int32_t>& born, std::vector<s
     const Step& s = plan.steps[k];
     if (s.kind != Step::Kind::call) continue;
     const auto kind = s.prim->lowering.kind;
-    if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape) continue;
+    if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape && s.prim != &core::transpose_p) continue;
     for (std::size_t i = 0; i < s.out.size(); ++i) {
       const Place from = s.in[i], to = s.out[i];
       view[static_cast<std::size_t>(to)] = 1;
@@ -155,8 +156,14 @@ void place_values(Plan& plan) {
     if (s.kind != Step::Kind::call) continue;
     for (Place p : s.in)
       if (p >= 0 && plan.slots[static_cast<std::size_t>(p)].where == Where::arena) plan.slots[static_cast<std::size_t>(p)].where = Where::tensor;
-    for (std::int32_t o : s.out) plan.slots[static_cast<std::size_t>(o)].where = Where::tensor;
+    for (std::int32_t o : s.out) {
+      plan.slots[static_cast<std::size_t>(o)].where = Where::tensor;
+      plan.slots[static_cast<std::size_t>(o)].any_strides = s.prim == &core::transpose_p;
+    }
   }
+  for (auto& s : plan.steps)
+    for (Place p : s.in)
+      if (p >= 0 && s.kind != Step::Kind::call) plan.slots[static_cast<std::size_t>(p)].any_strides = false;
   std::vector<std::int32_t> born(plan.slots.size(), -1), dies(plan.slots.size(), -1);
   std::vector<std::pair<std::int32_t, std::int32_t>> during(plan.steps.size());  // the first and the last step of its group
   for (std::size_t k = 0; k < plan.steps.size();) {

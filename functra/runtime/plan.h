@@ -31,6 +31,7 @@ struct Slot {
   std::size_t at = 0;  // number of the input or result; offset in the arena
   // The slot whose place it takes in the arena; of those of tensors, any that is the only reference to its memory when the step runs.
   std::vector<std::int32_t> over{};
+  bool any_strides = false;  // a transpose that kernels and the caller alone read
 };
 struct Part {  // one nest
   compiler::Kernel kernel;
