@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <deque>
+#include <functional>
 #include <mutex>
+#include <numeric>
 #include <unordered_map>
 
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
@@ -19,6 +22,7 @@
 
 #include "functra/base/errors.h"
 #include "functra/base/num.h"
+#include "functra/base/pool.h"
 #include "functra/compiler/emit.h"
 #include "functra/compiler/object_cache.h"
 #include "functra/compiler/perf_map.h"
@@ -125,7 +129,14 @@ class Linker {
   std::atomic<int> next_{0};
 };
 
-std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::vector<const Nest*>& nests, llvm::TargetMachine& tm) {
+std::vector<std::size_t> all_of(const std::vector<const Nest*>& nests) {
+  std::vector<std::size_t> r(nests.size());
+  std::iota(r.begin(), r.end(), 0);
+  return r;
+}
+// Of these nests, each named by its number.
+std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::vector<const Nest*>& nests, const std::vector<std::size_t>& which,
+                                        llvm::TargetMachine& tm) {
   auto m = std::make_unique<llvm::Module>("functra", context);
   m->setDataLayout(tm.createDataLayout());
 #if LLVM_VERSION_MAJOR >= 21
@@ -133,12 +144,14 @@ std::unique_ptr<llvm::Module> module_of(llvm::LLVMContext& context, const std::v
 #else
   m->setTargetTriple(Machine::host().triple.str());
 #endif
-  for (std::size_t k = 0; k < nests.size(); ++k) emit(*nests[k], Machine::host().target, *m, "nest" + std::to_string(k));
+  for (std::size_t k : which) emit(*nests[k], Machine::host().target, *m, "nest" + std::to_string(k));
   std::string complaint;
   llvm::raw_string_ostream out(complaint);
   if (llvm::verifyModule(*m, &out)) throw Error("jit: the compiler made invalid code, which is a bug: " + complaint);
   return m;
 }
+using Object = llvm::SmallVector<char, 0>;
+
 // Code generators are kept for reuse: making one takes longer than a small nest does.
 class Generator {
  public:
@@ -146,12 +159,21 @@ class Generator {
     if (machine->addPassesToEmitFile(passes_, out_, nullptr, llvm::CodeGenFileType::ObjectFile))
       throw Error("jit: LLVM cannot write code for this machine");
   }
-  llvm::SmallVector<char, 0> object(llvm::Module& m) {
+  Object object(llvm::Module& m) {
     passes_.run(m);
     return std::exchange(bytes_, {});
   }
   std::unique_ptr<llvm::TargetMachine> machine;
 
+  static Object object_of(const std::vector<const Nest*>& nests, const std::vector<std::size_t>& which) {
+    llvm::LLVMContext context;
+    auto generator = take();
+    Object r = generator->object(*module_of(context, nests, which, *generator->machine));
+    give_back(std::move(generator));
+    return r;
+  }
+
+ private:
   static std::unique_ptr<Generator> take() {
     std::lock_guard lock(mutex());
     auto& idle = pool();
@@ -164,8 +186,6 @@ class Generator {
     std::lock_guard lock(mutex());
     if (pool().size() < 8) pool().push_back(std::move(g));
   }
-
- private:
   static std::mutex& mutex() {
     static auto* m = new std::mutex;
     return *m;
@@ -218,30 +238,79 @@ struct Cache {
   }
 };
 
+// Objects as one entry of the cache on disk: their number, the size of each, their bytes.
+std::vector<char> joined(const std::vector<Object>& objects) {
+  std::vector<char> r;
+  auto number = [&](std::uint64_t n) { r.insert(r.end(), reinterpret_cast<const char*>(&n), reinterpret_cast<const char*>(&n) + sizeof n); };
+  number(objects.size());
+  for (auto& o : objects) number(o.size());
+  for (auto& o : objects) r.insert(r.end(), o.begin(), o.end());
+  return r;
+}
+std::vector<Object> parted(std::span<const char> bytes) {
+  auto take = [&](std::size_t n) {
+    if (n > bytes.size()) throw Error("jit: an entry of compiled code that was cut short");
+    auto r = bytes.first(n);
+    bytes = bytes.subspan(n);
+    return r;
+  };
+  auto number = [&] {
+    std::uint64_t n;
+    std::memcpy(&n, take(sizeof n).data(), sizeof n);
+    return n;
+  };
+  std::vector<std::uint64_t> sizes;
+  for (std::uint64_t left = number(); left > 0; --left) sizes.push_back(number());
+  std::vector<Object> r;
+  for (std::uint64_t n : sizes) {
+    auto part = take(n);
+    r.emplace_back(part.begin(), part.end());
+  }
+  return r;
+}
+
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
-CodePtr linked(const CodeName& name, llvm::SmallVector<char, 0> object, std::chrono::steady_clock::time_point start) {
+CodePtr linked(const CodeName& name, std::vector<Object> objects, std::chrono::steady_clock::time_point start) {
   auto& linker = Linker::instance();
   auto code = std::make_shared<LinkedCode>();
   code->name = name;
   code->library = &linker.library();
-  std::vector<char> listed;  // the linker takes the object
-  if (profilers_wanted()) listed.assign(object.begin(), object.end());
-  auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
-  if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
-  std::vector<Kernel> kernels;
-  const std::size_t distinct = std::ranges::max(name.functions) + std::size_t{1};
-  for (std::size_t k = 0; k < distinct; ++k)
-    kernels.push_back(need("linking", linker.jit().lookup(*code->library, "nest" + std::to_string(k))).toPtr<Kernel>());
-  if (!listed.empty()) {
-    std::vector<Named> named;
-    for (std::size_t k = 0; k < kernels.size(); ++k) named.push_back({"nest" + std::to_string(k), reinterpret_cast<std::uintptr_t>(kernels[k])});
-    list_for_profilers(listed, named, code->library->getName());
+  std::vector<Object> listed;  // the linker takes the objects
+  if (profilers_wanted()) listed = objects;
+  for (auto& object : objects) {
+    auto buffer = std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(object), "functra", false);
+    if (auto e = linker.jit().addObjectFile(*code->library, std::move(buffer))) fail("linking", std::move(e));
   }
-  for (std::uint32_t k : name.functions) code->kernels.push_back(kernels[k]);
+  std::vector<Named> named;
+  const std::size_t distinct = std::ranges::max(name.functions) + std::size_t{1};
+  for (std::size_t k = 0; k < distinct; ++k) {
+    const std::string symbol = "nest" + std::to_string(k);
+    named.push_back({symbol, static_cast<std::uintptr_t>(need("linking", linker.jit().lookup(*code->library, symbol)).getValue())});
+  }
+  for (auto& object : listed) list_for_profilers(object, named, code->library->getName());
+  for (std::uint32_t k : name.functions) code->kernels.push_back(reinterpret_cast<Kernel>(named[k].at));
   code->compile_ms = ms_since(start);
   return Cache::instance().insert(std::move(code));
+}
+
+// How threads share the work of making code: parts of about equal length, the longest nests first.
+std::vector<std::vector<std::size_t>> shares_of(const std::vector<const Nest*>& nests) {
+  constexpr std::size_t worth_it = 400;  // nodes
+  std::vector<std::size_t> order = all_of(nests), length(nests.size());
+  for (std::size_t k : order) length[k] = nests[k]->graph.size();
+  const std::size_t all = std::accumulate(length.begin(), length.end(), std::size_t{0});
+  const std::size_t most = all < worth_it ? 1 : static_cast<std::size_t>(num_threads());
+  std::vector<std::vector<std::size_t>> r(std::clamp<std::size_t>(nests.size(), 1, most));
+  std::vector<std::size_t> sum(r.size(), 0);
+  std::ranges::stable_sort(order, std::greater(), [&](std::size_t k) { return length[k]; });
+  for (std::size_t k : order) {
+    const auto least = static_cast<std::size_t>(std::ranges::min_element(sum) - sum.begin());
+    r[least].push_back(k);
+    sum[least] += length[k];
+  }
+  return r;
 }
 
 }  // namespace
@@ -267,14 +336,13 @@ CodePtr compile(const std::vector<const Nest*>& nests) {
   }
   name.object = Digest(key);
   if (auto code = find_code(name)) return code;
-  llvm::LLVMContext context;
-  auto generator = Generator::take();
-  auto m = module_of(context, distinct, *generator->machine);
-  llvm::SmallVector<char, 0> object = generator->object(*m);
-  m.reset();
-  Generator::give_back(std::move(generator));
-  store_object(name.object, {object.data(), object.size()});
-  return linked(name, std::move(object), start);
+  const auto shares = shares_of(distinct);
+  std::vector<Object> objects(shares.size());
+  parallel_for(static_cast<std::int64_t>(shares.size()), 1, [&](std::int64_t from, std::int64_t to) {
+    for (auto k = static_cast<std::size_t>(from); k < static_cast<std::size_t>(to); ++k) objects[k] = Generator::object_of(distinct, shares[k]);
+  });
+  store_object(name.object, joined(objects));
+  return linked(name, std::move(objects), start);
 }
 CodePtr find_code(const CodeName& name) {
   if (auto code = Cache::instance().find(name)) return code;
@@ -282,7 +350,7 @@ CodePtr find_code(const CodeName& name) {
   auto bytes = load_object(name.object);
   if (!bytes) return nullptr;
   try {
-    return linked(name, {bytes->begin(), bytes->end()}, start);
+    return linked(name, parted(*bytes), start);
   } catch (const Error&) { return nullptr; }  // made again
 }
 std::string llvm_ir(const std::vector<const Nest*>& nests) {
@@ -290,22 +358,17 @@ std::string llvm_ir(const std::vector<const Nest*>& nests) {
   llvm::LLVMContext context;
   std::string text;
   llvm::raw_string_ostream out(text);
-  module_of(context, nests, *tm)->print(out, nullptr);
+  module_of(context, nests, all_of(nests), *tm)->print(out, nullptr);
   return text;
 }
 std::string object(const std::vector<const Nest*>& nests) {
-  llvm::LLVMContext context;
-  auto generator = Generator::take();
-  auto m = module_of(context, nests, *generator->machine);
-  const auto bytes = generator->object(*m);
-  m.reset();
-  Generator::give_back(std::move(generator));
+  const Object bytes = Generator::object_of(nests, all_of(nests));
   return {bytes.data(), bytes.size()};
 }
 std::string assembly(const std::vector<const Nest*>& nests) {
   auto tm = Machine::host().make();
   llvm::LLVMContext context;
-  auto m = module_of(context, nests, *tm);
+  auto m = module_of(context, nests, all_of(nests), *tm);
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream out(text);
   llvm::legacy::PassManager passes;

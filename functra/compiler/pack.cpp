@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 #include <map>
 
+#include "functra/compiler/pack_facts.h"
 #include "functra/core/params.h"
 
 namespace functra::compiler {
@@ -12,8 +14,6 @@ namespace {
 using Kind = Packing::Kind;
 using Item = Packing::Item;
 
-constexpr unsigned widest = 64;  // bytes of a vector
-
 struct RowHash {
   std::size_t operator()(const Row& r) const {
     std::size_t h = r.size();
@@ -21,48 +21,24 @@ struct RowHash {
     return h;
   }
 };
-bool commutes(const Node& n) {
-  if (n.op == Op::fma) return true;
-  if (n.op != Op::binary) return false;
-  switch (n.num) {
-    case NumOp::add:
-    case NumOp::mul:
-    case NumOp::and_:
-    case NumOp::or_:
-    case NumOp::xor_: return true;
-    default: return false;
-  }
-}
-
 class Packer {
  public:
   // layout: how carried values lie in vectors; none: every tuple of them that is asked for is there, and `asked` says which were.
-  explicit Packer(const Nest& n, const std::vector<Row>* layout)
-      : n_(n), g_(n.graph), layout_(layout), located_(g_.size()), scalar_(g_.size(), -1), row_of_(g_.size(), -1) {
-    inner_.assign(g_.size(), 0);
-    for (Id i = 0; i < g_.size(); ++i) {
-      const Node& x = g_[i];
-      if (x.op == Op::carried || x.op == Op::position) inner_[i] = 1;
-      if (g_.reads(i))
-        for (std::int64_t s : n_.accesses[x.attr].strides) inner_[i] |= s != 0;
-      g_.each_operand(i, [&](Id o) { inner_[i] |= inner_[o]; });
-      if (x.type != DType::bool_) size_ = std::max<std::size_t>(size_, size_of(x.type));
-    }
-    if (n_.packs.used) {
-      shapes_.assign(4, std::vector<std::size_t>(g_.size(), 0));
-      for (unsigned depth = 0; depth < 4; ++depth)
-        for (Id i = 0; i < g_.size(); ++i) shapes_[depth][i] = shape(i, depth);
+  Packer(const Nest& n, const Facts& facts, const std::vector<Row>* layout)
+      : n_(n), g_(n.graph), facts_(facts), layout_(layout), located_(g_.size()), scalar_(g_.size(), -1), row_of_(g_.size(), -1) {
+    if (n_.packs.used)
       for (const Row& r : n_.packs.rows) chunks(r);
-      find_runs();
-    }
   }
   std::vector<Row> asked() {
     (void)run();
     return std::move(asked_);
   }
-  Packing run() {
+  // Ends early where it costs more than `most`; what it hands out then is no packing, but costs more.
+  Packing run(double most = std::numeric_limits<double>::infinity()) {
+    most_ = most;
     if (n_.serial) begin_steps();
     for (auto& t : result_.turns) {
+      if (result_.cost > most_) return std::move(result_);
       Row next;
       for (std::size_t k : t.carried) next.push_back(n_.carried[k].next);
       t.next = planned(next);
@@ -72,7 +48,7 @@ class Packer {
   }
 
  private:
-  std::size_t max_lanes(DType d) const { return widest / (is_bool(d) ? size_ : is_half(d) ? size_of(DType::f32) : size_of(d)); }
+  std::size_t max_lanes(DType d) const { return facts_.max_lanes(d); }
   bool like(Id a, Id b) const {
     const Node &x = g_[a], &y = g_[b];
     if (x.op != y.op || x.num != y.num || x.type != y.type || x.from != y.from) return false;
@@ -85,18 +61,6 @@ class Packer {
     std::sort(t.begin(), t.end());
     return std::adjacent_find(t.begin(), t.end()) == t.end();
   }
-  // How a value is computed, down to a depth: what makes operands of siblings correspond.
-  std::size_t shape(Id i, unsigned depth) const {
-    const Node& n = g_[i];
-    std::size_t h = core::mix(static_cast<std::size_t>(n.op), static_cast<std::size_t>(n.num));
-    if (n.op == Op::load) return core::mix(h, static_cast<std::size_t>(n_.accesses[n.attr].buffer));
-    if (depth == 0 || n.op == Op::constant || n.op == Op::carried) return h;
-    std::vector<std::size_t> parts;
-    g_.each_operand(i, [&](Id o) { parts.push_back(shapes_[depth - 1][o]); });
-    if (commutes(n) && parts[0] > parts[1]) std::swap(parts[0], parts[1]);
-    for (std::size_t p : parts) h = core::mix(h, p);
-    return h;
-  }
   void chunks(const Row& r) {
     const std::size_t most = max_lanes(g_[r[0]].type);
     for (std::size_t from = 0; from < r.size(); from += most) {
@@ -105,82 +69,73 @@ class Packer {
       if (t.size() < 2 || !alike(t) || !distinct(t)) continue;
       if (std::any_of(t.begin(), t.end(), [&](Id i) { return row_of_[i] >= 0; })) continue;
       for (Id i : t) row_of_[i] = static_cast<int>(rows_.size());
-      rows_.push_back(std::move(t));
+      rows_.push_back(&known(t));
     }
   }
-  // Loads of neighbours in memory.
-  void find_runs() {
-    std::map<std::tuple<int, std::vector<std::int64_t>>, std::map<std::int64_t, Id>> all;
-    for (Id i = 0; i < g_.size(); ++i)
-      if (g_[i].op == Op::load) {
-        auto& a = n_.accesses[g_[i].attr];
-        all[{a.buffer, a.strides}][a.offset] = i;
-      }
-    for (auto& [_, loads] : all) {
-      Row run;
-      std::int64_t last = 0;
-      auto flush = [&] {
-        if (run.size() > 1)
-          for (Id i : run) run_of_[i] = run;
-        run.clear();
-      };
-      for (auto [offset, i] : loads) {
-        if (!run.empty() && (offset != last + 1 || run.size() == max_lanes(g_[i].type))) flush();
-        run.push_back(i);
-        last = offset;
-      }
-      flush();
-    }
-  }
-
   // ---------------------------------------------------------------- demands, without recursion
+  struct State {
+    int item = -1;  // that holds it
+    int busy = 0;   // begun, and waiting for what it needs
+  };
+  using Known = std::unordered_map<Row, State, RowHash>::value_type;
+  Known& known(const Row& t) { return *known_.try_emplace(t).first; }
+
   int planned(const Row& t) {
-    stack_.push_back({t});
+    if (t.size() == 1) return planned(t[0]);
+    Known& k = known(t);
+    stack_.push_back({&k});
+    finish();
+    return k.second.item;
+  }
+  int planned(Id i) {
+    if (scalar_[i] < 0) stack_.push_back({nullptr, i});
+    finish();
+    return scalar_[i];
+  }
+  void finish() {
     while (!stack_.empty()) {
-      const Row now = stack_.back().row;
-      if (!stack_.back().begun) {
+      const Task now = stack_.back();
+      if (now.row && !now.begun) {
         stack_.back().begun = true;
-        ++busy_[now];
+        ++now.row->second.busy;
       }
-      if (!(now.size() == 1 ? scalar(now[0]) : vector(now))) continue;  // what it needs stands above it
-      if (--busy_[now] == 0) busy_.erase(now);
+      if (!(now.row ? vector(*now.row) : scalar(now.one))) continue;  // what it needs stands above it
+      if (now.row) --now.row->second.busy;
       stack_.pop_back();
     }
-    return item_of(t);
   }
-  int item_of(const Row& t) const {
-    if (t.size() == 1) return scalar_[t[0]];
-    auto it = memo_.find(t);
-    return it == memo_.end() ? -1 : it->second;
-  }
-  bool ready(const Row& t) {
-    if (item_of(t) >= 0) return true;
-    stack_.push_back({t});
+  bool ready(Known& t) {
+    if (t.second.item >= 0) return true;
+    stack_.push_back({&t});
     return false;
   }
-  int add(Item x) {
+  bool ready(Id i) {
+    if (scalar_[i] >= 0) return true;
+    stack_.push_back({nullptr, i});
+    return false;
+  }
+  int add(std::span<const Id> t, Item x) {
+    x.nodes.assign(t.begin(), t.end());
+    for (Id i : t) x.inner |= facts_.inner[i] != 0;
+    for (int o : x.operands) x.inner |= result_.items[static_cast<std::size_t>(o)].inner;
+    for (auto& f : x.from) x.inner |= f.item >= 0 && result_.items[static_cast<std::size_t>(f.item)].inner;
     result_.cost += cost(x);
     result_.items.push_back(std::move(x));
     return static_cast<int>(result_.items.size()) - 1;
   }
-  bool made(const Row& t, Item x, bool located) {
-    x.nodes = t;
-    for (Id i : t) x.inner |= inner_[i] != 0;
-    for (int o : x.operands) x.inner |= result_.items[static_cast<std::size_t>(o)].inner;
-    for (auto& f : x.from) x.inner |= f.item >= 0 && result_.items[static_cast<std::size_t>(f.item)].inner;
-    const int k = add(std::move(x));
-    if (t.size() == 1) {
-      scalar_[t[0]] = k;
-    } else {
-      memo_[t] = k;
-      if (located)
-        for (unsigned l = 0; l < t.size(); ++l) located_[t[l]].push_back({k, l});
-    }
+  bool made(Id i, Item x) {
+    scalar_[i] = add({&i, 1}, std::move(x));
+    return true;
+  }
+  bool made(Known& t, Item x, bool located) {
+    const int k = t.second.item = add(t.first, std::move(x));
+    if (located)
+      for (unsigned l = 0; l < t.first.size(); ++l) located_[t.first[l]].push_back({k, l});
     return true;
   }
   double cost(const Item& x) const {
     if (!x.inner && n_.serial) return 0;
-    const double parts = std::max(1.0, static_cast<double>(x.lanes() * size_) / 32);
+    const double parts = std::max(1.0, static_cast<double>(x.lanes() * facts_.size) / 32);
     switch (x.kind) {
       case Kind::constants:
       case Kind::carried: return 0;
@@ -217,61 +172,62 @@ class Packer {
   bool scalar(Id i) {
     if (scalar_[i] >= 0) return true;
     const Node& n = g_[i];
-    if (n.op == Op::constant) return made({i}, {.kind = Kind::constants}, false);
-    if (n.op == Op::load) return made({i}, {.kind = Kind::load}, false);
-    if (!located_[i].empty()) return made({i}, {.kind = Kind::extract, .from = {located_[i][0]}}, false);
-    if (const Row* r = beside(i)) return ready(*r);
-    bool all = true;
+    if (n.op == Op::constant) return made(i, {.kind = Kind::constants});
+    if (n.op == Op::load) return made(i, {.kind = Kind::load});
+    if (!located_[i].empty()) return made(i, {.kind = Kind::extract, .from = {located_[i][0]}});
+    if (Known* r = beside(i)) return ready(*r);
+    const std::size_t before = stack_.size();
+    g_.each_operand(i, [&](Id o) { (void)ready(o); });
+    if (stack_.size() > before) {
+      std::reverse(stack_.begin() + static_cast<std::ptrdiff_t>(before), stack_.end());  // the first one first
+      return false;
+    }
     Item x{.kind = Kind::apply, .node = n};
-    std::vector<Id> missing;
-    g_.each_operand(i, [&](Id o) {
-      if (scalar_[o] < 0) missing.push_back(o);
-      else x.operands.push_back(scalar_[o]);
-    });
-    for (std::size_t k = missing.size(); k-- > 0;) all &= ready({missing[k]});
-    return all && made({i}, std::move(x), false);
+    g_.each_operand(i, [&](Id o) { x.operands.push_back(scalar_[o]); });
+    return made(i, std::move(x));
   }
 
   // The row that it stands in, if it is computed with that and is not yet.
-  const Row* beside(Id i) const {
+  Known* beside(Id i) {
     if (row_of_[i] < 0 || g_.reads(i)) return nullptr;
-    const Row& r = rows_[static_cast<std::size_t>(row_of_[i])];
-    return memo_.count(r) || busy_.count(r) ? nullptr : &r;
+    Known& r = *rows_[static_cast<std::size_t>(row_of_[i])];
+    return r.second.item >= 0 || r.second.busy ? nullptr : &r;
   }
-  bool vector(const Row& t) {
-    if (memo_.count(t)) return true;
+  bool vector(Known& at) {
+    if (at.second.item >= 0) return true;
+    const Row& t = at.first;
     const bool constants = std::all_of(t.begin(), t.end(), [&](Id i) { return g_.is_constant(i); });
-    if (constants) return made(t, {.kind = Kind::constants}, false);
+    if (constants) return made(at, {.kind = Kind::constants}, false);
     if (std::all_of(t.begin(), t.end(), [&](Id i) { return i == t[0]; })) {
       const Id i = t[0];
-      if (g_[i].op != Op::load && !located_[i].empty()) return made(t, {.kind = Kind::splat, .from = {located_[i][0]}}, false);
-      if (const Row* r = beside(i)) return ready(*r);
-      return ready({i}) && made(t, {.kind = Kind::splat, .from = {{scalar_[i], 0}}}, false);
+      if (g_[i].op != Op::load && !located_[i].empty()) return made(at, {.kind = Kind::splat, .from = {located_[i][0]}}, false);
+      if (Known* r = beside(i)) return ready(*r);
+      return ready(i) && made(at, {.kind = Kind::splat, .from = {{scalar_[i], 0}}}, false);
     }
     const bool same = alike(t);
     if (same && !layout_ && g_[t[0]].op == Op::carried && distinct(t)) {
       asked_.push_back(t);
-      return made(t, {.kind = Kind::carried}, true);
+      return made(at, {.kind = Kind::carried}, true);
     }
-    if (shuffled(t, same)) return true;
+    if (shuffled(at, same)) return true;
     if (same) {
       const Op op = g_[t[0]].op;
       if (op == Op::load) {
-        if (contiguous(t)) return made(t, {.kind = Kind::load}, true);
-        switch (from_runs(t)) {
+        if (contiguous(t)) return made(at, {.kind = Kind::load}, true);
+        switch (from_runs(at)) {
           case Answer::wait: return false;
           case Answer::done: return true;
           case Answer::no: break;
         }
       } else if (op != Op::carried && op != Op::position && op != Op::gather) {
-        switch (applied(t, g_[t[0]], columns(t))) {
+        switch (applied(at, g_[t[0]], columns(t))) {
           case Answer::wait: return false;
           case Answer::done: return true;
           case Answer::no: break;
         }
       }
     } else {
-      switch (unfolded(t)) {
+      switch (unfolded(at)) {
         case Answer::wait: return false;
         case Answer::done: return true;
         case Answer::no: break;
@@ -280,13 +236,14 @@ class Packer {
     Item x{.kind = Kind::insert};
     bool all = true;
     for (std::size_t l = t.size(); l-- > 0;)
-      if (!g_.is_constant(t[l])) all &= ready({t[l]});
+      if (!g_.is_constant(t[l])) all &= ready(t[l]);
     if (!all) return false;
     for (Id i : t) x.from.push_back({g_.is_constant(i) ? -1 : scalar_[i], 0});
-    return made(t, std::move(x), true);
+    return made(at, std::move(x), true);
   }
   // All of it lies in few vectors.
-  bool shuffled(const Row& t, bool same) {
+  bool shuffled(Known& at, bool same) {
+    const Row& t = at.first;
     std::vector<int> sources;
     Item x{.kind = Kind::shuffle};
     bool constants = false, any = false;
@@ -308,7 +265,7 @@ class Packer {
       x.from.push_back(*best);
     }
     if (!any || (same && sources.size() + constants > std::max<std::size_t>(4, t.size()))) return false;
-    return made(t, std::move(x), false);
+    return made(at, std::move(x), false);
   }
   bool contiguous(const Row& t) const {
     const Access& first = n_.accesses[g_[t[0]].attr];
@@ -319,18 +276,19 @@ class Packer {
     return true;
   }
   enum class Answer : std::uint8_t { no, wait, done };
-  Answer from_runs(const Row& t) {
-    std::vector<const Row*> runs;
+  Answer from_runs(Known& at) {
+    const Row& t = at.first;
+    std::vector<int> runs;
     for (Id i : t) {
-      auto it = run_of_.find(i);
-      if (it == run_of_.end()) return Answer::no;
-      if (std::none_of(runs.begin(), runs.end(), [&](const Row* r) { return *r == it->second; })) runs.push_back(&it->second);
+      const int k = facts_.run_of[i];
+      if (k < 0) return Answer::no;
+      if (std::find(runs.begin(), runs.end(), k) == runs.end()) runs.push_back(k);
     }
     if (runs.size() > 1 && (t.size() <= 4 || runs.size() > 4)) return Answer::no;
     bool all = true;
-    for (const Row* r : runs) all &= ready(*r);
+    for (int k : runs) all &= ready(known(facts_.runs[static_cast<std::size_t>(k)]));
     if (!all) return Answer::wait;
-    return shuffled(t, false) ? Answer::done : Answer::no;
+    return shuffled(at, false) ? Answer::done : Answer::no;
   }
   // Per operand, those of all lanes; of commutative operations, in the order that makes them most alike.
   std::vector<Row> columns(const Row& t) const {
@@ -352,7 +310,7 @@ class Packer {
   }
   bool swapped(Id a0, Id b0, Id a, Id b) const {
     if (a == a0 || b == b0 || a == b0 || b == a0) return (b == a0 && a != a0) || (a == b0 && b != b0);
-    const auto& s = shapes_[3];
+    const auto& s = facts_.shape;
     if (s[a0] != s[b0]) return !(s[a] == s[a0] && s[b] == s[b0]) && s[b] == s[a0] && s[a] == s[b0];
     auto beside = [&](Id x) {  // in a vector with the first lane's operand
       for (auto& l : located_[a0])
@@ -362,22 +320,24 @@ class Packer {
     };
     return !located_[a0].empty() && !beside(a) && beside(b);
   }
-  Answer applied(const Row& t, const Node& n, const std::vector<Row>& operands) {
-    std::vector<const Row*> missing;
+  Answer applied(Known& at, const Node& n, const std::vector<Row>& operands) {
+    std::vector<Known*> all, missing;
     for (auto& o : operands) {
-      if (item_of(o) >= 0) continue;
-      if (busy_.count(o)) return Answer::no;
-      missing.push_back(&o);
+      all.push_back(&known(o));
+      if (all.back()->second.item >= 0) continue;
+      if (all.back()->second.busy) return Answer::no;
+      missing.push_back(all.back());
     }
-    for (std::size_t k = missing.size(); k-- > 0;) ready(*missing[k]);
+    for (std::size_t k = missing.size(); k-- > 0;) (void)ready(*missing[k]);
     if (!missing.empty()) return Answer::wait;
     Item x{.kind = Kind::apply, .node = n};
-    for (auto& o : operands) x.operands.push_back(item_of(o));
-    made(t, std::move(x), true);
+    for (Known* o : all) x.operands.push_back(o->second.item);
+    made(at, std::move(x), true);
     return Answer::done;
   }
   // Lanes in which a structural zero removed an operation: x is x + -0, x - 0, or 1 x + -0; a b is a b + -0.
-  Answer unfolded(const Row& t) {
+  Answer unfolded(Known& at) {
+    const Row& t = at.first;
     if (!n_.packs.fill || !is_floating(g_[t[0]].type)) return Answer::no;
     for (Id i : t)
       if (g_[i].type != g_[t[0]].type) return Answer::no;
@@ -408,7 +368,7 @@ class Packer {
       }
     }
     if (2 * with < t.size()) return Answer::no;
-    return applied(t, op, c);
+    return applied(at, op, c);
   }
   // Constants that nests hold for this (choose_packing adds them): graphs do not grow here.
   Id known_constant(DType d, double v) {
@@ -432,18 +392,20 @@ class Packer {
         first.push_back(n_.carried[k].first);
       }
       const int start = planned(first);
-      made(at, {.kind = Kind::carried, .inner = true}, true);
-      result_.turns.push_back({item_of(at), -1, group, start});
+      const Item carried{.kind = Kind::carried, .inner = true};
+      if (at.size() == 1) made(at[0], carried);
+      else made(known(at), carried, true);
+      result_.turns.push_back({at.size() == 1 ? scalar_[at[0]] : known(at).second.item, -1, group, start});
     };
     if (!layout_) {  // each for itself
-      for (auto& c : n_.carried) made({c.at}, {.kind = Kind::carried}, false);
-      for (auto& r : rows_) {
+      for (auto& c : n_.carried) made(c.at, {.kind = Kind::carried});
+      for (const Known* r : rows_) {
         Row next;
-        for (Id i : r)
+        for (Id i : r->first)
           if (auto it = number.find(i); it != number.end()) next.push_back(n_.carried[it->second].next);
-        if (next.size() == r.size()) planned(next);
+        if (next.size() == r->first.size()) planned(next);
       }
-      for (auto& c : n_.carried) planned({c.next});
+      for (auto& c : n_.carried) planned(c.next);
       return;
     }
     for (const Row& r : n_.packs.used ? *layout_ : std::vector<Row>()) {
@@ -477,9 +439,9 @@ class Packer {
         return std::tie(x.buffer, x.offset) < std::tie(y.buffer, y.offset);
       });
       for (std::size_t k : order)
-        if (int r = row_of_[n_.stores[k].value]; r >= 0) planned(rows_[static_cast<std::size_t>(r)]);
+        if (int r = row_of_[n_.stores[k].value]; r >= 0) planned(rows_[static_cast<std::size_t>(r)]->first);
     }
-    for (std::size_t from = 0; from < order.size();) {
+    for (std::size_t from = 0; from < order.size() && result_.cost <= most_;) {
       std::size_t to = from + 1;
       while (together && to < order.size() && to - from < max_lanes(n_.stores[order[from]].at.dtype) &&
              follows(n_.stores[order[to - 1]].at, n_.stores[order[to]].at) && in_vector(order[to]) == in_vector(order[from]))
@@ -503,13 +465,13 @@ class Packer {
       }
       if (static_cast<std::size_t>(k) + 1 == result_.items.size() && static_cast<std::size_t>(k) >= before) {  // made for this store alone
         for (Id i : t) std::erase_if(located_[i], [&](auto& l) { return l.item == k; });
-        memo_.erase(t);
+        known(t).second.item = -1;
         result_.cost -= cost(x);
         result_.items.pop_back();
       }
     }
     Packing::Write w{std::move(stores), {}, 0};
-    for (Id i : t) w.items.push_back(planned({i}));
+    for (Id i : t) w.items.push_back(planned(i));
     result_.cost += static_cast<double>(t.size());
     w.after = result_.items.size();
     result_.writes.push_back(std::move(w));
@@ -517,28 +479,27 @@ class Packer {
 
   const Nest& n_;
   const Graph& g_;
+  const Facts& facts_;
   const std::vector<Row>* layout_;
+  double most_ = 0;
   std::vector<Row> asked_;
-  std::size_t size_ = 4;  // of the widest element
   Packing result_;
   std::vector<std::vector<Packing::Lane>> located_;  // vectors that hold a node
   std::vector<int> scalar_, row_of_;
-  std::vector<std::uint8_t> inner_;
-  std::vector<Row> rows_;
-  std::map<Id, Row> run_of_;
-  std::unordered_map<Row, int, RowHash> memo_, busy_;  // busy: begun, and waiting for what it needs
+  std::unordered_map<Row, State, RowHash> known_;
+  std::vector<Known*> rows_;
   struct Task {
-    Row row;
+    Known* row;
+    Id one = none;  // without a row
     bool begun = false;
   };
   std::vector<Task> stack_;
-  std::vector<std::vector<std::size_t>> shapes_;  // per depth
   std::map<std::pair<DType, std::uint64_t>, Id> constants_;
 };
 
 }  // namespace
 
-Packing pack(const Nest& nest) { return Packer(nest, &nest.packs.layout).run(); }
+Packing pack(const Nest& nest) { return Packer(nest, Facts(nest, nest.packs.used), &nest.packs.layout).run(); }
 
 void add_fillers(Graph& g) {
   for (DType d : {DType::f32, DType::f64})
@@ -547,13 +508,14 @@ void add_fillers(Graph& g) {
 Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   add_fillers(nest.graph);
   nest.packs = {};
-  Packing best = pack(nest);
+  const Facts facts(nest);
+  Packing best = Packer(nest, facts, &nest.packs.layout).run();
   double least = 0.9 * best.cost;
   Packs chosen;
   auto consider = [&](Packs packs) {
     packs.used = true;
     nest.packs = std::move(packs);
-    Packing p = pack(nest);
+    Packing p = Packer(nest, facts, &nest.packs.layout).run(least);
     if (p.cost >= least) return;
     least = p.cost;
     best = std::move(p);
@@ -562,7 +524,7 @@ Packing choose_packing(Nest& nest, std::span<const std::vector<Row>> ways) {
   for (std::size_t k = 0; k <= ways.size(); ++k) {
     const std::vector<Row> rows = k < ways.size() ? ways[k] : std::vector<Row>();
     consider({.rows = rows, .layout = rows});
-    if (nest.serial) consider({.rows = rows, .layout = Packer(nest, nullptr).asked()});
+    if (nest.serial) consider({.rows = rows, .layout = Packer(nest, facts, nullptr).asked()});
     else if (!rows.empty()) consider({.stores = false, .rows = rows, .layout = rows});
   }
   // Without rows of tensors: what is computed alike. Such code waits for its results, so nothing is added that they would wait for.

@@ -35,8 +35,9 @@ void list_for_profilers(std::span<const char> object, std::span<const Named> fun
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(std::fopen(path.c_str(), "a"), std::fclose);
   if (!out) return;
   for (const Named& f : functions)
-    std::fprintf(out.get(), "%lx %lx %s.%s\n", static_cast<unsigned long>(f.at), static_cast<unsigned long>(sizes[f.symbol]), prefix.c_str(),
-                 f.symbol.c_str());
+    if (auto size = sizes.find(f.symbol); size != sizes.end())
+      std::fprintf(out.get(), "%lx %lx %s.%s\n", static_cast<unsigned long>(f.at), static_cast<unsigned long>(size->second), prefix.c_str(),
+                   f.symbol.c_str());
 }
 
 }  // namespace functra::compiler

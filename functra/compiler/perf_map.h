@@ -12,7 +12,7 @@ struct Named {
   std::uintptr_t at;   // where it was loaded
 };
 bool profilers_wanted();  // is FUNCTRA_PERF_MAP set?
-// One line per function: its address, its size in the object file, and its name, which begins with `prefix`.
+// One line per function of this object: its address, its size there, and its name, which begins with `prefix`.
 void list_for_profilers(std::span<const char> object, std::span<const Named> functions, const std::string& prefix);
 
 }  // namespace functra::compiler
