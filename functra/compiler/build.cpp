@@ -129,6 +129,9 @@ class Builder {
   Builder(const Program& p, const std::vector<std::int32_t>& defines, std::int64_t small, Unit& u, Packings& packings)
       : p_(p), defines_(defines), small_(small), u_(u), packings_(packings) {}
 
+  // Elements of a point that are written out though they have nothing in common.
+  static constexpr std::int64_t most_apart = 32;
+
   // Pull::Outcome::fine, with the nests in the unit; or why not.
   Pull::Outcome run() {
     bool plain = true;  // elementwise at one shape: every dimension may be an axis
@@ -157,15 +160,21 @@ class Builder {
         return Pull::Outcome::fine;
       }
     }
-    bool written_out = false;  // has a point small dimensions?
-    for (Var v : u_.out)
-      for (std::int64_t n : domain_of(p_, eqn(v), v)) written_out |= n > 1 && n <= small_;
-    if (!plain && written_out && !space.empty()) {
+    std::int64_t written_out = 1;  // elements of a point, along small dimensions
+    for (Var v : u_.out) {
+      std::int64_t mine = 1;
+      for (std::int64_t n : domain_of(p_, eqn(v), v)) mine *= n <= small_ ? n : 1;
+      written_out = std::max(written_out, mine);
+    }
+    if (!space.empty() && written_out > most_apart && apart() && attempt(1) == Pull::Outcome::fine &&
+        last_extent() >= (written_out > 2 * most_apart ? 4 : shortest_axis))
+      return Pull::Outcome::fine;
+    if (!plain && written_out > 1 && !space.empty()) {
       Pull::Outcome lanes = attempt(small_);
       if (lanes == Pull::Outcome::fine) return lanes;
     }
     Pull::Outcome o = attempt(1);
-    if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || u_.nests[0].extent(u_.nests[0].axes() - 1) >= shortest_axis)) return o;
+    if (o == Pull::Outcome::fine && (u_.nests[0].axes() == 0 || last_extent() >= shortest_axis)) return o;
     if (space.empty()) return o;
     auto flat = std::move(u_.nests);
     Pull::Outcome lanes = attempt(small_);
@@ -196,6 +205,25 @@ class Builder {
       sum += x.op == Op::constant ? 0 : x.op == Op::load ? times / 2 : times;
     }
     return sum;
+  }
+  std::int64_t last_extent() const {
+    const Nest& n = u_.nests[0];
+    return n.axes() ? n.extent(n.axes() - 1) : 0;
+  }
+  // Does each element of its results follow from elements of operands, or from long sums, and share nothing with its neighbours?
+  bool apart() const {
+    return std::ranges::all_of(u_.eqns, [&](std::uint32_t k) {
+      switch (p_.eqns[k].prim->lowering.kind) {
+        case Kind::scalar:
+        case Kind::convert:
+        case Kind::bitcast:
+        case Kind::identity:
+        case Kind::index:
+        case Kind::position: return true;
+        case Kind::reduction: return sums_axes(p_, p_.eqns[k]);
+        default: return false;
+      }
+    });
   }
   const Eqn& eqn(Var v) const { return p_.eqns[static_cast<std::size_t>(defines_[static_cast<std::size_t>(v)])]; }
 
