@@ -231,6 +231,15 @@ TEST(ObjectCacheChild, compiles_and_compares) {
         return Vec{scan(step, v[0], {.length = 20}).first};
       },
       {x}, functra::testing::Match::rounded, 100);
+  functra::testing::expect_compiled(
+      "long, so that threads share the making of its code",
+      [](const Vec& v) {
+        Vec r = v;
+        for (int k = 0; k < 12; ++k)
+          for (Tensor& t : r) t = sin(t) * exp(t * 0.25) + k * 0.125;
+        return r;
+      },
+      {x, functra::testing::numbers({53}, f64, 1), functra::testing::numbers({90}, f64, 2)}, functra::testing::Match::rounded, 100);
   const Vec in{functra::testing::numbers({40}, f64), one};
   EXPECT_EQ(functra::testing::results_differ(jit(of_everything)(in), of_everything(in), functra::testing::Match::rounded, 100), "");
 }
