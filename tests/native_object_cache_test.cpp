@@ -101,6 +101,27 @@ TEST_F(ObjectCache, a_directory_that_cannot_be_made_is_no_error) {
   EXPECT_FALSE(load_object(Digest("a")));
 }
 
+TEST_F(ObjectCache, what_was_not_used_for_longest_goes_when_it_is_full) {
+  ::setenv("FUNCTRA_CACHE_MB", "1", 1);
+  const std::vector<char> large = bytes(30000);
+  auto name = [](int k) { return Digest("entry " + std::to_string(k)); };
+  store_object(name(0), large);
+  const fs::path others = dir / "inner" / "notes.o";  // somebody else's file
+  std::ofstream(others) << std::string(500000, 'x');
+  for (int k = 1; k <= 100; ++k) {
+    store_object(name(k), large);
+    EXPECT_TRUE(load_object(name(0))) << k;  // in use
+  }
+  std::uintmax_t all = 0;
+  for (auto& e : fs::directory_iterator(dir / "inner")) all += e.path() == others ? 0 : e.file_size();
+  EXPECT_LE(all, (1u << 20) * 9 / 8 + 100000);
+  EXPECT_GE(all, 500000u);
+  EXPECT_FALSE(load_object(name(1)));
+  EXPECT_TRUE(load_object(name(100)));
+  EXPECT_TRUE(fs::exists(others));
+  ::unsetenv("FUNCTRA_CACHE_MB");
+}
+
 // ---------------------------------------------------------------- plans
 namespace {
 // All forms of calls: nests alone, kernels with parameters, loops with bodies, branches, literals as results.

@@ -1,14 +1,18 @@
 #include "functra/compiler/object_cache.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
+#include <utility>
 
 #include <llvm/Support/xxhash.h>
 
@@ -67,6 +71,40 @@ bool write_all(int fd, const char* from, std::size_t n) {
   }
   return true;
 }
+std::uintmax_t limit() {  // bytes of all entries
+  const char* mb = std::getenv("FUNCTRA_CACHE_MB");
+  const unsigned long long n = mb ? std::strtoull(mb, nullptr, 10) : 0;
+  return (n ? std::uintmax_t{n} : 1024) << 20;
+}
+// Removes entries that were not used for longest, where there is more than the limit, until a quarter of it is free.
+void trim(const std::string& dir) {
+  struct Entry {
+    std::string path;
+    std::uintmax_t bytes;
+    timespec used;
+  };
+  std::vector<Entry> entries;
+  std::uintmax_t all = 0;
+  DIR* d = ::opendir(dir.c_str());
+  if (!d) return;
+  while (const dirent* e = ::readdir(d)) {
+    const std::string_view name = e->d_name;
+    struct stat s;
+    if (name.size() < 34 || name.find_first_not_of("0123456789abcdef") != 32 || name.substr(32, 2) != ".o") continue;  // not ours
+    std::string path = dir + "/" + e->d_name;
+    if (::lstat(path.c_str(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
+    all += static_cast<std::uintmax_t>(s.st_size);
+    entries.push_back({std::move(path), static_cast<std::uintmax_t>(s.st_size), s.st_atim});
+  }
+  ::closedir(d);
+  if (all <= limit()) return;
+  std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.used.tv_sec, e.used.tv_nsec); });
+  for (const Entry& e : entries) {
+    if (all <= limit() / 4 * 3) break;
+    ::unlink(e.path.c_str());
+    all -= e.bytes;
+  }
+}
 struct File {
   int fd;
   ~File() {
@@ -90,6 +128,8 @@ std::optional<std::vector<char>> load_object(const Digest& name) {
   if (static_cast<std::uint64_t>(s.st_size) != sizeof h + h.size) return {};
   std::vector<char> bytes(h.size);
   if (!read_all(f.fd, bytes.data(), bytes.size()) || digest({bytes.data(), bytes.size()})[0] != h.check) return {};
+  const timespec used[2] = {{0, UTIME_NOW}, {0, UTIME_OMIT}};
+  (void)::futimens(f.fd, used);
   return bytes;
 }
 void store_object(const Digest& name, std::span<const char> bytes) {
@@ -105,6 +145,12 @@ void store_object(const Digest& name, std::span<const char> bytes) {
     whole = write_all(f.fd, reinterpret_cast<const char*>(&h), sizeof h) && write_all(f.fd, bytes.data(), bytes.size());
   }
   if (!whole || ::rename(part.c_str(), path.c_str()) != 0) ::unlink(part.c_str());
+  // Looked at now and then: a large directory takes a while to go through.
+  static std::atomic<std::uintmax_t> stored{0};
+  stored += bytes.size();
+  if (name.word[0] % 128 != 0 && stored < limit() / 8) return;
+  stored = 0;
+  trim(dir);
 }
 
 }  // namespace functra::compiler

@@ -1,5 +1,6 @@
 // What was compiled, on disk, so that another process need not do it again: machine code, and plans that refer to it. Kept in the directory
 // that FUNCTRA_CACHE_DIR names, if it names one: made with permissions for its owner alone, and not used where another user may write to it.
+// It holds 1,024 MiB, or as many as FUNCTRA_CACHE_MB says: beyond, what was not used for longest is removed.
 #pragma once
 #include <array>
 #include <cstddef>
