@@ -72,7 +72,9 @@ template <class T> void check_dot_general(int rounds = 150, bool large = false) 
       for (Offset i = 0; i < n; ++i) s.push_back(pick(pick(0, 30) == 0 ? 0 : 1, most > 5 && n == 1 ? 70 : 5));
       return s;
     };
-    auto long_rows = [&](Offset n) { return n == 2 ? Shape{pick(2, 6), pick(30, 90)} : Shape{pick(1, 200)}; };
+    static constexpr Offset lengths[] = {20, 31, 32, 48, 49, 64, 128, 130, 144};
+    auto length = [&] { return lengths[pick(0, 8)]; };
+    auto long_rows = [&](Offset n) { return n == 2 ? Shape{pick(2, 4), length()} : Shape{pick(0, 1) ? length() : pick(1, 20)}; };
     Shape batch = extents(nb), sum = extents(nc), left = large ? long_rows(nl) : extents(nl), right = large ? long_rows(nr) : extents(nr);
     struct Side {
       Shape shape, strides, batch, sum, free;
@@ -117,9 +119,17 @@ template <class T> void check_dot_general(int rounds = 150, bool large = false) 
     Side a = make(left), b = make(right);
     Shape out_shape = batch.concat(a.shape.pick(a.free)).concat(b.shape.pick(b.free));
     std::vector<T> out(static_cast<std::size_t>(out_shape.numel()), T(99));
+    Shape out_strides = row_major(out_shape);
+    const bool in_order = pick(0, 1);  // else in any order of its dimensions
+    if (!in_order) {
+      std::vector<Offset> order(out_shape.size());
+      std::iota(order.begin(), order.end(), 0);
+      std::shuffle(order.begin(), order.end() - (pick(0, 1) && !order.empty()), rng);
+      const Shape ordered = row_major(out_shape.pick(Shape(order)));
+      for (std::size_t d = 0; d < order.size(); ++d) out_strides[static_cast<std::size_t>(order[d])] = ordered[d];
+    }
     dot_general(dtype_of<T>, a.memory.data() + a.offset, a.shape, a.strides, b.memory.data() + b.offset, b.shape, b.strides, a.sum, b.sum, a.batch,
-                b.batch, out.data());
-    std::size_t o = 0;
+                b.batch, out.data(), in_order ? nullptr : &out_strides);
     each(out_shape, [&](const Shape& i) {
       T want = 0;
       Shape ia = Shape::filled(a.shape.size(), 0), ib = Shape::filled(b.shape.size(), 0);
@@ -136,7 +146,8 @@ template <class T> void check_dot_general(int rounds = 150, bool large = false) 
         want = static_cast<T>(want + a.memory[static_cast<std::size_t>(a.offset + dot(ia, a.strides))] *
                                          b.memory[static_cast<std::size_t>(b.offset + dot(ib, b.strides))]);
       });
-      ASSERT_EQ(out[o++], want) << a.shape << a.strides << b.shape << b.strides << a.sum << b.sum << a.batch << b.batch;
+      ASSERT_EQ(out[static_cast<std::size_t>(dot(i, out_strides))], want)
+          << out_strides << a.shape << a.strides << b.shape << b.strides << a.sum << b.sum << a.batch << b.batch;
     });
   }
 }

@@ -128,4 +128,24 @@ TEST(NativeRows, sums_follow_what_they_share_where_registers_do_not_hold_both) {
   EXPECT_EQ(vectors(24), 8u);
 }
 
+// Rounding errors of one sign, the worst there are: a million terms one after another are wrong in the third digit.
+TEST(NativeRows, long_sums_are_as_exact_as_short_ones) {
+  struct Case {
+    Shape shape, dims;
+  };
+  for (const Case& c :
+       {Case{{1'000'003}, {0}}, {{400'001, 7}, {0}}, {{200'003, 6, 6}, {0}}, {{100'003, 40}, {0, 1}}, {{300'001, 33}, {0}}, {{4, 60'001, 64}, {1}}})
+    for (int threads : {1, 2}) {
+      ThreadLimit limit(threads);
+      double terms = 1;
+      for (std::int64_t d : c.dims) terms *= static_cast<double>(c.shape[static_cast<std::size_t>(d)]);
+      const Tensor x = full(c.shape, 0.1, f32);
+      auto sums = [&](const Tensor& t) { return std::tuple{sum(t, c.dims), sum(t * 3.0 - 0.1, c.dims), t + 1.0}; };
+      const auto [plain, computed, beside] = jit(sums)(x);
+      EXPECT_LT(double(amax(abs(plain.to(f64) / (0.1f * terms) - 1.0))), 2e-5) << c.shape << threads;
+      EXPECT_LT(double(amax(abs(computed.to(f64) / (0.2 * terms) - 1.0))), 2e-5) << c.shape << threads;
+      EXPECT_EQ(results_differ({beside}, {x + 1.0}, Match::bits), "");
+    }
+}
+
 }  // namespace functra::testing

@@ -166,8 +166,8 @@ class Builder {
       for (std::int64_t n : domain_of(p_, eqn(v), v)) mine *= n <= small_ ? n : 1;
       written_out = std::max(written_out, mine);
     }
-    if (!space.empty() && written_out > most_apart && apart() && attempt(1) == Pull::Outcome::fine &&
-        last_extent() >= (written_out > 2 * most_apart ? 4 : shortest_axis))
+    if (!space.empty() && written_out > most_apart && apart() && attempt(1) == Pull::Outcome::fine && last_extent() >= shortest_axis / 2 &&
+        along_last_axis())
       return Pull::Outcome::fine;
     if (!plain && written_out > 1 && !space.empty()) {
       Pull::Outcome lanes = attempt(small_);
@@ -210,6 +210,11 @@ class Builder {
     const Nest& n = u_.nests[0];
     return n.axes() ? n.extent(n.axes() - 1) : 0;
   }
+  // Does what the first nest reads lie along its last axis?
+  bool along_last_axis() const {
+    const Nest& n = u_.nests[0];
+    return std::ranges::all_of(n.accesses, [&](const Access& a) { return std::abs(a.strides[n.axes() - 1]) <= 1; });
+  }
   // Does each element of its results follow from elements of operands, or from long sums, and share nothing with its neighbours?
   bool apart() const {
     return std::ranges::all_of(u_.eqns, [&](std::uint32_t k) {
@@ -220,7 +225,7 @@ class Builder {
         case Kind::identity:
         case Kind::index:
         case Kind::position: return true;
-        case Kind::reduction: return sums_axes(p_, p_.eqns[k]);
+        case Kind::reduction: return sums_axes(p_, p_.eqns[k]) && p_.eqns[k].prim->lowering.dims(p_.eqns[k].params).find(0) >= 0;
         default: return false;
       }
     });

@@ -8,6 +8,7 @@
 #include "functra/compiler/build.h"
 #include "functra/core/basis.h"
 #include "functra/core/replay.h"
+#include "functra/prims/contract.h"
 #include "functra/prims/index.h"
 #include "functra/prims/shape.h"
 
@@ -52,6 +53,7 @@ class Fusion {
   // Without their nests.
   std::vector<Unit> grouped() {
     index_consumers();
+    written_as_.assign(p_.eqns.size(), nowhere);
     for (std::size_t k = p_.eqns.size(); k-- > 0;) place(k);
     std::vector<Unit> r = ordered();
     find_buffers(r);
@@ -175,8 +177,9 @@ class Fusion {
     if (e.prim == &prims::dynamic_slice_p) return p_.type(static_cast<Var>(e.out)).shape.numel() > copied;
     return p_.operands(e).size() && (kind == Kind::reshape || (kind == Kind::identity && e.n_out == 1));
   }
-  // A large transpose of what a kernel made, which only kernels and the caller read: they take it as it lies.
-  bool is_view_of_kernel(std::size_t k) const {
+
+  // A large transpose of what a kernel made, which only kernels of the library's read: they take it as it lies.
+  bool is_view_for_kernels(std::size_t k) const {
     constexpr std::int64_t copied = 1024;  // elements
     const Eqn& e = p_.eqns[k];
     if (e.prim != &core::transpose_p || p_.type(static_cast<Var>(e.out)).shape.numel() <= copied) return false;
@@ -184,12 +187,34 @@ class Fusion {
     const std::int32_t made = from < 0 ? nowhere : defines_[static_cast<std::size_t>(from)];
     auto by_kernel = [&](const Eqn& x) { return !fusible(p_, x, small_) && core::inner_programs(x).empty(); };
     if (made == nowhere || !by_kernel(p_.eqns[static_cast<std::size_t>(made)])) return false;
-    return std::ranges::all_of(std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]),
-                               [&](std::uint32_t c) { return by_kernel(p_.eqns[c]); });
+    return std::ranges::all_of(std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]), [&](std::uint32_t c) {
+      const Eqn& x = p_.eqns[c];
+      return by_kernel(x) && x.prim->lowering.kind != Kind::none && !core::has_effect(x);
+    });
+  }
+  // The product, by a kernel, that can be written in the order of this large transpose, which else is a copy of it; or nowhere. Rows of the
+  // product stay rows.
+  std::int32_t product_of(std::size_t k, bool stored) const {
+    constexpr std::int64_t copied = 1024, shortest = 32;  // elements
+    const Eqn& e = p_.eqns[k];
+    if (e.prim != &core::transpose_p) return nowhere;
+    const core::Params params = e.params;
+    const Shape &perm = params.get<prims::PermParams>().perm, &to = p_.type(static_cast<Var>(e.out)).shape;
+    const Var from = p_.operands(e)[0];
+    if (from < 0 || to.numel() <= copied || perm.back() + 1 != to.rank() || to.back() < shortest) return nowhere;
+    const std::int32_t made = defines_[static_cast<std::size_t>(from)];
+    auto kernel = [&](std::uint32_t x) { return !fusible(p_, p_.eqns[x], small_); };
+    const auto i = static_cast<std::size_t>(from);
+    if (made == nowhere || p_.eqns[static_cast<std::size_t>(made)].prim != &prims::dot_general_p || !kernel(static_cast<std::uint32_t>(made)) ||
+        is_output_[i] || first_[i + 1] - first_[i] != 1)
+      return nowhere;
+    const auto readers = std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]);
+    return stored || std::ranges::all_of(readers, kernel) ? made : nowhere;
   }
 
   void place(std::size_t k) {
     const Eqn& e = p_.eqns[k];
+    if (written_as_[k] != nowhere) return join(k, written_as_[k], {});
     std::set<std::int32_t> readers;
     bool stored = false;
     readers_of(k, readers, stored);
@@ -206,7 +231,9 @@ class Fusion {
       }
       return;
     }
-    if (is_view_of_kernel(k)) return join(k, fresh(true, {}), readers);
+    if (const std::int32_t product = product_of(k, stored); product != nowhere)
+      return join(k, written_as_[static_cast<std::size_t>(product)] = fresh(true, {}), readers);
+    if (!stored && is_view_for_kernels(k)) return join(k, fresh(true, {}), readers);
     const Shape space = space_of(p_, e, small_);
     const bool root = sums_axes(p_, e);
     std::int64_t mine = p_.type(static_cast<Var>(e.out)).shape.numel();
@@ -409,7 +436,7 @@ class Fusion {
         const Eqn& e = p_.eqns[k];
         const bool here = u.call || (group_[k] != nowhere);
         for (std::uint32_t i = 0; i < e.n_out; ++i)
-          if (here && (u.call || needed[e.out + i])) u.out.push_back(static_cast<Var>(e.out + i));
+          if (here && (u.call ? k == u.eqns.back() : needed[e.out + i] != 0)) u.out.push_back(static_cast<Var>(e.out + i));
       }
     }
   }
@@ -417,8 +444,8 @@ class Fusion {
   const Program& p_;
   std::vector<std::int32_t> defines_;
   std::int64_t small_;
-  std::int32_t next_effect_ = nowhere;  // the group of the one after
-  std::vector<std::int32_t> group_;
+  std::int32_t next_effect_ = nowhere;                         // the group of the one after
+  std::vector<std::int32_t> group_, written_as_;               // written_as: of a product that is written transposed, the group of that
   std::map<std::uint32_t, std::vector<std::int32_t>> copies_;  // equations computed in each reader: which
   std::vector<Group> groups_;
   std::vector<std::int32_t> merged_;

@@ -9,7 +9,7 @@
 namespace functra::compiler {
 
 struct Unit {
-  std::vector<std::uint32_t> eqns;  // in program order; one, where it is a call
+  std::vector<std::uint32_t> eqns;  // in program order; one, where it is a call, or two: a product, and the transpose that it is written as
   bool call = false;
   std::vector<core::Var> in, out;  // variables (of loops, literals too) read from, and written to, memory; the nests' buffers are `in`, then `out`
   std::vector<Nest> nests;         // boxes that cover its points

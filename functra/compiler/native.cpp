@@ -175,16 +175,19 @@ class Generator {
 
  private:
   static std::unique_ptr<Generator> take() {
-    std::lock_guard lock(mutex());
-    auto& idle = pool();
-    if (idle.empty()) return std::make_unique<Generator>();
-    auto g = std::move(idle.back());
-    idle.pop_back();
-    return g;
+    {
+      std::lock_guard lock(mutex());
+      if (auto& idle = pool(); !idle.empty()) {
+        auto g = std::move(idle.back());
+        idle.pop_back();
+        return g;
+      }
+    }
+    return std::make_unique<Generator>();
   }
   static void give_back(std::unique_ptr<Generator> g) {
     std::lock_guard lock(mutex());
-    if (pool().size() < 8) pool().push_back(std::move(g));
+    if (pool().size() < std::max<std::size_t>(8, static_cast<std::size_t>(num_threads()))) pool().push_back(std::move(g));
   }
   static std::mutex& mutex() {
     static auto* m = new std::mutex;
@@ -297,11 +300,11 @@ CodePtr linked(const CodeName& name, std::vector<Object> objects, std::chrono::s
 
 // How threads share the work of making code: parts of about equal length, the longest nests first.
 std::vector<std::vector<std::size_t>> shares_of(const std::vector<const Nest*>& nests) {
-  constexpr std::size_t worth_it = 400;  // nodes
+  constexpr std::size_t share = 200;  // nodes that are worth another thread
   std::vector<std::size_t> order = all_of(nests), length(nests.size());
   for (std::size_t k : order) length[k] = nests[k]->graph.size();
   const std::size_t all = std::accumulate(length.begin(), length.end(), std::size_t{0});
-  const std::size_t most = all < worth_it ? 1 : static_cast<std::size_t>(num_threads());
+  const std::size_t most = std::clamp<std::size_t>(all / share, 1, static_cast<std::size_t>(num_threads()));
   std::vector<std::vector<std::size_t>> r(std::clamp<std::size_t>(nests.size(), 1, most));
   std::vector<std::size_t> sum(r.size(), 0);
   std::ranges::stable_sort(order, std::greater(), [&](std::size_t k) { return length[k]; });

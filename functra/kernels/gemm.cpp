@@ -100,7 +100,7 @@ template <class T> void product(const T* a, const Matrix& x, const T* b, const M
 }
 // Products that are gone over: where the k-th has its operands and its result.
 struct Over {
-  Shape extent, a, b, c;  // strides of each
+  Shape extent, a, b, c;  // and strides of each
   static std::int64_t at(const Shape& extent, const Shape& strides, std::int64_t i) {
     std::int64_t o = 0;
     for (std::size_t d = extent.size(); d-- > 0;) {
@@ -134,7 +134,8 @@ template <class T> void products(const T* a, const Matrix& x, const T* b, const 
     return;
   }
   // Of a few large ones, each in parts, so that threads have equal shares.
-  const std::int64_t parts = work > large && count < few ? std::clamp<std::int64_t>(m / 32, 1, (few + count - 1) / count) : 1;
+  const bool uneven = num_threads() > 1 && work > large && count < few;
+  const std::int64_t parts = uneven ? std::clamp<std::int64_t>(m / 32, 1, (few + count - 1) / count) : 1;
   parallel_for(count * parts, std::max<std::int64_t>(1, 50000 * parts / work), [&](std::int64_t lo, std::int64_t hi) {
     for (std::int64_t i = lo; i < hi; ++i) rows(i / parts, i % parts * m / parts, (i % parts + 1) * m / parts);
   });
@@ -160,58 +161,86 @@ struct Deallocate {
   void operator()(void* p) const { deallocate(p, bytes); }
 };
 // An operand as matrices: its free dimensions by those that are summed over. Free dimensions that lie apart in memory are gone over where
-// matrices of the inner ones are worth a product each; else, and where the others lie apart, it is copied.
+// matrices of the inner ones are worth a product each; else, and where the others lie apart, it is copied. Those that lie apart in the result
+// are gone over in any case.
 template <class T> struct Operand {
   const T* data;
-  std::int64_t n_free, n_sum, free_stride, sum_stride;
-  Shape batch_strides, outer, outer_strides;  // outer: extents of the free dimensions gone over
+  std::int64_t n_free, n_sum, free_stride, sum_stride, out_stride;
+  Shape batch_strides, outer, outer_strides, outer_out;  // outer: extents of the free dimensions gone over
   std::unique_ptr<T, Deallocate> copy_of;
 };
-template <class T>
-Operand<T> operand(const void* data, const Shape& shape, const Shape& strides, const Shape& free, const Shape& sum, const Shape& batch, bool right) {
-  constexpr std::int64_t wide = 32;
+// The first of `dims` from which on they are one.
+std::size_t together(const Shape& shape, const Shape& strides, const Shape& dims, std::size_t from, std::int64_t& extent, std::int64_t& stride) {
+  while (!fuse(shape, strides, dims, from, extent, stride)) ++from;
+  return from;
+}
+// in_place: is it not copied, if it can be used so? out: the strides that the result has along the free dimensions.
+template <class T> Operand<T> operand(const void* data, const Shape& shape, const Shape& strides, const Shape& free, const Shape& sum,
+                                      const Shape& batch, bool right, bool in_place, const Shape& out) {
   Operand<T> p;
+  const Shape extents = shape.pick(free), of_free = strides.pick(free), all = Shape::iota(free.size());
+  const std::size_t apart = together(extents, out, all, 0, p.n_free, p.out_stride);
+  const std::size_t from = together(extents, of_free, all, apart, p.n_free, p.free_stride);
+  in_place = fuse(shape, strides, sum, 0, p.n_sum, p.sum_stride) && (from == apart || in_place);
+  auto gone_over = [&](std::size_t n, const Shape& free_strides) {
+    p.outer = Shape(extents.data(), n);
+    p.outer_strides = Shape(free_strides.data(), n);
+    p.outer_out = Shape(out.data(), n);
+  };
   p.data = static_cast<const T*>(data);
-  p.batch_strides = strides.pick(batch);
-  bool in_place = fuse(shape, strides, sum, 0, p.n_sum, p.sum_stride);
-  std::size_t from = 0;
-  while (!fuse(shape, strides, free, from, p.n_free, p.free_stride)) ++from;
-  in_place = in_place && (from == 0 || p.n_free >= wide);
   if (in_place) {
-    const Shape outer(free.data(), from);
-    p.outer = shape.pick(outer);
-    p.outer_strides = strides.pick(outer);
+    (void)fuse(extents, out, all, from, p.n_free, p.out_stride);
+    p.batch_strides = strides.pick(batch);
+    gone_over(from, of_free);
     return p;
   }
-  p.n_free = shape.pick(free).numel();
-  p.n_sum = shape.pick(sum).numel();
   Shape order = right ? batch.concat(sum).concat(free) : batch.concat(free).concat(sum), s = shape.pick(order);
   auto bytes = static_cast<std::size_t>(s.numel()) * sizeof(T);
   p.copy_of = {static_cast<T*>(allocate(bytes)), {bytes}};
   copy(p.copy_of.get(), row_major(s), data, strides.pick(order), s, sizeof(T));
   p.data = p.copy_of.get();
+  const Shape full = row_major(s), copied(full.data() + batch.size() + (right ? sum.size() : 0), free.size());
+  (void)fuse(extents, out, all, apart, p.n_free, p.out_stride);
+  p.n_sum = shape.pick(sum).numel();
   p.free_stride = right ? 1 : std::max<std::int64_t>(p.n_sum, 1);
-  p.sum_stride = right ? std::max<std::int64_t>(p.n_free, 1) : 1;
-  Shape full = row_major(s);
+  p.sum_stride = right ? std::max<std::int64_t>(extents.numel(), 1) : 1;
   p.batch_strides = Shape(full.data(), batch.size());
+  gone_over(apart, copied);
   return p;
 }
+// How many of an operand's free dimensions lie together, at the end, and is that all of them?
+std::pair<std::int64_t, bool> tile(const Shape& shape, const Shape& strides, const Shape& free) {
+  std::int64_t n, stride;
+  const std::size_t from = together(shape, strides, free, 0, n, stride);
+  return {n, from == 0};
+}
 template <class T> void run(const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc,
-                            const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
+                            const Shape& rc, const Shape& lb, const Shape& rb, void* out, const Shape* out_strides) {
   const Shape batch = as.pick(lb), a_free = lc.concat(lb).others(as.size()), b_free = rc.concat(rb).others(bs.size());
-  const Shape whole = batch.concat(as.pick(a_free)).concat(bs.pick(b_free));
+  const Shape whole = batch.concat(as.pick(a_free)).concat(bs.pick(b_free)), at = out_strides ? *out_strides : row_major(whole);
   if (whole.numel() == 0) return;
-  const auto x = operand<T>(a, as, ast, a_free, lc, lb, false);
-  const auto y = operand<T>(b, bs, bst, b_free, rc, rb, true);
-  const Shape at = row_major(whole);
-  auto strides_of = [&](std::size_t from, const Shape& dims) { return Shape(at.data() + from, dims.size()); };
+  // Measured: many small products in place of a copy pay where each has vectors without remainders and more than a few rows.
+  constexpr std::int64_t wide = 32, large = 128, few = 16, vector = 16;
+  const auto [rows, rows_whole] = tile(as, ast, a_free);
+  const auto [cols, cols_whole] = tile(bs, bst, b_free);
+  const bool both = !rows_whole && !cols_whole, fitting = cols >= large || cols % vector == 0;
+  const bool x_in_place = rows >= (both ? large : wide) && (cols == 1 || cols > few) && (!both || cols >= large);
+  const bool y_in_place = cols >= (both ? large : wide) && fitting && (rows == 1 || rows > few) && (!both || rows >= large);
+  auto strides_of = [&](std::size_t from, std::size_t n) { return Shape(at.data() + from, n); };
   const std::size_t n_batch = batch.size();
+  const auto x = operand<T>(a, as, ast, a_free, lc, lb, false, x_in_place, strides_of(n_batch, a_free.size()));
+  const auto y = operand<T>(b, bs, bst, b_free, rc, rb, true, y_in_place, strides_of(n_batch + a_free.size(), b_free.size()));
+  if (y.n_free > 1 && y.out_stride != 1) {  // columns with gaps: in order first
+    std::unique_ptr<T, Deallocate> ordered(static_cast<T*>(allocate(static_cast<std::size_t>(whole.numel()) * sizeof(T))),
+                                           {static_cast<std::size_t>(whole.numel()) * sizeof(T)});
+    run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, ordered.get(), nullptr);
+    return copy(out, at, ordered.get(), row_major(whole), whole, sizeof(T));
+  }
   const Shape of_x = Shape::filled(x.outer.size(), 0), of_y = Shape::filled(y.outer.size(), 0);
   const Over over{batch.concat(x.outer).concat(y.outer), x.batch_strides.concat(x.outer_strides).concat(of_y),
-                  y.batch_strides.concat(of_x).concat(y.outer_strides),
-                  strides_of(0, batch).concat(strides_of(n_batch, x.outer)).concat(strides_of(n_batch + a_free.size(), y.outer))};
+                  y.batch_strides.concat(of_x).concat(y.outer_strides), strides_of(0, n_batch).concat(x.outer_out).concat(y.outer_out)};
   products(x.data, {x.n_free, x.n_sum, x.free_stride, x.sum_stride}, y.data, {y.n_sum, y.n_free, y.sum_stride, y.free_stride}, static_cast<T*>(out),
-           bs.pick(b_free).numel(), over);
+           x.n_free == 1 ? y.n_free : x.out_stride, over);
 }
 }  // namespace
 
@@ -227,9 +256,9 @@ void gemm(DType d, bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_
   else throw DTypeError("gemm: not defined for dtype " + std::string(name_of(d)));
 }
 void dot_general(DType d, const void* a, const Shape& as, const Shape& ast, const void* b, const Shape& bs, const Shape& bst, const Shape& lc,
-                 const Shape& rc, const Shape& lb, const Shape& rb, void* out) {
+                 const Shape& rc, const Shape& lb, const Shape& rb, void* out, const Shape* out_strides) {
   one_thread();
-  auto go = [&]<class T>(T) { run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, out); };
+  auto go = [&]<class T>(T) { run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, out, out_strides); };
   if (d == DType::f32) go(float());
   else if (d == DType::f64) go(double());
   else if (!with_integer(d, go))

@@ -49,18 +49,7 @@ constexpr Primitive dot_general_p = {
                         .concat(a.pick(free_dims(a.size(), p.left, p.left_batch)))
                         .concat(b.pick(free_dims(b.size(), p.right, p.right_batch)))};
         },
-    .eval =
-        [](const Call& c, Ins in, Outs out) {
-          auto& p = c.params.get<DotParams>();
-          const Shape &a = in[0].shape_ref(), &b = in[1].shape_ref();
-          Shape s = a.pick(p.left_batch)
-                        .concat(a.pick(free_dims(a.size(), p.left, p.left_batch)))
-                        .concat(b.pick(free_dims(b.size(), p.right, p.right_batch)));
-          Tensor r = Tensor::uninitialized(in[0].raw_dtype(), s);
-          kernels::dot_general(in[0].raw_dtype(), in[0].bytes(), a, in[0].strides_ref(), in[1].bytes(), b, in[1].strides_ref(), p.left, p.right,
-                               p.left_batch, p.right_batch, r.mutable_bytes());
-          out[0] = std::move(r);
-        },
+    .eval = [](const Call& c, Ins in, Outs out) { out[0] = dot_general_in_order(in[0], in[1], c.params.get<DotParams>(), {}); },
     .jvp =
         [](const Call& c, Ins x, Ins t, Outs y, Outs dy) {
           auto& p = c.params.get<DotParams>();
@@ -116,6 +105,20 @@ Tensor dot_general(const Tensor& a, const Tensor& b, const DotParams& p) {
 Table contract_table() {
   static constexpr const Primitive* t[] = {&dot_general_p};
   return t;
+}
+Tensor dot_general_in_order(const Tensor& x, const Tensor& y, const DotParams& p, const Shape& order) {
+  const Shape &a = x.shape_ref(), &b = y.shape_ref();
+  const Shape s =
+      a.pick(p.left_batch).concat(a.pick(free_dims(a.size(), p.left, p.left_batch))).concat(b.pick(free_dims(b.size(), p.right, p.right_batch)));
+  Tensor r = Tensor::uninitialized(x.raw_dtype(), order.empty() ? s : s.pick(order));
+  Shape strides = s;  // of the dimensions as they are numbered without an order
+  if (!order.empty()) {
+    const Shape in_order = row_major(r.shape_ref());
+    for (std::size_t k = 0; k < order.size(); ++k) strides[static_cast<std::size_t>(order[k])] = in_order[k];
+  }
+  kernels::dot_general(x.raw_dtype(), x.bytes(), a, x.strides_ref(), y.bytes(), b, y.strides_ref(), p.left, p.right, p.left_batch, p.right_batch,
+                       r.mutable_bytes(), order.empty() ? nullptr : &strides);
+  return r;
 }
 
 }  // namespace functra::prims

@@ -11,5 +11,7 @@ struct DotParams {
 };
 extern const Primitive dot_general_p;
 Tensor dot_general(const Tensor& a, const Tensor& b, const DotParams& p);
+// Evaluated; as permute(result, order), written in that order. No order: as it is.
+Tensor dot_general_in_order(const Tensor& a, const Tensor& b, const DotParams& p, const Shape& order);
 
 }  // namespace functra::prims

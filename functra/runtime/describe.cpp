@@ -57,7 +57,8 @@ std::string Executable::text(Executor::Form form) const {
     std::vector<Var> in;
     for (Var v : plan_.program->operands(plan_.program->eqns[u.eqns[0]]))
       if (v >= 0) in.push_back(v);
-    s += names(in) + ")" + (step.team > 1 ? ", on threads in step\n" : "\n");
+    s += names(in) + ")" + (step.order.empty() ? "" : ", its dimensions in the order " + step.order.str()) +
+         (step.team > 1 ? ", on threads in step\n" : "\n");
     for (auto& b : step.bodies) s += "{\n" + b->text(form) + "}\n";
   }
   return s;

@@ -10,6 +10,7 @@
 #include "functra/compiler/passes.h"
 #include "functra/core/interp.h"
 #include "functra/core/replay.h"
+#include "functra/prims/contract.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
 #include "functra/runtime/parts.h"
@@ -96,8 +97,8 @@ bool prints_in_full(const Tensor& t) {
     const auto z = static_cast<std::complex<double>>(x);
     if (!std::isnan(z.real()) && !std::isnan(z.imag())) continue;
     alignas(16) std::byte again[16];
-    core::TextReader text(x.str());
-    text.number().store(c.raw_dtype(), again);
+    const std::string text = x.str();
+    core::TextReader(text).number().store(c.raw_dtype(), again);
     if (std::memcmp(again, p, size) != 0) return false;
   }
   return true;
@@ -285,13 +286,14 @@ void Executable::run_call(const Step& s, Frame& f) const {
   for (std::size_t k = 0; k < s.in.size(); ++k) in[k] = s.in[k] < 0 ? plan_.literal(s.in[k]) : as_tensor(s.in[k], f, may_keep);
   if (s.group == 1)
     for (std::int32_t k : s.dead) f.tensors[k] = Tensor();  // the operands are now those of `in` alone
-  if (s.prim->consume && !core::current) s.prim->consume(call, in, out);
+  if (!s.order.empty() && !core::current) out[0] = prims::dot_general_in_order(in[0], in[1], call.params.get<prims::DotParams>(), s.order);
+  else if (s.prim->consume && !core::current) s.prim->consume(call, in, out);
   else core::bind_prim(call, in, out);
+  if (!s.order.empty() && core::current) out[0] = out[0].permute(s.order);
   for (std::size_t k = 0; k < s.out.size(); ++k) {
     Tensor& t = f.tensors[s.out[k]];
     t = std::move(out[k]);
-    const bool as_it_is = f.owned && plan_.slots[static_cast<std::size_t>(s.out[k])].any_strides;
-    if (!as_it_is && !t.is_contiguous()) t = t.contiguous();
+    if (!t.is_contiguous() && !plan_.slots[static_cast<std::size_t>(s.out[k])].any_strides) t = t.contiguous();
     f.at[s.out[k]] = const_cast<void*>(t.bytes());
   }
 }

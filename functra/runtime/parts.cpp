@@ -1,6 +1,7 @@
 #include "functra/runtime/parts.h"
 
 #include <cstring>
+#include <span>
 
 #include "functra/base/dtype.h"
 #include "functra/base/pool.h"
@@ -75,6 +76,35 @@ Sum sum_of(const Plan& plan, const Step& s, std::size_t k, std::size_t& row) {
   row += aligned(r.bytes);
   return x;
 }
+namespace {
+// [begin, end) in blocks, whose sums are added up some hundred at a time. rows: room for the sums, twice.
+void run_blocks(const Part& part, std::span<void* const> buffers, std::span<const Sum> sums, std::byte* rows, std::size_t row, std::int64_t begin,
+                std::int64_t end) {
+  constexpr std::int64_t together = 128;  // blocks
+  auto at = [&](unsigned level, const Sum& x) -> void* { return level == 2 ? buffers[x.buffer] : rows + level * row + x.offset; };
+  auto clear = [&](unsigned level) {
+    for (const Sum& x : sums) fill(x.dtype, compiler::identity_of(x.op, x.dtype), at(level, x), x.bytes);
+  };
+  auto add = [&](unsigned from) {
+    for (const Sum& x : sums) combine(x.op, x.dtype, at(from + 1, x), at(from, x), static_cast<std::int64_t>(x.bytes / size_of(x.dtype)));
+  };
+  Buf<void*, 24> mine(buffers.size());
+  std::copy(buffers.begin(), buffers.end(), mine.begin());
+  for (const Sum& x : sums) mine[x.buffer] = at(0, x);
+  clear(1);
+  for (std::int64_t k = 1; begin < end; ++k) {
+    const std::int64_t to = std::min(begin + part.block, end);
+    clear(0);
+    run_part(part, mine.begin(), begin, to);
+    add(0);
+    if (k % together == 0 || to == end) {
+      add(1);
+      clear(1);
+    }
+    begin = to;
+  }
+}
+}  // namespace
 void run_nests(const Plan& plan, const Step& s, void** buffers) {
   const std::size_t n_in = s.in.size(), n = n_in + s.out.size();
   for (auto [k, op] : s.starts) {
@@ -85,7 +115,8 @@ void run_nests(const Plan& plan, const Step& s, void** buffers) {
     const std::int64_t extent = part.end - part.begin;
     const std::int64_t threads = num_threads(), most = threads > 1 && part.uneven ? 4 * threads : threads;
     std::int64_t pieces = part.grain ? std::min<std::int64_t>(most, (extent + part.grain - 1) / part.grain) : 1;
-    if (pieces <= 1) {
+    const bool blocks = part.block && extent > 2 * part.block;
+    if (pieces <= 1 && !blocks) {
       run_part(part, buffers, part.begin, part.end);
       continue;
     }
@@ -94,7 +125,8 @@ void run_nests(const Plan& plan, const Step& s, void** buffers) {
     Buf<Sum, 24> sums(part.combined.size());
     std::size_t row = 0;
     for (std::size_t j = 0; j < sums.size(); ++j) sums[j] = sum_of(plan, s, part.combined[j], row);
-    Workspace partial(row * static_cast<std::size_t>(cut.count - 1));
+    const auto count = static_cast<std::size_t>(cut.count);
+    Workspace partial(row * (count - 1 + (blocks ? 2 * count : 0)));
     auto place = [&](std::int64_t i, const Sum& x) { return partial.data() + static_cast<std::size_t>(i - 1) * row + x.offset; };
     parallel_for(cut.count, 1, [&](std::int64_t from, std::int64_t to) {
       for (std::int64_t i = from; i < to; ++i) {
@@ -105,7 +137,12 @@ void run_nests(const Plan& plan, const Step& s, void** buffers) {
             mine[x.buffer] = place(i, x);
             fill(x.dtype, compiler::identity_of(x.op, x.dtype), mine[x.buffer], x.bytes);
           }
-        run_part(part, mine.begin(), cut.begin(i), cut.end(i));
+        if (blocks) {
+          std::byte* rows = partial.data() + row * (count - 1 + 2 * static_cast<std::size_t>(i));
+          run_blocks(part, {mine.begin(), n}, {sums.begin(), sums.size()}, rows, row, cut.begin(i), cut.end(i));
+        } else {
+          run_part(part, mine.begin(), cut.begin(i), cut.end(i));
+        }
       }
     });
     for (std::int64_t i = 1; i < cut.count; ++i)

@@ -81,7 +81,8 @@ void count_held(Plan& plan, const std::vector<std::int32_t>& born, std::vector<s
     const Step& s = plan.steps[k];
     if (s.kind != Step::Kind::call) continue;
     const auto kind = s.prim->lowering.kind;
-    if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape && s.prim != &core::transpose_p) continue;
+    const bool turned = !s.out.empty() && plan.slots[static_cast<std::size_t>(s.out[0])].any_strides;
+    if (kind != core::Lowering::Kind::identity && kind != core::Lowering::Kind::reshape && !turned) continue;
     for (std::size_t i = 0; i < s.out.size(); ++i) {
       const Place from = s.in[i], to = s.out[i];
       view[static_cast<std::size_t>(to)] = 1;
@@ -163,7 +164,10 @@ void place_values(Plan& plan) {
   }
   for (auto& s : plan.steps)
     for (Place p : s.in)
-      if (p >= 0 && s.kind != Step::Kind::call) plan.slots[static_cast<std::size_t>(p)].any_strides = false;
+      if (p >= 0 && (s.kind != Step::Kind::call || s.prim->lowering.kind == core::Lowering::Kind::none))
+        plan.slots[static_cast<std::size_t>(p)].any_strides = false;
+  for (Place p : plan.result_place)
+    if (p >= 0) plan.slots[static_cast<std::size_t>(p)].any_strides = false;
   std::vector<std::int32_t> born(plan.slots.size(), -1), dies(plan.slots.size(), -1);
   std::vector<std::pair<std::int32_t, std::int32_t>> during(plan.steps.size());  // the first and the last step of its group
   for (std::size_t k = 0; k < plan.steps.size();) {

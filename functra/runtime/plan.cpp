@@ -10,6 +10,7 @@
 #include "functra/core/replay.h"
 #include "functra/prims/control.h"
 #include "functra/prims/loop.h"
+#include "functra/prims/shape.h"
 #include "functra/runtime/executable.h"
 #include "functra/runtime/parts.h"
 #include "functra/runtime/team.h"
@@ -49,6 +50,23 @@ Trips trips_of(const Eqn& e) {
   if (e.prim != &prims::while_p) return {};
   const auto& q = p.get<prims::WhileParams>();
   return {q.n_cond_const, q.n_const, q.n_carry, 0, false, false};
+}
+
+// How far a long sum along the first axis goes at a time.
+std::int64_t block_of_sums(const compiler::Nest& n) {
+  constexpr std::int64_t in_vectors = 16384, terms = 512;  // of a nest of one axis: elements; else: terms of one sum
+  const bool rows = std::ranges::any_of(n.reductions, [](auto& r) { return r.at.buffer < 0; });  // which are gone over several times
+  if (n.axes() == 0 || n.serial || n.steps || (rows && n.axes() == 1)) return 0;
+  std::int64_t most = 0;  // terms at one place of the first axis
+  for (auto& r : n.reductions) {
+    if (!r.accumulate || !(r.over & 1) || r.op != core::ReduceOp::sum || !is_floating(r.at.dtype)) continue;
+    std::int64_t here = 1;
+    for (std::size_t a = 1; a + 1 < n.axes(); ++a) here *= r.over >> a & 1 ? n.extent(a) : 1;
+    most = std::max(most, here);
+  }
+  if (most == 0) return 0;
+  const std::int64_t block = n.axes() == 1 ? in_vectors : std::max<std::int64_t>(1, terms / most);
+  return n.extent(0) > 4 * block ? block : 0;
 }
 
 // The steps of a plan, from its units.
@@ -109,6 +127,7 @@ class Planner {
           if (n.axes() == 1) part.grain = (part.grain + compiler::part_grain - 1) / compiler::part_grain * compiler::part_grain;
         }
       }
+      part.block = block_of_sums(n);
       part.work = work;
       part.lasting = work > parallel_work;
       part.uneven = n.steps && n.steps->go != compiler::none;
@@ -139,6 +158,10 @@ class Planner {
     if (bodies.empty()) {
       s.params = e.params;
       s.site = e.site;
+      if (u.eqns.size() > 1) {
+        const core::Params as = plan_.program->eqns[u.eqns[1]].params;
+        s.order = as.get<prims::PermParams>().perm;
+      }
       s.serial_work = work_of(*plan_.program, e);
       return s;
     }

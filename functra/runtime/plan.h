@@ -31,7 +31,7 @@ struct Slot {
   std::size_t at = 0;  // number of the input or result; offset in the arena
   // The slot whose place it takes in the arena; of those of tensors, any that is the only reference to its memory when the step runs.
   std::vector<std::int32_t> over{};
-  bool any_strides = false;  // a transpose that kernels and the caller alone read
+  bool any_strides = false;  // a transpose that kernels alone read
 };
 struct Part {  // one nest
   compiler::Kernel kernel;
@@ -39,9 +39,10 @@ struct Part {  // one nest
   std::int64_t grain;                 // 0: not worth several threads
   std::vector<std::size_t> combined;  // results (by number) whose parts are added up
   double work = 0;
-  bool sums = false;     // it has no other results
-  bool lasting = false;  // it keeps a thread busy for microseconds
-  bool uneven = false;   // some of its points take longer than others
+  std::int64_t block = 0;  // 0, or: of its first axis so many are summed up at a time, since the error of a sum grows with its length
+  bool sums = false;       // it has no other results
+  bool lasting = false;    // it keeps a thread busy for microseconds
+  bool uneven = false;     // some of its points take longer than others
 };
 using Place = std::int32_t;  // a slot, or ~k: the k-th literal
 struct Trips {               // of a loop: what its operands are, and how often it runs
@@ -53,6 +54,7 @@ struct Step {
   Kind kind = Kind::nests;
   const core::Primitive* prim = nullptr;  // of all but nests
   core::ParamRef params;                  // of a call
+  Shape order;                            // of a product: the order of dimensions that its result is written in, if it is another one
   const void* site = nullptr;             // of a call: where the user's code asked for it, if that is known
   bool effect = false;
   Trips trips{};
