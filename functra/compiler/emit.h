@@ -16,6 +16,7 @@ struct Target {
   unsigned vector_bytes = 16;  // of the machine's best vectors
   unsigned registers = 16;     // of them
   bool avx512 = false, x86 = false;
+  bool deep = false;  // twice as many vectors in flight pay where a body is long: it looks far ahead
 };
 
 // Adds to the module the function void name(void* const* buffers, int64 begin, int64 end), which runs the part [begin, end) of the

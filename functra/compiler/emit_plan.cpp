@@ -104,10 +104,14 @@ void NestPlan::choose_passing() {
 // As many as the registers hold, some of them in memory, up to four: a long body has independent operations of its own. A step of a loop has
 // not, where each of its operations waits for the one before, so there what does not fit is worth a place in memory.
 void NestPlan::choose_copies(std::size_t work, std::int64_t extent) {
-  constexpr std::size_t few = 40, many = 600;  // operations
+  constexpr std::size_t few = 40, some = 300, many = 600;  // operations
+  constexpr std::int64_t large = 1 << 16;                  // points: in short loops the first and the last blocks count
   const std::size_t alive = most_alive(), room = target_.registers + target_.registers / 4;
   if (work <= many && alive <= target_.registers) copies_ = n_.steps ? 4 : 2;
   if (work <= few && 4 * alive <= room) copies_ = 4;
+  std::int64_t points = 1;
+  for (std::size_t a = 0; a < n_.axes(); ++a) points *= n_.extent(a);
+  if (target_.deep && !n_.steps && work <= some && 4 * alive <= 3 * target_.registers && points >= large) copies_ = 4;
   while (copies_ > 1 && static_cast<std::int64_t>(lanes_ * copies_) * 2 > extent) copies_ /= 2;
 }
 // Sums of more columns than the registers hold, weighed by what is made of the same columns (the gradient of a regression: X^T f(X w)): a block
