@@ -178,38 +178,43 @@ class Fusion {
     return p_.operands(e).size() && (kind == Kind::reshape || (kind == Kind::identity && e.n_out == 1));
   }
 
-  // A large transpose of what a kernel made, which only kernels of the library's read: they take it as it lies.
-  bool is_view_for_kernels(std::size_t k) const {
+  bool by_kernel(const Eqn& e) const { return !fusible(p_, e, small_); }
+  std::span<const std::uint32_t> consumers_of(Var v) const {
+    const auto i = static_cast<std::size_t>(v);
+    return std::span(consumers_).subspan(first_[i], first_[i + 1] - first_[i]);
+  }
+  // Of a large transpose: the equation, run by a kernel, that makes what it turns; or nowhere.
+  std::int32_t kernel_behind(std::size_t k) const {
     constexpr std::int64_t copied = 1024;  // elements
     const Eqn& e = p_.eqns[k];
-    if (e.prim != &core::transpose_p || p_.type(static_cast<Var>(e.out)).shape.numel() <= copied) return false;
+    if (e.prim != &core::transpose_p || p_.type(static_cast<Var>(e.out)).shape.numel() <= copied) return nowhere;
     const Var from = p_.operands(e)[0];
     const std::int32_t made = from < 0 ? nowhere : defines_[static_cast<std::size_t>(from)];
-    auto by_kernel = [&](const Eqn& x) { return !fusible(p_, x, small_) && core::inner_programs(x).empty(); };
-    if (made == nowhere || !by_kernel(p_.eqns[static_cast<std::size_t>(made)])) return false;
-    return std::ranges::all_of(std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]), [&](std::uint32_t c) {
+    return made != nowhere && by_kernel(p_.eqns[static_cast<std::size_t>(made)]) ? made : nowhere;
+  }
+  // A transpose of what a kernel made, which only kernels of the library's read: they take it as it lies.
+  bool is_view_for_kernels(std::size_t k) const {
+    const std::int32_t made = kernel_behind(k);
+    if (made == nowhere || !core::inner_programs(p_.eqns[static_cast<std::size_t>(made)]).empty()) return false;
+    return std::ranges::all_of(consumers_of(static_cast<Var>(p_.eqns[k].out)), [&](std::uint32_t c) {
       const Eqn& x = p_.eqns[c];
-      return by_kernel(x) && x.prim->lowering.kind != Kind::none && !core::has_effect(x);
+      return by_kernel(x) && core::inner_programs(x).empty() && x.prim->lowering.kind != Kind::none && !core::has_effect(x);
     });
   }
-  // The product, by a kernel, that can be written in the order of this large transpose, which else is a copy of it; or nowhere. Rows of the
-  // product stay rows.
+  // The product, by a kernel, that can be written in the order of this transpose, which else is a copy of it; or nowhere. Rows of the product
+  // stay rows.
   std::int32_t product_of(std::size_t k, bool stored) const {
-    constexpr std::int64_t copied = 1024, shortest = 32;  // elements
+    constexpr std::int64_t shortest = 32;  // elements
+    const std::int32_t made = kernel_behind(k);
+    if (made == nowhere || p_.eqns[static_cast<std::size_t>(made)].prim != &prims::dot_general_p) return nowhere;
     const Eqn& e = p_.eqns[k];
-    if (e.prim != &core::transpose_p) return nowhere;
     const core::Params params = e.params;
     const Shape &perm = params.get<prims::PermParams>().perm, &to = p_.type(static_cast<Var>(e.out)).shape;
     const Var from = p_.operands(e)[0];
-    if (from < 0 || to.numel() <= copied || perm.back() + 1 != to.rank() || to.back() < shortest) return nowhere;
-    const std::int32_t made = defines_[static_cast<std::size_t>(from)];
-    auto kernel = [&](std::uint32_t x) { return !fusible(p_, p_.eqns[x], small_); };
-    const auto i = static_cast<std::size_t>(from);
-    if (made == nowhere || p_.eqns[static_cast<std::size_t>(made)].prim != &prims::dot_general_p || !kernel(static_cast<std::uint32_t>(made)) ||
-        is_output_[i] || first_[i + 1] - first_[i] != 1)
+    if (perm.back() + 1 != to.rank() || to.back() < shortest || is_output_[static_cast<std::size_t>(from)] || consumers_of(from).size() != 1)
       return nowhere;
-    const auto readers = std::span(consumers_).subspan(first_[e.out], first_[e.out + 1] - first_[e.out]);
-    return stored || std::ranges::all_of(readers, kernel) ? made : nowhere;
+    auto reads_by_kernel = [&](std::uint32_t c) { return by_kernel(p_.eqns[c]); };
+    return stored || std::ranges::all_of(consumers_of(static_cast<Var>(e.out)), reads_by_kernel) ? made : nowhere;
   }
 
   void place(std::size_t k) {

@@ -97,10 +97,11 @@ void trim(const std::string& dir) {
     entries.push_back({std::move(path), static_cast<std::uintmax_t>(s.st_size), s.st_atim});
   }
   ::closedir(d);
-  if (all <= limit()) return;
+  const std::uintmax_t most = limit();
+  if (all <= most) return;
   std::ranges::sort(entries, {}, [](const Entry& e) { return std::pair(e.used.tv_sec, e.used.tv_nsec); });
   for (const Entry& e : entries) {
-    if (all <= limit() / 4 * 3) break;
+    if (all <= most / 4 * 3) break;
     ::unlink(e.path.c_str());
     all -= e.bytes;
   }

@@ -219,6 +219,17 @@ template <class T> void run(const void* a, const Shape& as, const Shape& ast, co
   const Shape batch = as.pick(lb), a_free = lc.concat(lb).others(as.size()), b_free = rc.concat(rb).others(bs.size());
   const Shape whole = batch.concat(as.pick(a_free)).concat(bs.pick(b_free)), at = out_strides ? *out_strides : row_major(whole);
   if (whole.numel() == 0) return;
+  const std::size_t n_batch = batch.size();
+  auto strides_of = [&](std::size_t from, std::size_t n) { return Shape(at.data() + from, n); };
+  const Shape of_rows = strides_of(n_batch, a_free.size()), of_cols = strides_of(n_batch + a_free.size(), b_free.size());
+  std::int64_t n, step;
+  (void)together(bs.pick(b_free), of_cols, Shape::iota(b_free.size()), 0, n, step);
+  if (n > 1 && step != 1) {  // columns with gaps: in order first
+    const std::size_t bytes = static_cast<std::size_t>(whole.numel()) * sizeof(T);
+    std::unique_ptr<T, Deallocate> ordered(static_cast<T*>(allocate(bytes)), {bytes});
+    run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, ordered.get(), nullptr);
+    return copy(out, at, ordered.get(), row_major(whole), whole, sizeof(T));
+  }
   // Measured: many small products in place of a copy pay where each has vectors without remainders and more than a few rows.
   constexpr std::int64_t wide = 32, large = 128, few = 16, vector = 16;
   const auto [rows, rows_whole] = tile(as, ast, a_free);
@@ -226,16 +237,8 @@ template <class T> void run(const void* a, const Shape& as, const Shape& ast, co
   const bool both = !rows_whole && !cols_whole, fitting = cols >= large || cols % vector == 0;
   const bool x_in_place = rows >= (both ? large : wide) && (cols == 1 || cols > few) && (!both || cols >= large);
   const bool y_in_place = cols >= (both ? large : wide) && fitting && (rows == 1 || rows > few) && (!both || rows >= large);
-  auto strides_of = [&](std::size_t from, std::size_t n) { return Shape(at.data() + from, n); };
-  const std::size_t n_batch = batch.size();
-  const auto x = operand<T>(a, as, ast, a_free, lc, lb, false, x_in_place, strides_of(n_batch, a_free.size()));
-  const auto y = operand<T>(b, bs, bst, b_free, rc, rb, true, y_in_place, strides_of(n_batch + a_free.size(), b_free.size()));
-  if (y.n_free > 1 && y.out_stride != 1) {  // columns with gaps: in order first
-    std::unique_ptr<T, Deallocate> ordered(static_cast<T*>(allocate(static_cast<std::size_t>(whole.numel()) * sizeof(T))),
-                                           {static_cast<std::size_t>(whole.numel()) * sizeof(T)});
-    run<T>(a, as, ast, b, bs, bst, lc, rc, lb, rb, ordered.get(), nullptr);
-    return copy(out, at, ordered.get(), row_major(whole), whole, sizeof(T));
-  }
+  const auto x = operand<T>(a, as, ast, a_free, lc, lb, false, x_in_place, of_rows);
+  const auto y = operand<T>(b, bs, bst, b_free, rc, rb, true, y_in_place, of_cols);
   const Shape of_x = Shape::filled(x.outer.size(), 0), of_y = Shape::filled(y.outer.size(), 0);
   const Over over{batch.concat(x.outer).concat(y.outer), x.batch_strides.concat(x.outer_strides).concat(of_y),
                   y.batch_strides.concat(of_x).concat(y.outer_strides), strides_of(0, n_batch).concat(x.outer_out).concat(y.outer_out)};
